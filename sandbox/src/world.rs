@@ -1,0 +1,274 @@
+//! The world: every object of every emulated service, as JSON documents in named tables.
+//!
+//! A write is appended to `world.log` as one line before its reply leaves (not fsynced: the world
+//! survives the death of the process, not of the machine). Opening a world replays the log and
+//! compacts it. Asynchronous states are computed from stored times when they are asked for, so a
+//! world that was closed for a while has moved on when it is opened again.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::profile::Profile;
+
+/// One table: documents by key, in key order.
+pub type Table = BTreeMap<String, Value>;
+
+/// All tables by name, e.g. `digitalocean/vpcs` or `kubernetes/<cluster id>/apps/deployments`.
+#[derive(Debug, Default)]
+pub struct Tables {
+    tables: BTreeMap<String, Table>,
+    revision: u64,
+}
+
+impl Tables {
+    /// One document.
+    pub fn get(&self, table: &str, key: &str) -> Option<&Value> {
+        self.tables.get(table)?.get(key)
+    }
+
+    /// The documents of a table in key order.
+    pub fn list(&self, table: &str) -> impl Iterator<Item = (&String, &Value)> {
+        self.tables.get(table).into_iter().flatten()
+    }
+
+    /// The names of the tables that start with `prefix`, in order.
+    pub fn names<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a String> {
+        self.tables
+            .range(prefix.to_owned()..)
+            .map(|(name, _)| name)
+            .take_while(move |name| name.starts_with(prefix))
+    }
+
+    /// The number of the last write; rises by one with each `put` or `delete`.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn put(&mut self, table: &str, key: &str, value: Value) {
+        self.revision += 1;
+        self.tables
+            .entry(table.to_owned())
+            .or_default()
+            .insert(key.to_owned(), value);
+    }
+
+    fn delete(&mut self, table: &str, key: &str) -> Option<Value> {
+        self.revision += 1;
+        let rows = self.tables.get_mut(table)?;
+        let gone = rows.remove(key);
+        if rows.is_empty() {
+            self.tables.remove(table);
+        }
+        gone
+    }
+}
+
+/// A set of writes that becomes one line of the log.
+pub struct Txn<'a> {
+    tables: &'a mut Tables,
+    ops: Vec<Value>,
+}
+
+impl Txn<'_> {
+    /// Reads what has been written so far, this transaction included.
+    pub fn tables(&self) -> &Tables {
+        self.tables
+    }
+
+    /// The revision that the next `put` or `delete` gets.
+    pub fn next_revision(&self) -> u64 {
+        self.tables.revision + 1
+    }
+
+    /// Creates or replaces a document.
+    pub fn put(&mut self, table: &str, key: &str, value: Value) {
+        self.ops.push(serde_json::json!(["put", table, key, value]));
+        self.tables.put(table, key, value);
+    }
+
+    /// Removes a document; gives back what was there.
+    pub fn delete(&mut self, table: &str, key: &str) -> Option<Value> {
+        self.ops.push(serde_json::json!(["del", table, key]));
+        self.tables.delete(table, key)
+    }
+}
+
+/// The open world. Shared between the emulators behind an `Arc`.
+pub struct World {
+    dir: PathBuf,
+    profile: Profile,
+    inner: Mutex<Inner>,
+    changed: watch::Sender<u64>,
+}
+
+struct Inner {
+    tables: Tables,
+    log: File,
+}
+
+impl World {
+    /// Opens the world of a directory, which is created when missing.
+    ///
+    /// # Errors
+    /// The directory cannot be created or the log cannot be read or written.
+    pub fn open(dir: &Path, profile: Profile) -> io::Result<World> {
+        std::fs::create_dir_all(dir)?;
+        let path = dir.join("world.log");
+        let tables = replay(&path)?;
+        compact(dir, &path, &tables)?;
+        let log = OpenOptions::new().append(true).open(&path)?;
+        let (changed, _) = watch::channel(tables.revision);
+        Ok(World {
+            dir: dir.to_owned(),
+            profile,
+            inner: Mutex::new(Inner { tables, log }),
+            changed,
+        })
+    }
+
+    /// The directory of this world.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The latency profile of this world.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Milliseconds since the epoch: the clock that stored times use.
+    pub fn now_ms(&self) -> u64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Reads under the lock.
+    pub fn read<R>(&self, f: impl FnOnce(&Tables) -> R) -> R {
+        f(&self.lock().tables)
+    }
+
+    /// Writes under the lock; the writes are in the log before this returns.
+    ///
+    /// # Errors
+    /// The log cannot be written; the writes are then still visible in memory.
+    pub fn write<R>(&self, f: impl FnOnce(&mut Txn<'_>) -> R) -> io::Result<R> {
+        let mut inner = self.lock();
+        let mut txn = Txn {
+            tables: &mut inner.tables,
+            ops: Vec::new(),
+        };
+        let result = f(&mut txn);
+        let ops = txn.ops;
+        if !ops.is_empty() {
+            let mut line = serde_json::to_vec(&ops)?;
+            line.push(b'\n');
+            inner.log.write_all(&line)?;
+            self.changed.send_replace(inner.tables.revision);
+        }
+        Ok(result)
+    }
+
+    /// Tells of every later write, by revision.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn replay(path: &Path) -> io::Result<Tables> {
+    let mut tables = Tables::default();
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(tables),
+        Err(e) => return Err(e),
+    };
+    for line in BufReader::new(file).lines() {
+        // A torn last line is a write whose reply never left.
+        let Ok(Value::Array(ops)) = serde_json::from_str(&line?) else {
+            break;
+        };
+        for op in ops {
+            replay_op(&mut tables, op);
+        }
+    }
+    Ok(tables)
+}
+
+fn replay_op(tables: &mut Tables, op: Value) {
+    let Value::Array(parts) = op else { return };
+    let mut parts = parts.into_iter();
+    let text = |v: Option<Value>| v.and_then(|v| v.as_str().map(str::to_owned));
+    match (parts.next().as_ref().and_then(Value::as_str), parts.next()) {
+        (Some("rev"), Some(n)) => tables.revision = n.as_u64().unwrap_or(0),
+        (Some("put"), table) => {
+            if let (Some(t), Some(k), Some(v)) = (text(table), text(parts.next()), parts.next()) {
+                tables.put(&t, &k, v);
+            }
+        }
+        (Some("del"), table) => {
+            if let (Some(t), Some(k)) = (text(table), text(parts.next())) {
+                tables.delete(&t, &k);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn compact(dir: &Path, path: &Path, tables: &Tables) -> io::Result<()> {
+    let tmp = dir.join("world.log.tmp");
+    let mut out = io::BufWriter::new(File::create(&tmp)?);
+    for (name, rows) in &tables.tables {
+        for (key, value) in rows {
+            let line = serde_json::json!([["put", name, key, value]]);
+            serde_json::to_writer(&mut out, &line)?;
+            out.write_all(b"\n")?;
+        }
+    }
+    serde_json::to_writer(&mut out, &serde_json::json!([["rev", tables.revision]]))?;
+    out.write_all(b"\n")?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    std::fs::rename(tmp, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_world_survives_reopening_and_a_torn_last_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = World::open(dir.path(), Profile::Instant).unwrap();
+        world
+            .write(|t| {
+                t.put("a", "1", json!({"x": 1}));
+                t.put("a", "2", json!({"x": 2}));
+                t.delete("a", "1");
+            })
+            .unwrap();
+        let revision = world.read(Tables::revision);
+        drop(world);
+        let mut log = OpenOptions::new()
+            .append(true)
+            .open(dir.path().join("world.log"))
+            .unwrap();
+        log.write_all(b"[[\"put\",\"a\",\"3\",{").unwrap();
+        let world = World::open(dir.path(), Profile::Instant).unwrap();
+        world.read(|t| {
+            assert_eq!(t.list("a").count(), 1);
+            assert_eq!(t.get("a", "2"), Some(&json!({"x": 2})));
+            assert_eq!(t.revision(), revision);
+        });
+    }
+}
