@@ -1,1 +1,17 @@
-//! Placeholder.
+//! What should change, in what order, and how far have we got.
+//!
+//! The core of zonewright. Planning is pure: a configuration, a state and observations go in, a
+//! [`plan`] comes out as inert data. Applying is a state machine without IO (`apply`), driven by a
+//! small async shell (`apply::driver`). Effects happen only behind the ports of [`provider`] and
+//! [`journal`].
+
+pub mod address;
+pub mod canon;
+pub mod config;
+pub mod expr;
+pub mod journal;
+pub mod provider;
+pub mod schema;
+pub mod secret;
+pub mod snapshot;
+pub mod value;

@@ -1,0 +1,277 @@
+//! Addresses, references and attribute paths: the only parser and printer of each.
+//!
+//! ```text
+//! bz/digitalocean.vpc.main
+//! bz/kubernetes.chart.cert_manager["apps/Deployment/platform/cert-manager"]
+//! ${pz/digitalocean.vpc.main.id}   ${zone.region}   ${secret.token}
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+mod path;
+mod reference;
+
+pub use path::{AttrPath, Segment};
+pub use reference::{RefText, ZoneSelector};
+
+/// The shard and pseudo zone of resources that belong to no zone.
+pub const EDGE: &str = "edge";
+
+/// Why a text is no address, name or path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct AddressError {
+    /// What is wrong, as a fragment.
+    pub message: String,
+    /// Byte offset in the text where it goes wrong.
+    pub at: usize,
+}
+
+impl AddressError {
+    fn new(at: usize, message: impl Into<String>) -> Self {
+        AddressError {
+            message: message.into(),
+            at,
+        }
+    }
+}
+
+fn is_ident(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic())
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        && text.len() <= 63
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text of the name.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = AddressError;
+            fn from_str(text: &str) -> Result<Self, AddressError> {
+                if is_ident(text) {
+                    Ok($name(text.to_owned()))
+                } else {
+                    Err(AddressError::new(
+                        0,
+                        format!(
+                            "`{text}` is not a {}: a letter, then up to 62 letters, digits, `_` or `-`",
+                            $what
+                        ),
+                    ))
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        text_serde!($name);
+    };
+}
+
+macro_rules! text_serde {
+    ($name:ident) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use text_serde;
+
+name_type!(
+    /// The name of a zone, `edge` included. Also the name of its state shard.
+    ZoneName,
+    "zone name"
+);
+name_type!(
+    /// The name that a spec gives to a resource.
+    Name,
+    "resource name"
+);
+
+impl ZoneName {
+    /// The pseudo zone of shared resources.
+    pub fn edge() -> ZoneName {
+        ZoneName(EDGE.to_owned())
+    }
+
+    /// Whether this is the pseudo zone of shared resources.
+    pub fn is_edge(&self) -> bool {
+        self.0 == EDGE
+    }
+}
+
+/// A resource kind: `digitalocean.vpc`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kind {
+    provider: String,
+    name: String,
+}
+
+impl Kind {
+    /// The provider part: `digitalocean`.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// The part after the provider: `vpc`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl FromStr for Kind {
+    type Err = AddressError;
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        match text.split_once('.') {
+            Some((provider, name)) if is_ident(provider) && is_ident(name) => Ok(Kind {
+                provider: provider.to_owned(),
+                name: name.to_owned(),
+            }),
+            _ => Err(AddressError::new(
+                0,
+                format!("`{text}` is not a kind: expected `provider.kind`"),
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.provider, self.name)
+    }
+}
+
+text_serde!(Kind);
+
+/// The name of one resource in the whole project.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    /// The zone, or `edge`.
+    pub zone: ZoneName,
+    /// What it is.
+    pub kind: Kind,
+    /// Its name in the spec.
+    pub name: Name,
+    /// The object's key, for objects that a chart or a manifest file brings:
+    /// `<group or core>/<Kind>/<namespace or ->/<name>`.
+    pub key: Option<String>,
+}
+
+impl Address {
+    /// The same declaration without the object key.
+    pub fn declaration(&self) -> Address {
+        Address {
+            key: None,
+            ..self.clone()
+        }
+    }
+
+    /// The address of one object of this declaration.
+    pub fn object(&self, key: impl Into<String>) -> Address {
+        Address {
+            key: Some(key.into()),
+            ..self.clone()
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}.{}", self.zone, self.kind, self.name)?;
+        match &self.key {
+            Some(key) => write!(f, "[{}]", path::Quoted(key)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let parsed = RefText::parse(text)?;
+        match parsed {
+            RefText::Resource {
+                zone: Some(ZoneSelector::Named(zone)),
+                kind,
+                name,
+                key,
+                path,
+            } if path.is_empty() => Ok(Address {
+                zone,
+                kind,
+                name,
+                key,
+            }),
+            _ => Err(AddressError::new(
+                0,
+                format!("`{text}` is not an address: expected `zone/provider.kind.name`"),
+            )),
+        }
+    }
+}
+
+text_serde!(Address);
+
+/// A configured provider: `bz/provider.kubernetes`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId {
+    /// The zone whose file configures it; `edge` for the root file.
+    pub zone: ZoneName,
+    /// The provider's name.
+    pub provider: String,
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/provider.{}", self.zone, self.provider)
+    }
+}
+
+impl FromStr for InstanceId {
+    type Err = AddressError;
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let parts = text.split_once("/provider.");
+        match parts {
+            Some((zone, provider)) if is_ident(provider) => Ok(InstanceId {
+                zone: zone.parse()?,
+                provider: provider.to_owned(),
+            }),
+            _ => Err(AddressError::new(
+                0,
+                format!("`{text}` is not a provider instance: expected `zone/provider.name`"),
+            )),
+        }
+    }
+}
+
+text_serde!(InstanceId);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Canonical JSON: the only serialiser of what is hashed, compared by bytes or stored.
+//!
+//! Rules: keys sorted by their UTF-8 bytes, no white space, no escapes beyond JSON's own, numbers
+//! as `serde_json` prints them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value as Json;
+use sha2::{Digest as _, Sha256};
+
+use crate::address::text_serde;
+
+/// The canonical bytes of a value.
+///
+/// # Panics
+/// Never for the types of this crate: they serialise to JSON without fail.
+pub fn bytes<T: Serialize>(value: &T) -> Vec<u8> {
+    let json = serde_json::to_value(value).expect("invariant: own types serialise to JSON");
+    let mut out = Vec::new();
+    write(&json, &mut out);
+    out
+}
+
+/// The SHA-256 of the canonical bytes.
+pub fn digest<T: Serialize>(value: &T) -> Digest {
+    Digest::of(&bytes(value))
+}
+
+/// Canonical key order with two-space indentation: for files that people read.
+pub fn pretty<T: Serialize>(value: &T) -> String {
+    let json = serde_json::to_value(value).expect("invariant: own types serialise to JSON");
+    let mut out = serde_json::to_string_pretty(&sorted(json))
+        .expect("invariant: JSON values print without fail");
+    out.push('\n');
+    out
+}
+
+fn sorted(json: Json) -> Json {
+    match json {
+        Json::Object(map) => {
+            let mut entries: Vec<_> = map.into_iter().collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            Json::Object(entries.into_iter().map(|(k, v)| (k, sorted(v))).collect())
+        }
+        Json::Array(items) => Json::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
+fn write(json: &Json, out: &mut Vec<u8>) {
+    match json {
+        Json::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by(|a, b| a.0.cmp(b.0));
+            out.push(b'{');
+            for (i, (key, value)) in entries.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                scalar(&Json::String(key.clone()), out);
+                out.push(b':');
+                write(value, out);
+            }
+            out.push(b'}');
+        }
+        Json::Array(items) => {
+            out.push(b'[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write(item, out);
+            }
+            out.push(b']');
+        }
+        other => scalar(other, out),
+    }
+}
+
+fn scalar(json: &Json, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, json).expect("invariant: writing to memory does not fail");
+}
+
+/// A SHA-256, printed as `sha256:<64 hex>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Hashes bytes.
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest(Sha256::digest(bytes).into())
+    }
+
+    /// The 64 hex digits.
+    pub fn hex(&self) -> String {
+        hex(&self.0)
+    }
+}
+
+/// Lower-case hex digits of bytes.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut out, b| {
+        // Writing to a String does not fail.
+        let _ = write!(out, "{b:02x}");
+        out
+    })
+}
+
+/// Why a text is no digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected `sha256:` and 64 hex digits")]
+pub struct NotADigest;
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", self.hex())
+    }
+}
+
+impl FromStr for Digest {
+    type Err = NotADigest;
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        let digits = text.strip_prefix("sha256:").ok_or(NotADigest)?;
+        if digits.len() != 64 || !digits.is_ascii() {
+            return Err(NotADigest);
+        }
+        let mut out = [0; 32];
+        for (i, byte) in out.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).map_err(|_| NotADigest)?;
+        }
+        Ok(Digest(out))
+    }
+}
+
+text_serde!(Digest);

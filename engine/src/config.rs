@@ -1,0 +1,182 @@
+//! The configuration: what a project's spec files come down to, with nothing left to look up in them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::address::{Address, InstanceId, Name, ZoneName};
+use crate::canon::{self, Digest};
+use crate::expr::{Expr, Origin};
+use crate::value::Value;
+
+/// The whole project, all zones, inheritance and roles worked out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[project] name`.
+    pub project: String,
+    /// The zones by name; `edge` is not among them.
+    pub zones: BTreeMap<ZoneName, Zone>,
+    /// The zone that serves.
+    pub active: ZoneName,
+    /// Configured providers.
+    pub instances: BTreeMap<InstanceId, Instance>,
+    /// Every enabled resource. Objects of charts and manifests each have their own entry.
+    pub resources: BTreeMap<Address, Resource>,
+    /// Declared secrets by name.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// The key of secret digests, when `[state] digest_key` names one.
+    pub digest_key: Option<SecretSource>,
+    /// SHA-256 over all input files' lowered content.
+    pub digest: Digest,
+}
+
+/// A zone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone {
+    /// Its name.
+    pub name: ZoneName,
+    /// Whether it serves or stands by.
+    pub role: Role,
+    /// Its settings after inheritance and overlays (`${zone.…}`), `name` and `role` included.
+    pub settings: BTreeMap<String, Value>,
+    /// Where its file starts.
+    pub at: Option<Origin>,
+}
+
+/// What a zone is for just now.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It serves.
+    Active,
+    /// It stands ready.
+    Standby,
+}
+
+impl Role {
+    /// The name that specs use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Active => "active",
+            Role::Standby => "standby",
+        }
+    }
+}
+
+/// A configured provider.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its configuration table.
+    pub config: Expr,
+    /// The resource that it lives in (the cluster of a Kubernetes provider).
+    pub container: Option<Address>,
+}
+
+/// A resource that shall exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    /// Its address.
+    pub address: Address,
+    /// The provider instance that manages it.
+    pub instance: InstanceId,
+    /// Its attributes: a map. For Kubernetes objects the object itself.
+    pub body: Expr,
+    /// The `zonewright` sub-table.
+    pub meta: Meta,
+    /// Where it is declared.
+    pub at: Option<Origin>,
+}
+
+/// What a spec says about how a resource is handled.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Meta {
+    /// Resources that must be there first, beyond those that are referred to.
+    pub after: Vec<(Address, Option<Origin>)>,
+    /// Whether it may be deleted or replaced.
+    pub protect: bool,
+    /// How long it may take.
+    pub timeout: Option<Duration>,
+    /// Read and refer to it, never change it.
+    pub observe: bool,
+    /// The object comes from a stand-in for a chart that is not vendored (sandbox only).
+    pub stand_in: bool,
+}
+
+/// Where a secret's value is read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file, relative to the project; a trailing newline is dropped.
+    File(String),
+    /// A command's standard output; a trailing newline is dropped.
+    Cmd(Vec<String>),
+}
+
+impl Config {
+    /// A zone by name.
+    pub fn zone(&self, name: &ZoneName) -> Option<&Zone> {
+        self.zones.get(name)
+    }
+
+    /// The role of a zone.
+    pub fn role(&self, name: &ZoneName) -> Option<Role> {
+        self.zones.get(name).map(|z| z.role)
+    }
+
+    /// The resources that one declaration brought.
+    pub fn objects_of<'a>(
+        &'a self,
+        declaration: &'a Address,
+    ) -> impl Iterator<Item = &'a Resource> + 'a {
+        self.resources
+            .range(declaration.clone()..)
+            .take_while(move |(a, _)| {
+                a.zone == declaration.zone
+                    && a.kind == declaration.kind
+                    && a.name == declaration.name
+            })
+            .map(|(_, r)| r)
+    }
+
+    /// The digest of resources and instances as they are now. `zones` stores it in `digest`.
+    pub fn compute_digest(&self) -> Digest {
+        let resources: BTreeMap<String, _> = self
+            .resources
+            .iter()
+            .map(|(a, r)| {
+                let meta = (
+                    r.meta.after.iter().map(|(a, _)| a).collect::<Vec<_>>(),
+                    r.meta.protect,
+                    r.meta.timeout.map(|d| d.as_millis().to_string()),
+                    r.meta.observe,
+                    r.meta.stand_in,
+                );
+                (a.to_string(), (&r.instance, &r.body, meta))
+            })
+            .collect();
+        let instances: BTreeMap<String, _> = self
+            .instances
+            .iter()
+            .map(|(id, i)| (id.to_string(), (&i.config, &i.container)))
+            .collect();
+        let zones: BTreeMap<&str, _> = self
+            .zones
+            .iter()
+            .map(|(n, z)| (n.as_str(), (z.role, &z.settings)))
+            .collect();
+        canon::digest(&(&self.project, &self.active, zones, instances, resources))
+    }
+
+    /// Names of declarations in a zone, for did-you-mean.
+    pub fn names(&self, zone: &ZoneName) -> impl Iterator<Item = (&Address, &Name)> {
+        let zone = zone.clone();
+        self.resources
+            .keys()
+            .filter(move |a| a.zone == zone)
+            .map(|a| (a, &a.name))
+    }
+}

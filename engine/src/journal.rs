@@ -1,0 +1,296 @@
+//! What happened, in order: the entries of the log and the one function that turns them into state.
+//!
+//! An operation is not sent before its [`Entry::Intent`] is durable, and is not over before its
+//! [`Entry::Outcome`] is. What runs live and what runs in recovery is the same [`fold`].
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::address::{Address, ZoneName};
+use crate::canon::Digest;
+use crate::snapshot::{IntentAction, OpenIntent, Record, RecordStatus, Snapshot};
+
+/// One entry of a shard's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Entry {
+    /// A writer took the shard.
+    Acquire {
+        /// The writer's number; one more than the last.
+        epoch: u64,
+        /// Who it is.
+        holder: Holder,
+    },
+    /// The writer let the shard go.
+    Release {
+        /// The writer's number.
+        epoch: u64,
+    },
+    /// A writer was declared dead.
+    Break {
+        /// The number of the writer that was broken.
+        epoch: u64,
+        /// By whom.
+        who: String,
+        /// Why.
+        reason: String,
+    },
+    /// A run begins.
+    Run {
+        /// The digest of the plan.
+        plan: Digest,
+    },
+    /// An operation is about to be sent.
+    Intent {
+        /// Its id, unique in the lineage.
+        op: String,
+        /// What it will do.
+        action: IntentAction,
+        /// What the record becomes if it happens (id empty for a create).
+        record: Box<Record>,
+    },
+    /// What came of an operation.
+    Outcome {
+        /// Its id.
+        op: String,
+        /// The resource.
+        address: Address,
+        /// What came of it.
+        result: OpResult,
+    },
+    /// Something that exists was brought under management without an operation.
+    Import {
+        /// What it is.
+        record: Box<Record>,
+    },
+    /// Something is no longer managed; it was not deleted by request.
+    Forget {
+        /// The resource.
+        address: Address,
+        /// Why.
+        reason: String,
+    },
+    /// A resource changed its address.
+    Move {
+        /// From here.
+        from: Address,
+        /// To here.
+        to: Address,
+    },
+    /// Words for the history.
+    Note {
+        /// The words.
+        text: String,
+    },
+}
+
+/// Who holds a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holder {
+    /// The user's login name.
+    pub user: String,
+    /// The host's name.
+    pub host: String,
+    /// The process id.
+    pub pid: u32,
+    /// The command line without values that may be secret: `apply`.
+    pub command: String,
+    /// When it took the shard, RFC 3339, informative.
+    pub since: String,
+}
+
+/// What came of an operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case", deny_unknown_fields)]
+pub enum OpResult {
+    /// The vendor gave it an id; it is not ready yet.
+    Created {
+        /// What is known of it.
+        record: Box<Record>,
+    },
+    /// It is as the plan says (created, updated or adopted) and ready.
+    Done {
+        /// What it is now.
+        record: Box<Record>,
+    },
+    /// Its deletion was accepted, it is not gone yet.
+    Deleting,
+    /// It is gone.
+    Deleted,
+    /// It was looked for and does not exist: the operation did not happen.
+    Absent,
+    /// It failed, and what exists is as before. `tainted`: it exists but will not become ready.
+    Failed {
+        /// Why.
+        message: String,
+        /// Whether it must be replaced.
+        tainted: bool,
+    },
+    /// It is not known whether it happened.
+    InDoubt {
+        /// Why.
+        message: String,
+    },
+}
+
+/// An entry that cannot follow what was there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("illegal journal entry: {0}")]
+pub struct IllegalEntry(pub String);
+
+/// Applies one entry to a snapshot.
+///
+/// # Errors
+/// The entry cannot follow what was there; the snapshot is unchanged.
+pub fn fold(snapshot: &mut Snapshot, entry: &Entry) -> Result<(), IllegalEntry> {
+    match entry {
+        Entry::Acquire { .. }
+        | Entry::Release { .. }
+        | Entry::Break { .. }
+        | Entry::Run { .. }
+        | Entry::Note { .. } => return Ok(()),
+        Entry::Intent { op, action, record } => intent(snapshot, op, *action, record)?,
+        Entry::Outcome {
+            op,
+            address,
+            result,
+        } => outcome(snapshot, op, address, result)?,
+        Entry::Import { record } => {
+            in_shard(snapshot, &record.address)?;
+            snapshot.open.remove(&record.address);
+            snapshot
+                .records
+                .insert(record.address.clone(), Record::clone(record));
+        }
+        Entry::Forget { address, .. } => {
+            snapshot.open.remove(address);
+            if snapshot.records.remove(address).is_none() {
+                return Ok(());
+            }
+        }
+        Entry::Move { from, to } => relocate(snapshot, from, to)?,
+    }
+    snapshot.serial += 1;
+    Ok(())
+}
+
+fn in_shard(snapshot: &Snapshot, address: &Address) -> Result<(), IllegalEntry> {
+    if address.zone == snapshot.shard {
+        Ok(())
+    } else {
+        Err(IllegalEntry(format!(
+            "{address} does not belong to shard {}",
+            snapshot.shard
+        )))
+    }
+}
+
+fn intent(
+    snapshot: &mut Snapshot,
+    op: &str,
+    action: IntentAction,
+    record: &Record,
+) -> Result<(), IllegalEntry> {
+    in_shard(snapshot, &record.address)?;
+    let address = &record.address;
+    if action != IntentAction::Create && !snapshot.records.contains_key(address) {
+        return Err(IllegalEntry(format!(
+            "{op} changes {address}, which is not recorded"
+        )));
+    }
+    snapshot.open.insert(
+        address.clone(),
+        OpenIntent {
+            op: op.to_owned(),
+            action,
+            record: record.clone(),
+        },
+    );
+    Ok(())
+}
+
+fn outcome(
+    snapshot: &mut Snapshot,
+    op: &str,
+    address: &Address,
+    result: &OpResult,
+) -> Result<(), IllegalEntry> {
+    if snapshot.open.get(address).is_none_or(|open| open.op != op) {
+        return Err(IllegalEntry(format!(
+            "{op} of {address} has no open intent"
+        )));
+    }
+    let known = snapshot.records.contains_key(address);
+    match result {
+        OpResult::Created { record } | OpResult::Done { record } => {
+            if record.address != *address {
+                return Err(IllegalEntry(format!("{op} records {}", record.address)));
+            }
+            snapshot
+                .records
+                .insert(address.clone(), Record::clone(record));
+        }
+        OpResult::Deleting => match snapshot.records.get_mut(address) {
+            Some(record) => record.status = RecordStatus::Deleting,
+            None => {
+                return Err(IllegalEntry(format!(
+                    "{op} deletes {address}, which is not recorded"
+                )));
+            }
+        },
+        OpResult::Deleted => {
+            snapshot.records.remove(address);
+        }
+        OpResult::Failed { tainted: true, .. } if known => {
+            if let Some(record) = snapshot.records.get_mut(address) {
+                record.status = RecordStatus::Tainted;
+            }
+        }
+        OpResult::Absent | OpResult::Failed { .. } | OpResult::InDoubt { .. } => {}
+    }
+    // A create that was accepted and then failed keeps its record, not its intent.
+    let over = !matches!(
+        result,
+        OpResult::Created { .. } | OpResult::Deleting | OpResult::InDoubt { .. }
+    );
+    if over {
+        snapshot.open.remove(address);
+    }
+    Ok(())
+}
+
+fn relocate(snapshot: &mut Snapshot, from: &Address, to: &Address) -> Result<(), IllegalEntry> {
+    in_shard(snapshot, to)?;
+    if snapshot.records.contains_key(to) {
+        return Err(IllegalEntry(format!("{to} exists already")));
+    }
+    let mut record = snapshot
+        .records
+        .remove(from)
+        .ok_or_else(|| IllegalEntry(format!("{from} is not recorded")))?;
+    record.address = to.clone();
+    snapshot.records.insert(to.clone(), record);
+    Ok(())
+}
+
+/// The log of a run could not be written: nothing more may be sent.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal of shard {shard} cannot be written")]
+pub struct JournalError {
+    /// The shard.
+    pub shard: ZoneName,
+    /// Why.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// The port to the log. An append is durable when it returns.
+pub trait Journal: Send + Sync {
+    /// Appends entries to a shard's log as one batch.
+    fn append<'a>(
+        &'a self,
+        shard: &'a ZoneName,
+        entries: Vec<Entry>,
+    ) -> BoxFuture<'a, Result<(), JournalError>>;
+}

@@ -1,0 +1,296 @@
+//! The port to the vendors. Planning reads schemas only; sessions read and write.
+//!
+//! Rules for implementors:
+//! - A create is *submitted*: return [`Outcome::Submitted`] with the id as soon as the vendor's reply
+//!   is there; the engine journals it and then polls. Never wait inside a create.
+//! - A create carries the [`Marker`] where the vendor has a place for it, so that it can be found
+//!   again after a lost reply.
+//! - Never repeat a request whose fate is unknown, unless repeating it is harmless; report
+//!   [`ErrorClass::Ambiguous`] and let the engine look (`Verb::Find`).
+//! - Nothing that is secret appears in an error.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::address::{Address, AttrPath, Kind};
+use crate::canon::Digest;
+use crate::schema::ProviderSchema;
+use crate::secret::Secret;
+use crate::value::Value;
+
+/// A provider: schemas, and a way to open sessions.
+pub trait Provider: Send + Sync {
+    /// What it knows, as data.
+    fn schema(&self) -> ProviderSchema;
+
+    /// Opens a session. `config` is the wholly known configuration table; for a provider that lives
+    /// in a container, `container` is the container's id and the ephemeral output that opens it.
+    fn open<'a>(
+        &'a self,
+        config: &'a Value,
+        container: Option<(&'a str, &'a Secret)>,
+    ) -> BoxFuture<'a, Result<Arc<dyn Session>, ProviderError>>;
+}
+
+/// An open, authenticated connection to one account or cluster.
+pub trait Session: Send + Sync {
+    /// Looks at all targets, with as few requests as there are pages of lists. The answers are in
+    /// the order of the targets. A single target with an id may be read by itself.
+    ///
+    /// # Errors
+    /// Only when nothing at all could be read; a kind that failed is [`Observed::Unreadable`].
+    fn refresh<'a>(
+        &'a self,
+        targets: &'a [ReadTarget],
+    ) -> BoxFuture<'a, Result<Vec<Observed>, ProviderError>>;
+
+    /// Carries out one operation.
+    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, Result<Outcome, ProviderError>>;
+
+    /// Fetches an output that is never stored.
+    fn ephemeral<'a>(
+        &'a self,
+        kind: &'a Kind,
+        id: &'a str,
+        output: &'a str,
+    ) -> BoxFuture<'a, Result<Secret, ProviderError>>;
+}
+
+/// The mark that every object we create carries:
+/// `zonewright:<lineage, 8 hex>:<sha256 of the address, 10 hex>:g<generation>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marker {
+    /// The project's lineage, 32 hex digits.
+    pub lineage: String,
+    /// The address that the object is for.
+    pub address: Address,
+    /// Rises with each replacement.
+    pub generation: u32,
+}
+
+impl Marker {
+    /// The part that is the same for every generation: ends with `:g`.
+    pub fn stem(&self) -> String {
+        let address = Digest::of(self.address.to_string().as_bytes()).hex();
+        let lineage = self.lineage.get(..8).unwrap_or(&self.lineage);
+        format!("zonewright:{lineage}:{}:g", &address[..10])
+    }
+}
+
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.stem(), self.generation)
+    }
+}
+
+/// Something to look at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadTarget {
+    /// Its address.
+    pub address: Address,
+    /// Its kind.
+    pub kind: Kind,
+    /// The vendor's id, when the state has one.
+    pub id: Option<String>,
+    /// What shall be there (or what was applied, for what left the spec): names it to the vendor.
+    /// Parts may be unknown or secret.
+    pub desired: Option<Value>,
+    /// What it is marked with if it is ours.
+    pub marker: Marker,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observed {
+    /// It is there: by id, or by our marker.
+    Present(Box<Live>),
+    /// Something else has its name and does not carry our marker.
+    Foreign(Box<Live>),
+    /// A complete list does not have it.
+    Gone,
+    /// It could not be read; nothing is known about it.
+    Unreadable(ProviderError),
+}
+
+/// A live object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// The vendor's id. For Kubernetes objects the uid.
+    pub id: String,
+    /// Its attributes in the spec's terms and its outputs, in one map. For Kubernetes objects the
+    /// object (without `managedFields`), with the data of Secrets as [`Value::Secret`].
+    pub attrs: Value,
+    /// Our marker, when it carries one.
+    pub marker: Option<String>,
+    /// How far it is.
+    pub status: Status,
+}
+
+/// How far a live object is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// It can be used.
+    Ready,
+    /// The vendor is still at work: why, in a few words.
+    Pending(String),
+    /// It will not become ready by itself: why.
+    Failed(String),
+    /// It is on its way out.
+    Deleting,
+}
+
+/// One operation on one resource.
+#[derive(Debug, Clone)]
+pub struct Op {
+    /// The resource.
+    pub address: Address,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its mark.
+    pub marker: Marker,
+    /// What to do.
+    pub verb: Verb,
+}
+
+/// What to do with a resource. All values are wholly known; secrets hold their values.
+#[derive(Debug, Clone)]
+pub enum Verb {
+    /// Make it.
+    Create {
+        /// All attributes of the spec.
+        desired: Value,
+    },
+    /// Change it in place.
+    Update {
+        /// The vendor's id.
+        id: String,
+        /// All attributes of the spec.
+        desired: Value,
+        /// The attributes that differ.
+        changed: Vec<AttrPath>,
+        /// What is there now.
+        live: Value,
+    },
+    /// Remove it.
+    Delete {
+        /// The vendor's id.
+        id: String,
+        /// What was recorded of it (attributes and outputs).
+        prior: Value,
+    },
+    /// Look how far it is.
+    Poll {
+        /// The vendor's id.
+        id: String,
+        /// What is waited for.
+        wait: Wait,
+        /// The attributes that were asked for, or what was recorded of what goes.
+        context: Value,
+    },
+    /// Look for everything that carries the marker, or has the name that was asked for: the reply to
+    /// a create was lost.
+    Find {
+        /// All attributes of the spec.
+        desired: Value,
+    },
+}
+
+/// What a poll waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It exists, is ready and has what was asked for.
+    Ready,
+    /// It does not exist any more.
+    Gone,
+}
+
+/// What came of an operation.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Done: this is what is there now.
+    Ready(Box<Live>),
+    /// The vendor accepted it and works on it; poll `id`.
+    Submitted {
+        /// The vendor's id.
+        id: String,
+        /// What is known of it already.
+        attrs: Value,
+        /// When to ask for the first time.
+        poll_after: Duration,
+    },
+    /// Not there yet.
+    Pending {
+        /// Why, in a few words; shown as progress.
+        detail: String,
+        /// When to ask again.
+        poll_after: Duration,
+    },
+    /// It does not exist (any more).
+    Gone,
+    /// What [`Verb::Find`] found.
+    Found(Vec<Live>),
+}
+
+/// Why something did not work, and what follows from that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The request did not leave this machine: repeating is safe.
+    NotSent,
+    /// Would probably work in a moment, and repeating is harmless.
+    Transient {
+        /// When to try again, if the vendor said so.
+        after: Option<Duration>,
+    },
+    /// Too many requests; nothing was done.
+    RateLimited {
+        /// When to try again, if the vendor said so.
+        after: Option<Duration>,
+    },
+    /// It may or may not have been done.
+    Ambiguous,
+    /// There is no such thing.
+    NotFound,
+    /// Something else is in the way, or it was changed by somebody else.
+    Conflict,
+    /// The vendor does not accept the values.
+    Invalid,
+    /// The credentials are wrong or expired.
+    Unauthorized,
+    /// The credentials lack the right.
+    Denied,
+    /// The other side cannot be reached at all.
+    Unreachable,
+    /// It failed for good.
+    Failed,
+    /// A contract was broken by us.
+    Bug,
+}
+
+/// An error from a vendor, without any secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ProviderError {
+    /// What follows from it.
+    pub class: ErrorClass,
+    /// What the vendor said, or what happened.
+    pub message: String,
+    /// The attribute it is about.
+    pub at: Option<AttrPath>,
+    /// The vendor's id of the request.
+    pub request_id: Option<String>,
+}
+
+impl ProviderError {
+    /// An error with a class and a message.
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> ProviderError {
+        ProviderError {
+            class,
+            message: message.into(),
+            at: None,
+            request_id: None,
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! What a kind is, as data: the one source of types, checks, documentation and editor schemas.
+//!
+//! Planning reads nothing else of a provider: which change replaces, what contains what, what comes
+//! out, what is secret, how long it takes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::address::{Address, Kind};
+use crate::value::Value;
+
+/// The type of an attribute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Type {
+    /// A boolean.
+    Bool,
+    /// A whole number.
+    Int,
+    /// Text.
+    String,
+    /// Text that is one of these.
+    OneOf(&'static [&'static str]),
+    /// An IPv4 or IPv6 network: `10.10.0.0/16`.
+    Cidr,
+    /// A duration in text: `90s`, `20m`, `1h 30m`.
+    Duration,
+    /// A list of one type.
+    List(Box<Type>),
+    /// A map from text to one type.
+    Map(Box<Type>),
+    /// A table with known attributes.
+    Object(Vec<Attr>),
+    /// Anything.
+    Any,
+}
+
+/// What a change of an attribute does to the resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnChange {
+    /// It is changed in place.
+    InPlace,
+    /// The vendor cannot change it: the resource is replaced.
+    Replace,
+}
+
+/// When two values of an attribute mean the same to the vendor. A fixed list, on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Equality {
+    /// Equal values.
+    Exact,
+    /// The same network, however it is written.
+    Cidr,
+    /// The same name ignoring case and a trailing dot.
+    HostName,
+    /// The declared version is a prefix of the live one at a segment boundary (`1.34` and
+    /// `1.34.1-do.2`).
+    VersionPrefix,
+    /// The same set of texts ignoring case and order; more on the live side is no difference.
+    TagSet,
+    /// The same items in any order.
+    Unordered,
+    /// Ignoring case.
+    IgnoreCase,
+}
+
+/// One attribute of a kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attr {
+    /// Its name in the spec.
+    pub name: &'static str,
+    /// Its type.
+    pub ty: Type,
+    /// Whether it must be given.
+    pub required: bool,
+    /// What a change does.
+    pub on_change: OnChange,
+    /// When two values are the same.
+    pub equal: Equality,
+    /// Whether its value must come from a secret reference.
+    pub secret: bool,
+    /// Whether the vendor never reports it back, so that it is compared with what was applied.
+    pub write_only: bool,
+    /// One sentence of documentation.
+    pub doc: &'static str,
+}
+
+impl Attr {
+    /// A required attribute that changes in place.
+    pub fn required(name: &'static str, ty: Type, doc: &'static str) -> Attr {
+        Attr {
+            name,
+            ty,
+            required: true,
+            on_change: OnChange::InPlace,
+            equal: Equality::Exact,
+            secret: false,
+            write_only: false,
+            doc,
+        }
+    }
+
+    /// An optional attribute that changes in place.
+    pub fn optional(name: &'static str, ty: Type, doc: &'static str) -> Attr {
+        Attr {
+            required: false,
+            ..Attr::required(name, ty, doc)
+        }
+    }
+
+    /// The same, but a change replaces the resource.
+    #[must_use]
+    pub fn replaces(self) -> Attr {
+        Attr {
+            on_change: OnChange::Replace,
+            ..self
+        }
+    }
+
+    /// The same, with another equality.
+    #[must_use]
+    pub fn equal(self, equal: Equality) -> Attr {
+        Attr { equal, ..self }
+    }
+
+    /// The same, but only a secret reference is accepted.
+    #[must_use]
+    pub fn secret(self) -> Attr {
+        Attr {
+            secret: true,
+            ..self
+        }
+    }
+
+    /// The same, but never reported back by the vendor.
+    #[must_use]
+    pub fn write_only(self) -> Attr {
+        Attr {
+            write_only: true,
+            ..self
+        }
+    }
+}
+
+/// A value that a resource has once it exists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// Its name, as references use it.
+    pub name: &'static str,
+    /// Its type.
+    pub ty: Type,
+    /// Whether it is a secret: kept in memory, stored as a digest.
+    pub secret: bool,
+    /// Whether it is fetched when needed and never stored at all (credentials that expire).
+    pub ephemeral: bool,
+    /// One sentence of documentation.
+    pub doc: &'static str,
+}
+
+impl Output {
+    /// A stored output.
+    pub fn plain(name: &'static str, ty: Type, doc: &'static str) -> Output {
+        Output {
+            name,
+            ty,
+            secret: false,
+            ephemeral: false,
+            doc,
+        }
+    }
+
+    /// An output that is a secret.
+    pub fn secret(name: &'static str, doc: &'static str) -> Output {
+        Output {
+            name,
+            ty: Type::String,
+            secret: true,
+            ephemeral: false,
+            doc,
+        }
+    }
+
+    /// A secret that is fetched when needed.
+    pub fn ephemeral(name: &'static str, doc: &'static str) -> Output {
+        Output {
+            name,
+            ty: Type::Any,
+            secret: true,
+            ephemeral: true,
+            doc,
+        }
+    }
+}
+
+/// How a spec table of a kind becomes resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The table is the resource.
+    Attributes,
+    /// The table names Kubernetes objects, in `object` or in a YAML `file`.
+    Manifest,
+    /// The table names a chart whose vendored rendering holds Kubernetes objects.
+    Chart,
+    /// The table is a Kubernetes Secret.
+    SecretObject,
+}
+
+/// In which order a replacement goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplaceOrder {
+    /// Names and networks are unique: the old one goes first.
+    DeleteFirst,
+    /// The vendor allows both to exist: the new one comes first.
+    CreateFirst,
+}
+
+/// How long the vendor typically takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Typical {
+    /// To create it, until it is ready.
+    pub create: Duration,
+    /// To change it in place.
+    pub update: Duration,
+    /// To delete it, until it is gone.
+    pub delete: Duration,
+}
+
+impl Typical {
+    /// In seconds: create, update, delete.
+    pub const fn secs(create: u64, update: u64, delete: u64) -> Typical {
+        Typical {
+            create: Duration::from_secs(create),
+            update: Duration::from_secs(update),
+            delete: Duration::from_secs(delete),
+        }
+    }
+}
+
+/// What contains a resource: when it goes, the resource goes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Containment {
+    /// Nothing.
+    None,
+    /// The resource that this attribute refers to (a database's cluster).
+    Attribute(&'static str),
+    /// The resource that the provider instance lives in (a Kubernetes cluster).
+    Instance,
+}
+
+/// Everything about a kind.
+#[derive(Debug, Clone)]
+pub struct KindSchema {
+    /// The kind.
+    pub kind: Kind,
+    /// One sentence of documentation.
+    pub doc: &'static str,
+    /// How a spec table becomes resources.
+    pub form: Form,
+    /// The attributes of the spec table.
+    pub attrs: Vec<Attr>,
+    /// What comes out. Kubernetes objects put out their live fields and declare none.
+    pub outputs: Vec<Output>,
+    /// What contains it.
+    pub contained_in: Containment,
+    /// Order of a replacement.
+    pub replace: ReplaceOrder,
+    /// Whether it holds data: never deleted or replaced unless the spec says `protect = false`.
+    pub protect: bool,
+    /// How long things take.
+    pub typical: Typical,
+    /// The attributes that name it to the vendor, for the message about a foreign object.
+    pub identity: &'static [&'static str],
+}
+
+impl KindSchema {
+    /// Whether its resources are Kubernetes objects.
+    pub fn is_object(&self) -> bool {
+        self.form != Form::Attributes
+    }
+
+    /// An attribute by name.
+    pub fn attr(&self, name: &str) -> Option<&Attr> {
+        self.attrs.iter().find(|a| a.name == name)
+    }
+
+    /// An output by name.
+    pub fn output(&self, name: &str) -> Option<&Output> {
+        self.outputs.iter().find(|o| o.name == name)
+    }
+}
+
+/// An order between two Kubernetes objects (or like resources) that follows from what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Implied {
+    /// What comes first.
+    pub before: Address,
+    /// What waits for it.
+    pub after: Address,
+    /// Why, in a few words: `its namespace`, `its custom resource definition`.
+    pub why: &'static str,
+}
+
+/// Facts about Kubernetes objects that planning needs; pure functions and tables.
+#[derive(Debug, Clone, Copy)]
+pub struct ObjectRules {
+    /// Orders that follow from the objects themselves.
+    pub implied: fn(&[(&Address, &Value)]) -> Vec<Implied>,
+    /// Paths that the server refuses to change, by `group/Kind` (`core` for the empty group).
+    pub immutable: &'static [(&'static str, &'static str)],
+    /// Whether an object must be deleted by request before its cluster goes, because something
+    /// outside the cluster hangs on it (a load balancer, a volume).
+    pub evict_first: fn(&Value) -> bool,
+    /// How long the object typically takes to be ready.
+    pub typical: fn(&Value) -> Duration,
+    /// The field that identifies an item of a list at a path (`name` for containers), by the last
+    /// two keys of the path; `None` for lists that are compared by position.
+    pub list_key: fn(&[&str]) -> Option<&'static [&'static str]>,
+}
+
+/// What a provider's configuration table links it to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerLink {
+    /// The attribute that refers to the container (`cluster`).
+    pub attr: &'static str,
+    /// The kind of the container.
+    pub kind: Kind,
+    /// The container's ephemeral output that opens a session (`credentials`).
+    pub output: &'static str,
+}
+
+/// Everything about a provider.
+#[derive(Debug, Clone)]
+pub struct ProviderSchema {
+    /// Its name: `digitalocean`.
+    pub name: &'static str,
+    /// One sentence of documentation.
+    pub doc: &'static str,
+    /// The attributes of `[providers.NAME]`.
+    pub config: Vec<Attr>,
+    /// Set for a provider whose instances live inside a resource.
+    pub container: Option<ContainerLink>,
+    /// Its kinds.
+    pub kinds: Vec<KindSchema>,
+    /// Rules for its objects, when its kinds are Kubernetes objects.
+    pub objects: Option<ObjectRules>,
+}
+
+/// All providers' schemas.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    providers: BTreeMap<&'static str, ProviderSchema>,
+}
+
+impl Registry {
+    /// Collects schemas.
+    pub fn new(schemas: impl IntoIterator<Item = ProviderSchema>) -> Registry {
+        Registry {
+            providers: schemas.into_iter().map(|s| (s.name, s)).collect(),
+        }
+    }
+
+    /// A provider by name.
+    pub fn provider(&self, name: &str) -> Option<&ProviderSchema> {
+        self.providers.get(name)
+    }
+
+    /// All providers in name order.
+    pub fn providers(&self) -> impl Iterator<Item = &ProviderSchema> {
+        self.providers.values()
+    }
+
+    /// A kind's schema.
+    pub fn kind(&self, kind: &Kind) -> Option<&KindSchema> {
+        self.providers
+            .get(kind.provider())?
+            .kinds
+            .iter()
+            .find(|k| k.kind == *kind)
+    }
+
+    /// All kinds, by provider and then in declared order.
+    pub fn kinds(&self) -> impl Iterator<Item = &KindSchema> {
+        self.providers.values().flat_map(|p| p.kinds.iter())
+    }
+}

@@ -1,0 +1,152 @@
+//! The state: what we made, shard by shard. Changed only by [`crate::journal::fold`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::{Address, InstanceId, Kind, ZoneName};
+use crate::value::Value;
+
+/// The state of one shard (a zone, or `edge`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// The project's lineage: 32 hex digits, never reused.
+    pub lineage: String,
+    /// The shard.
+    pub shard: ZoneName,
+    /// `live` or `sandbox:<id>`: worlds do not mix.
+    pub world: String,
+    /// Number of committed changes.
+    pub serial: u64,
+    /// What exists.
+    pub records: BTreeMap<Address, Record>,
+    /// Operations whose outcome is not known.
+    pub open: BTreeMap<Address, OpenIntent>,
+}
+
+impl Snapshot {
+    /// The state of a shard in which nothing was ever made.
+    pub fn empty(lineage: &str, shard: ZoneName, world: &str) -> Snapshot {
+        Snapshot {
+            lineage: lineage.to_owned(),
+            shard,
+            world: world.to_owned(),
+            serial: 0,
+            records: BTreeMap::new(),
+            open: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is recorded of one resource.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Its address.
+    pub address: Address,
+    /// The provider instance that manages it.
+    pub instance: InstanceId,
+    /// The vendor's id.
+    pub id: String,
+    /// Rises with each replacement; part of the marker.
+    pub generation: u32,
+    /// How far it is.
+    pub status: RecordStatus,
+    /// The attributes as applied; secrets as reference and digest.
+    pub inputs: Value,
+    /// What the vendor reported that references may need (not the whole object).
+    pub outputs: Value,
+    /// What it directly depends on.
+    pub depends_on: Vec<Address>,
+    /// What contains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contained_in: Option<Contained>,
+    /// Whether it is protected; kept here so that removing the spec does not disarm it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protect: bool,
+}
+
+impl Record {
+    /// Its kind.
+    pub fn kind(&self) -> &Kind {
+        &self.address.kind
+    }
+}
+
+/// The container of a resource, as it was when the resource was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contained {
+    /// The container.
+    pub address: Address,
+    /// The container's id: another id means that what was inside is gone.
+    pub id: String,
+}
+
+/// How far a recorded resource is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordStatus {
+    /// The vendor accepted it; it was not ready when last seen.
+    Creating,
+    /// It was ready.
+    Ok,
+    /// It exists but failed to become ready; the next plan replaces it.
+    Tainted,
+    /// Its deletion was accepted.
+    Deleting,
+}
+
+/// An operation that was announced and whose outcome is not recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenIntent {
+    /// The operation's id.
+    pub op: String,
+    /// What was intended.
+    pub action: IntentAction,
+    /// What the record becomes if it happened (id empty for a create).
+    pub record: Record,
+}
+
+/// What an operation was about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IntentAction {
+    /// Make it.
+    Create,
+    /// Change it.
+    Update,
+    /// Remove it.
+    Delete,
+}
+
+/// All shards of a project.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State {
+    /// By shard name; a shard that was never written is present and empty.
+    pub shards: BTreeMap<ZoneName, Snapshot>,
+}
+
+impl State {
+    /// What is recorded under an address.
+    pub fn record(&self, address: &Address) -> Option<&Record> {
+        self.shards.get(&address.zone)?.records.get(address)
+    }
+
+    /// The open operation of an address.
+    pub fn open(&self, address: &Address) -> Option<&OpenIntent> {
+        self.shards.get(&address.zone)?.open.get(address)
+    }
+
+    /// Every record of every shard, by address.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.shards.values().flat_map(|s| s.records.values())
+    }
+
+    /// Every open operation of every shard.
+    pub fn opens(&self) -> impl Iterator<Item = (&Address, &OpenIntent)> {
+        self.shards.values().flat_map(|s| s.open.iter())
+    }
+}
