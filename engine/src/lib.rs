@@ -8,8 +8,12 @@
 pub mod address;
 pub mod canon;
 pub mod config;
+pub mod diff;
+pub mod drift;
 pub mod expr;
 pub mod journal;
+pub mod observe;
+pub mod plan;
 pub mod provider;
 pub mod schema;
 pub mod secret;

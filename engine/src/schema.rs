@@ -302,6 +302,9 @@ pub struct Implied {
 /// Facts about Kubernetes objects that planning needs; pure functions and tables.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectRules {
+    /// The form in which a desired and a live object are compared: quantities, nulls, secret data.
+    /// Unknown and secret leaves survive.
+    pub canonical: fn(&Value) -> Value,
     /// Orders that follow from the objects themselves.
     pub implied: fn(&[(&Address, &Value)]) -> Vec<Implied>,
     /// Paths that the server refuses to change, by `group/Kind` (`core` for the empty group).

@@ -1,0 +1,169 @@
+//! Drift: what was changed behind our back. Read-only, and about what we applied, not about what the
+//! spec says by now.
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::diff;
+use crate::expr::Reference;
+use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::plan::AttrChange;
+use crate::plan::build::{COMPACT_KEY, recorded_inputs};
+use crate::provider::{Live, Observed, Status};
+use crate::snapshot::{Record, RecordStatus};
+use crate::value::Value;
+
+/// What a look at the world found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DriftReport {
+    /// The version of this form.
+    pub format_version: u32,
+    /// Number of resources that were compared.
+    pub checked: usize,
+    /// What differs, by address.
+    pub drift: Vec<Drift>,
+    /// What could not be compared, and why.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// One resource that is not as it was applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drift {
+    /// The resource.
+    pub address: Address,
+    /// How it differs.
+    pub kind: DriftKind,
+    /// The attributes: `before` is what was applied, `after` what is there.
+    pub attrs: Vec<AttrChange>,
+}
+
+/// How a resource drifted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftKind {
+    /// Attributes were changed.
+    Changed,
+    /// It is gone.
+    Missing,
+    /// Its id is gone, and something else has its name.
+    Replaced,
+    /// The vendor says it failed.
+    Failed,
+    /// A run began it or its deletion and did not finish.
+    Unfinished,
+}
+
+/// A resource that could not be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unreadable {
+    /// The resource.
+    pub address: Address,
+    /// What the other side said.
+    pub error: String,
+}
+
+/// Compares what is recorded with what was seen.
+pub fn drift(inputs: &Inputs, seen: &Observations) -> DriftReport {
+    let mut report = DriftReport {
+        format_version: 1,
+        checked: 0,
+        drift: Vec::new(),
+        unreadable: Vec::new(),
+    };
+    let selected = |r: &&Record| inputs.options.selects(&r.address.zone);
+    for record in inputs.state.records().filter(selected) {
+        let address = record.address.clone();
+        let (kind, attrs) = match seen.seen.get(&address) {
+            None => continue,
+            Some(Observed::Unreadable(error)) => {
+                report.unreadable.push(Unreadable {
+                    address,
+                    error: error.message.clone(),
+                });
+                continue;
+            }
+            Some(Observed::Gone) => (DriftKind::Missing, Vec::new()),
+            Some(Observed::Foreign(_)) => (DriftKind::Replaced, Vec::new()),
+            Some(Observed::Present(live)) => match compare(inputs, seen, record, live) {
+                Some(found) => found,
+                None => {
+                    report.checked += 1;
+                    continue;
+                }
+            },
+        };
+        report.checked += 1;
+        report.drift.push(Drift {
+            address,
+            kind,
+            attrs,
+        });
+    }
+    report
+}
+
+fn compare(
+    inputs: &Inputs,
+    seen: &Observations,
+    record: &Record,
+    live: &Live,
+) -> Option<(DriftKind, Vec<AttrChange>)> {
+    let schema = inputs.registry.kind(record.kind())?;
+    let rules = inputs.object_rules(&record.address);
+    let applied = applied(inputs, seen, record);
+    let attrs: Vec<AttrChange> = diff::diff(schema, rules, &applied, &live.attrs, None)
+        .into_iter()
+        .map(|d| AttrChange {
+            path: d.path,
+            before: d.after,
+            after: d.before,
+            replaces: d.replaces,
+            declared: None,
+        })
+        .collect();
+    if !attrs.is_empty() {
+        return Some((DriftKind::Changed, attrs));
+    }
+    let unfinished = matches!(
+        record.status,
+        RecordStatus::Creating | RecordStatus::Deleting
+    );
+    match &live.status {
+        Status::Failed(_) => Some((DriftKind::Failed, attrs)),
+        _ if unfinished => Some((DriftKind::Unfinished, attrs)),
+        Status::Ready | Status::Pending(_) | Status::Deleting => None,
+    }
+}
+
+/// The attributes as applied. A big object is recorded by digest only; as long as the spec still has
+/// that digest, the spec says what was applied.
+fn applied(inputs: &Inputs, seen: &Observations, record: &Record) -> Value {
+    if record.inputs.get(COMPACT_KEY).is_none() {
+        return record.inputs.clone();
+    }
+    let scope = |reference: &Reference| lookup_seen(inputs, seen, reference);
+    let desired = inputs
+        .config
+        .resources
+        .get(&record.address)
+        .map(|r| r.body.eval(&scope));
+    match desired {
+        Some(value)
+            if recorded_inputs(&inputs.registry, &record.address, &value) == record.inputs =>
+        {
+            value
+        }
+        // The spec moved on: only the identity can be compared.
+        _ => match &record.inputs {
+            Value::Map(map) => {
+                let mut identity = map.clone();
+                identity.remove(COMPACT_KEY);
+                Value::Map(identity)
+            }
+            other => other.clone(),
+        },
+    }
+}

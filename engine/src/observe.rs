@@ -1,0 +1,214 @@
+//! What was seen of the live world, and what to look at next.
+//!
+//! Looking runs in waves along provider instances: an instance opens from its observed container. A
+//! container that is gone takes its contents with it; one that cannot be reached leaves them unknown,
+//! never absent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::address::{Address, AttrPath, InstanceId, ZoneName};
+use crate::config::{Config, Instance};
+use crate::expr::{Lookup, Reference};
+use crate::plan::{Options, Refresh};
+use crate::provider::{Live, Marker, Observed, ProviderError, ReadTarget, Status};
+use crate::schema::Registry;
+use crate::secret::{DigestKey, Secret};
+use crate::snapshot::{Record, State};
+use crate::value::Value;
+
+mod read;
+mod wave;
+
+pub use read::{ObserveError, Sessions, observe};
+pub use wave::{Wave, next_wave};
+
+/// Everything that planning starts from.
+#[derive(Debug)]
+pub struct Inputs {
+    /// What shall be.
+    pub config: Config,
+    /// What we made.
+    pub state: State,
+    /// The project's lineage.
+    pub lineage: String,
+    /// `live` or `sandbox:<id>`.
+    pub world: String,
+    /// What the kinds are.
+    pub registry: Registry,
+    /// The declared secrets that have a value.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The key for digests of secret outputs.
+    pub digest_key: Option<Arc<DigestKey>>,
+    /// Options of the plan.
+    pub options: Options,
+}
+
+impl Inputs {
+    /// What is configured for an address, if it is selected and not destroyed.
+    pub fn wanted(&self, address: &Address) -> Option<&crate::config::Resource> {
+        if self.options.destroy || !self.options.selects(&address.zone) {
+            return None;
+        }
+        self.config.resources.get(address)
+    }
+
+    /// Every selected address: configured, recorded or open.
+    pub fn addresses(&self) -> BTreeSet<Address> {
+        let configured = self.config.resources.keys();
+        let recorded = self.state.records().map(|r| &r.address);
+        let open = self.state.opens().map(|(a, _)| a);
+        configured
+            .chain(recorded)
+            .chain(open)
+            .filter(|a| self.options.selects(&a.zone))
+            .cloned()
+            .collect()
+    }
+
+    /// The instance that manages an address: as configured, else as recorded.
+    pub fn instance_of(&self, address: &Address) -> Option<InstanceId> {
+        let configured = self.config.resources.get(address).map(|r| &r.instance);
+        let recorded = self.state.record(address).map(|r| &r.instance);
+        let open = self.state.open(address).map(|o| &o.record.instance);
+        configured.or(recorded).or(open).cloned()
+    }
+
+    /// The configuration of an instance; a zone that left the spec falls back to the edge's.
+    pub fn instance(&self, id: &InstanceId) -> Option<&Instance> {
+        self.config.instances.get(id)
+    }
+
+    /// The marker that a live object of this address carries or will carry.
+    pub fn marker(&self, address: &Address) -> Marker {
+        Marker {
+            lineage: self.lineage.clone(),
+            address: address.clone(),
+            generation: self.generation(address),
+        }
+    }
+
+    /// The generation of the object that is recorded or being made.
+    pub fn generation(&self, address: &Address) -> u32 {
+        let open = self.state.open(address).map(|o| o.record.generation);
+        open.or(self.state.record(address).map(|r| r.generation))
+            .unwrap_or(1)
+    }
+
+    /// The serials that a plan binds to.
+    pub fn serials(&self) -> BTreeMap<ZoneName, u64> {
+        self.state
+            .shards
+            .iter()
+            .map(|(name, shard)| (name.clone(), shard.serial))
+            .collect()
+    }
+}
+
+/// What was seen.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Observations {
+    /// By address. An address that is not here was not looked at.
+    pub seen: BTreeMap<Address, Observed>,
+    /// Instances that could not be opened.
+    pub unopened: BTreeMap<InstanceId, ProviderError>,
+    /// Instances whose container does not exist (yet).
+    pub absent: BTreeSet<InstanceId>,
+}
+
+impl Observations {
+    /// The live object, if it is ours.
+    pub fn live(&self, address: &Address) -> Option<&Live> {
+        match self.seen.get(address)? {
+            Observed::Present(live) => Some(live),
+            _ => None,
+        }
+    }
+}
+
+/// A live object made of what is recorded: for what was not looked at.
+pub fn recorded_live(record: &Record) -> Live {
+    let mut attrs = match &record.inputs {
+        Value::Map(map) => map.clone(),
+        _ => BTreeMap::new(),
+    };
+    if let Value::Map(outputs) = &record.outputs {
+        attrs.extend(outputs.clone());
+    }
+    Live {
+        id: record.id.clone(),
+        attrs: Value::Map(attrs),
+        marker: None,
+        status: Status::Ready,
+    }
+}
+
+/// The value of a path among a live object's attributes; the empty path is the id.
+pub fn live_value(live: &Live, path: &AttrPath) -> Option<Value> {
+    if path.is_empty() {
+        return Some(Value::text(live.id.clone()));
+    }
+    if let Some(value) = live.attrs.at(path) {
+        return Some(value.clone());
+    }
+    // Records keep single fields of Kubernetes objects under the path's text.
+    if let Some(value) = live.attrs.get(&path.to_string()) {
+        return Some(value.clone());
+    }
+    (path.to_string() == "id").then(|| Value::text(live.id.clone()))
+}
+
+/// The value of a reference from what has been seen or recorded so far.
+pub(crate) fn lookup_seen(inputs: &Inputs, seen: &Observations, reference: &Reference) -> Lookup {
+    let (address, path) = match reference {
+        Reference::Secret(name) => {
+            return match inputs.secrets.get(name) {
+                Some(secret) => Lookup::Known(Value::Secret(secret.clone())),
+                None => Lookup::Later { secret: true },
+            };
+        }
+        Reference::Resource { address, path } => (address, path),
+    };
+    let live = match seen.live(address) {
+        Some(live) => live_value(live, path),
+        None if matches!(seen.seen.get(address), Some(Observed::Gone)) => None,
+        None => inputs
+            .state
+            .record(address)
+            .and_then(|r| live_value(&recorded_live(r), path)),
+    };
+    match live {
+        Some(value) => Lookup::Known(value),
+        None => Lookup::Later { secret: false },
+    }
+}
+
+/// Whether the refresh option asks for this address at all.
+pub(crate) fn looks_at(inputs: &Inputs, changed: &BTreeSet<Address>, address: &Address) -> bool {
+    match inputs.options.refresh {
+        Refresh::All => true,
+        Refresh::Changed => changed.contains(address),
+        Refresh::None => false,
+    }
+}
+
+/// A target for reading what is configured or recorded under an address.
+pub(crate) fn target(inputs: &Inputs, seen: &Observations, address: &Address) -> ReadTarget {
+    let record = inputs.state.record(address);
+    let scope = |reference: &Reference| lookup_seen(inputs, seen, reference);
+    // What is recorded names the live object, even when the spec has moved on.
+    let recorded = record
+        .map(|r| &r.inputs)
+        .or_else(|| inputs.state.open(address).map(|o| &o.record.inputs));
+    let desired = match (recorded, inputs.config.resources.get(address)) {
+        (Some(value), _) => Some(value.clone()),
+        (None, resource) => resource.map(|r| r.body.eval(&scope)),
+    };
+    ReadTarget {
+        address: address.clone(),
+        kind: address.kind.clone(),
+        id: record.map(|r| r.id.clone()),
+        desired,
+        marker: inputs.marker(address),
+    }
+}

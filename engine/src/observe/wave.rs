@@ -1,0 +1,213 @@
+//! Which instances can be opened and what can be read, given what was seen so far. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Inputs, Observations, looks_at, lookup_seen, target};
+use crate::address::{Address, InstanceId};
+use crate::config::Instance;
+use crate::expr::Reference;
+use crate::plan::Refresh;
+use crate::provider::{Observed, ReadTarget, Status};
+use crate::value::Value;
+
+/// What to do next.
+#[derive(Debug, Default, PartialEq)]
+pub struct Wave {
+    /// Instances to open: configuration and the container's id.
+    pub open: BTreeMap<InstanceId, (Value, Option<(Address, String)>)>,
+    /// Instances whose container does not exist.
+    pub absent: BTreeSet<InstanceId>,
+    /// What to read through instances that are open by now.
+    pub reads: BTreeMap<InstanceId, Vec<ReadTarget>>,
+}
+
+impl Wave {
+    /// Whether there is nothing left to do.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.absent.is_empty() && self.reads.is_empty()
+    }
+}
+
+/// The next wave. `opened` are the instances that are open; call it until it is empty.
+pub fn next_wave(inputs: &Inputs, seen: &Observations, opened: &BTreeSet<InstanceId>) -> Wave {
+    let wanted = targets(inputs, seen);
+    let mut wave = Wave::default();
+    for (id, addresses) in wanted {
+        if opened.contains(&id) {
+            let reads = readable(inputs, seen, addresses);
+            if !reads.is_empty() {
+                wave.reads.insert(id, reads);
+            }
+        } else if !seen.absent.contains(&id) && !seen.unopened.contains_key(&id) {
+            plan_open(inputs, seen, &id, &mut wave);
+        }
+    }
+    wave
+}
+
+/// Unseen addresses that shall be looked at, by instance. Containers that instances need are among
+/// them even when only their contents are asked for.
+fn targets(inputs: &Inputs, seen: &Observations) -> BTreeMap<InstanceId, Vec<Address>> {
+    let changed = match inputs.options.refresh {
+        Refresh::Changed => changed_addresses(inputs),
+        _ => BTreeSet::new(),
+    };
+    let mut addresses: BTreeSet<Address> = inputs
+        .addresses()
+        .into_iter()
+        .filter(|a| looks_at(inputs, &changed, a))
+        .collect();
+    addresses.extend(outside_secrets(inputs, &addresses));
+    let containers: Vec<Address> = addresses
+        .iter()
+        .filter_map(|a| inputs.instance_of(a))
+        .filter_map(|id| inputs.instance(&id)?.container.clone())
+        .collect();
+    addresses.extend(containers);
+    let mut out: BTreeMap<InstanceId, Vec<Address>> = BTreeMap::new();
+    for address in addresses {
+        if seen.seen.contains_key(&address) {
+            continue;
+        }
+        if let Some(id) = inputs.instance_of(&address) {
+            out.entry(id).or_default().push(address);
+        }
+    }
+    out
+}
+
+/// Resources out of the selection whose secret outputs are needed: a secret is never recorded, so
+/// its owner has to be read.
+fn outside_secrets(inputs: &Inputs, addresses: &BTreeSet<Address>) -> BTreeSet<Address> {
+    let mut out = BTreeSet::new();
+    for resource in addresses.iter().filter_map(|a| inputs.wanted(a)) {
+        for (reference, _) in resource.body.references() {
+            let Reference::Resource { address, path } = reference else {
+                continue;
+            };
+            let secret = path
+                .first_key()
+                .and_then(|key| inputs.registry.kind(&address.kind)?.output(key))
+                .is_some_and(|o| o.secret);
+            if secret && inputs.state.record(address).is_some() {
+                out.insert(address.clone());
+            }
+        }
+    }
+    out
+}
+
+fn plan_open(inputs: &Inputs, seen: &Observations, id: &InstanceId, wave: &mut Wave) {
+    let Some(instance) = inputs.instance(id) else {
+        wave.absent.insert(id.clone());
+        return;
+    };
+    let scope = |reference: &Reference| lookup_seen(inputs, seen, reference);
+    let config = instance.config.eval(&scope);
+    match container_id(inputs, seen, instance) {
+        Container::None => {
+            wave.open.insert(id.clone(), (config, None));
+        }
+        Container::Id(address, live) => {
+            wave.open
+                .insert(id.clone(), (config, Some((address, live))));
+        }
+        Container::Absent => {
+            wave.absent.insert(id.clone());
+        }
+        Container::Unseen => {}
+    }
+}
+
+enum Container {
+    None,
+    Id(Address, String),
+    Absent,
+    Unseen,
+}
+
+fn container_id(inputs: &Inputs, seen: &Observations, instance: &Instance) -> Container {
+    let Some(address) = &instance.container else {
+        return Container::None;
+    };
+    match seen.seen.get(address) {
+        Some(Observed::Present(live)) => match live.status {
+            Status::Deleting | Status::Failed(_) => Container::Absent,
+            // A cluster that is still being made holds nothing of ours yet.
+            Status::Pending(_) if !holds_records(inputs, &instance.id) => Container::Absent,
+            _ => Container::Id(address.clone(), live.id.clone()),
+        },
+        Some(Observed::Gone | Observed::Foreign(_)) => Container::Absent,
+        // Unreadable: the last known id is tried; what is inside may still be reachable.
+        Some(Observed::Unreadable(_)) => match inputs.state.record(address) {
+            Some(record) => Container::Id(address.clone(), record.id.clone()),
+            None => Container::Absent,
+        },
+        None => Container::Unseen,
+    }
+}
+
+fn holds_records(inputs: &Inputs, id: &InstanceId) -> bool {
+    inputs.state.records().any(|r| r.instance == *id)
+}
+
+/// Recorded resources can be read at once; a new one is read once what it refers to was seen, so
+/// that the vendor can be asked for it by name.
+fn readable(inputs: &Inputs, seen: &Observations, addresses: Vec<Address>) -> Vec<ReadTarget> {
+    let (now, later): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|a| inputs.state.record(a).is_some() || refers_to_seen(inputs, seen, a));
+    let chosen = if now.is_empty() { later } else { now };
+    chosen.iter().map(|a| target(inputs, seen, a)).collect()
+}
+
+fn refers_to_seen(inputs: &Inputs, seen: &Observations, address: &Address) -> bool {
+    let Some(resource) = inputs.config.resources.get(address) else {
+        return true;
+    };
+    let references = resource.body.references();
+    references
+        .iter()
+        .filter_map(|(r, _)| r.address())
+        .all(|a| seen.seen.contains_key(a) || inputs.state.record(a).is_some())
+}
+
+/// What the spec changed against the state, and what depends on that.
+fn changed_addresses(inputs: &Inputs) -> BTreeSet<Address> {
+    let nothing = Observations::default();
+    let scope = |reference: &Reference| lookup_seen(inputs, &nothing, reference);
+    let mut changed: BTreeSet<Address> = inputs
+        .addresses()
+        .into_iter()
+        .filter(
+            |address| match (inputs.wanted(address), inputs.state.record(address)) {
+                (Some(want), Some(record)) => {
+                    let desired = want.body.eval(&scope);
+                    crate::plan::build::recorded_inputs(&inputs.registry, address, &desired)
+                        != record.inputs
+                }
+                _ => true,
+            },
+        )
+        .collect();
+    loop {
+        let more: Vec<Address> = inputs
+            .config
+            .resources
+            .values()
+            .filter(|r| inputs.options.selects(&r.address.zone) && !changed.contains(&r.address))
+            .filter(|r| {
+                let references = r.body.references();
+                references
+                    .iter()
+                    .filter_map(|(r, _)| r.address())
+                    .any(|a| changed.contains(a))
+            })
+            .map(|r| r.address.clone())
+            .collect();
+        if more.is_empty() {
+            return changed;
+        }
+        changed.extend(more);
+    }
+}

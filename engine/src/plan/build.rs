@@ -1,0 +1,508 @@
+//! Makes a plan. Pure: the same inputs and observations give the same bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::decide::{Decided, Decider};
+use super::edges::{self, Dependencies};
+use super::scope::PlanScope;
+use super::{
+    Action, AttrChange, Base, Certainty, Change, FORMAT_VERSION, Note, Plan, PlannedInstance,
+    Reason, Severity, Step, StepNode, ZoneFacts, estimate,
+};
+use crate::address::{Address, AttrPath, InstanceId, ZoneName};
+use crate::canon;
+use crate::config::{Resource, Role};
+use crate::expr::Reference;
+use crate::observe::{Inputs, Observations};
+use crate::schema::Registry;
+use crate::value::{Map, Value};
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum PlanError {
+    /// Something has its name and is not ours.
+    #[error(
+        "{address}: `{names}` exists already (id {id}) and does not carry the mark of this resource"
+    )]
+    Foreign {
+        /// The resource.
+        address: Address,
+        /// The vendor's id of what is there.
+        id: String,
+        /// The marker it carries, if any.
+        marker: Option<String>,
+        /// Its name at the vendor.
+        names: String,
+    },
+    /// It is protected.
+    #[error("{address} is protected and would be deleted or replaced")]
+    Protected {
+        /// The resource.
+        address: Address,
+    },
+    /// A resource that is only observed is not there.
+    #[error("{address} is observed, and `{names}` does not exist")]
+    ObservedMissing {
+        /// The resource.
+        address: Address,
+        /// Its name at the vendor.
+        names: String,
+    },
+    /// A reference leaves the selection and nothing is recorded there.
+    #[error(
+        "{address} refers to {reference}, which is outside the selected zones and not made yet"
+    )]
+    OutsideMissing {
+        /// Who refers.
+        address: Address,
+        /// To what.
+        reference: Reference,
+    },
+    /// What is to be destroyed is needed by something that stays.
+    #[error("{address} would be destroyed, and {by} refers to it")]
+    StillNeeded {
+        /// What would go.
+        address: Address,
+        /// Who needs it.
+        by: Address,
+    },
+    /// The zone that serves would be destroyed.
+    #[error("zone {zone} serves: it cannot be destroyed")]
+    Serving {
+        /// The zone.
+        zone: ZoneName,
+    },
+    /// Steps wait for each other.
+    #[error("these wait for each other: {}", nodes.join(", "))]
+    Cycle {
+        /// The resources or steps.
+        nodes: Vec<String>,
+    },
+}
+
+impl PlanError {
+    /// Whether a rule refused, as opposed to a mistake.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            PlanError::Protected { .. } | PlanError::Serving { .. } | PlanError::StillNeeded { .. }
+        )
+    }
+
+    /// The way out.
+    pub fn help(&self) -> String {
+        match self {
+            PlanError::Foreign { address, id, .. } => format!(
+                "rename it in the spec, remove the other one, or take it over with `zonewright import {address} {id}`"
+            ),
+            PlanError::Protected { address } => format!(
+                "set `zonewright = {{ protect = false }}` on {address} and apply that first"
+            ),
+            PlanError::ObservedMissing { .. } => {
+                "check the name, or drop `observe` to have it made".to_owned()
+            }
+            PlanError::OutsideMissing { reference, .. } => {
+                let zone = reference.address().map_or("", |a| a.zone.as_str());
+                format!("run `zonewright apply --zone {zone}` first, or apply everything at once")
+            }
+            PlanError::StillNeeded { by, .. } => {
+                format!("remove {by} first, or the reference in it")
+            }
+            PlanError::Serving { .. } => {
+                "make another zone active first (`[project] active`)".to_owned()
+            }
+            PlanError::Cycle { .. } => {
+                "this is a contradiction in the plan: please report it with the spec".to_owned()
+            }
+        }
+    }
+}
+
+/// Makes a plan.
+///
+/// # Errors
+/// Everything that stands in the way, sorted.
+pub fn plan(inputs: &Inputs, seen: &Observations) -> Result<Plan, Vec<PlanError>> {
+    let mut errors = check_selection(inputs);
+    let values = object_values(inputs, seen);
+    let dependencies = inputs.dependencies(&values);
+    let decider = decide_all(inputs, seen, &dependencies).map_err(|e| vec![e])?;
+    errors.extend(decider.errors);
+    if !errors.is_empty() {
+        errors.sort();
+        errors.dedup();
+        return Err(errors);
+    }
+    let changes = changes(inputs, &dependencies, &decider.decided);
+    let steps = steps(inputs, &changes);
+    let edges = edges::edges(inputs, &dependencies, &changes, &steps);
+    let graph = edges::graph(steps.len(), &edges);
+    let order = petgraph::algo::toposort(&graph, None).map_err(|_| {
+        let nodes = edges::cycle(&graph).unwrap_or_default();
+        let nodes = nodes.iter().map(|&n| steps[n].node.to_string()).collect();
+        vec![PlanError::Cycle { nodes }]
+    })?;
+    let estimate = estimate::estimate(&graph, &order, &steps);
+    Ok(Plan {
+        format_version: FORMAT_VERSION,
+        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+        base: base(inputs),
+        options: inputs.options.clone(),
+        zones: zone_facts(inputs),
+        instances: instances(inputs, seen, &decider.decided, &changes),
+        notes: notes(inputs, &changes),
+        changes,
+        steps,
+        edges,
+        estimate,
+    })
+}
+
+fn base(inputs: &Inputs) -> Base {
+    Base {
+        project: inputs.config.project.clone(),
+        lineage: inputs.lineage.clone(),
+        world: inputs.world.clone(),
+        serials: inputs.serials(),
+        config: inputs.config.digest,
+    }
+}
+
+/// References out of the selection need something recorded; what is destroyed must not be needed.
+fn check_selection(inputs: &Inputs) -> Vec<PlanError> {
+    let mut errors = Vec::new();
+    let options = &inputs.options;
+    if options.destroy && options.selects(&inputs.config.active) {
+        errors.push(PlanError::Serving {
+            zone: inputs.config.active.clone(),
+        });
+    }
+    for resource in inputs.config.resources.values() {
+        let stays = inputs.wanted(&resource.address).is_some();
+        for (reference, _) in resource.body.references() {
+            let Some(target) = reference.address() else {
+                continue;
+            };
+            let selected = options.selects(&target.zone);
+            let outside = options.selects(&resource.address.zone) != selected;
+            if stays && !selected && inputs.state.record(target).is_none() {
+                errors.push(PlanError::OutsideMissing {
+                    address: resource.address.clone(),
+                    reference: reference.clone(),
+                });
+            } else if options.destroy
+                && selected
+                && outside
+                && inputs.state.record(&resource.address).is_some()
+            {
+                errors.push(PlanError::StillNeeded {
+                    address: target.clone(),
+                    by: resource.address.clone(),
+                });
+            }
+        }
+    }
+    errors
+}
+
+/// The configured Kubernetes objects, as far as they are known from what was seen.
+fn object_values(inputs: &Inputs, seen: &Observations) -> BTreeMap<Address, Value> {
+    let scope = |reference: &Reference| crate::observe::lookup_seen(inputs, seen, reference);
+    inputs
+        .config
+        .resources
+        .values()
+        .filter(|r| inputs.object_rules(&r.address).is_some())
+        .map(|r| (r.address.clone(), r.body.eval(&scope)))
+        .collect()
+}
+
+fn decide_all<'a>(
+    inputs: &'a Inputs,
+    seen: &'a Observations,
+    dependencies: &'a Dependencies,
+) -> Result<Decider<'a>, PlanError> {
+    let addresses = inputs.addresses();
+    let wanted: BTreeMap<&Address, &Resource> = addresses
+        .iter()
+        .filter_map(|a| inputs.config.resources.get_key_value(a))
+        .filter(|(a, _)| inputs.wanted(a).is_some())
+        .collect();
+    let keys: BTreeSet<&Address> = wanted.keys().copied().collect();
+    let order = edges::ordered(&keys, dependencies)?;
+    let mut decider = Decider {
+        inputs,
+        seen,
+        dependencies,
+        decided: BTreeMap::new(),
+        errors: Vec::new(),
+    };
+    for address in order {
+        decider.wanted(wanted[address]);
+    }
+    for address in &addresses {
+        if !wanted.contains_key(address) {
+            decider.unwanted(address);
+        }
+    }
+    Ok(decider)
+}
+
+fn changes(
+    inputs: &Inputs,
+    dependencies: &Dependencies,
+    decided: &BTreeMap<Address, Decided>,
+) -> Vec<Change> {
+    let exports = exports(inputs);
+    decided
+        .iter()
+        .filter_map(|(address, decided)| {
+            let instance = inputs.instance_of(address)?;
+            Some(change(
+                inputs,
+                dependencies,
+                &exports,
+                address,
+                instance,
+                decided,
+            ))
+        })
+        .collect()
+}
+
+fn change(
+    inputs: &Inputs,
+    dependencies: &Dependencies,
+    exports: &BTreeMap<&Address, BTreeSet<&AttrPath>>,
+    address: &Address,
+    instance: InstanceId,
+    decided: &Decided,
+) -> Change {
+    let resource = inputs.config.resources.get(address);
+    let attrs = decided.differences.iter().map(|difference| AttrChange {
+        path: difference.path.clone(),
+        before: difference.before.clone(),
+        after: difference.after.clone(),
+        replaces: difference.replaces,
+        declared: resource
+            .and_then(|r| r.body.origin_of(&difference.path))
+            .map(ToString::to_string),
+    });
+    let paths = exports.get(address).into_iter().flatten();
+    Change {
+        address: address.clone(),
+        instance,
+        actions: decided.actions.clone(),
+        reason: decided.reason.clone(),
+        certainty: decided.certainty,
+        attrs: attrs.collect(),
+        desired: decided.expr.clone(),
+        generation: decided.generation,
+        seen: decided.seen,
+        depends_on: dependencies.addresses(address),
+        container: decided.container.clone(),
+        exports: paths.map(|p| (*p).clone()).collect(),
+        protect: resource.is_some_and(|r| r.meta.protect),
+        timeout_s: resource.and_then(|r| r.meta.timeout).map(|t| t.as_secs()),
+        declared: resource
+            .and_then(|r| r.at.as_ref())
+            .map(ToString::to_string),
+        stand_in: resource.is_some_and(|r| r.meta.stand_in),
+    }
+}
+
+/// Live fields that references name, by resource.
+fn exports(inputs: &Inputs) -> BTreeMap<&Address, BTreeSet<&AttrPath>> {
+    let mut out: BTreeMap<&Address, BTreeSet<&AttrPath>> = BTreeMap::new();
+    for resource in inputs.config.resources.values() {
+        for (reference, _) in resource.body.references() {
+            if let Reference::Resource { address, path } = reference
+                && !path.is_empty()
+            {
+                out.entry(address).or_default().insert(path);
+            }
+        }
+    }
+    out
+}
+
+fn steps(inputs: &Inputs, changes: &[Change]) -> Vec<Step> {
+    let opens = edges::needed_instances(changes)
+        .into_iter()
+        .map(|instance| Step {
+            node: StepNode::Open { instance },
+            seconds: 0,
+        });
+    let acts = changes.iter().flat_map(|change| {
+        change
+            .actions
+            .iter()
+            .filter(|a| !matches!(a, Action::NoOp | Action::Read))
+            .map(|&action| Step {
+                seconds: typical_seconds(inputs, change, action),
+                node: StepNode::Act {
+                    address: change.address.clone(),
+                    action,
+                },
+            })
+    });
+    let mut steps: Vec<Step> = opens.chain(acts).collect();
+    steps.sort_by(|a, b| a.node.cmp(&b.node));
+    steps
+}
+
+fn typical_seconds(inputs: &Inputs, change: &Change, action: Action) -> u64 {
+    let Some(schema) = inputs.registry.kind(&change.address.kind) else {
+        return 0;
+    };
+    let rules = inputs.object_rules(&change.address);
+    let duration = match action {
+        Action::Create | Action::Update | Action::Adopt if rules.is_some() => {
+            let object = change
+                .desired
+                .as_ref()
+                .map(|e| e.eval(&|_: &Reference| crate::expr::Lookup::Later { secret: false }));
+            rules
+                .zip(object)
+                .map(|(r, o)| (r.typical)(&o))
+                .unwrap_or_default()
+        }
+        Action::Create | Action::Adopt => schema.typical.create,
+        Action::Update if change.reason == Reason::RecordOnly => std::time::Duration::ZERO,
+        Action::Update => schema.typical.update,
+        Action::Delete => schema.typical.delete,
+        Action::NoOp | Action::Read | Action::Forget => std::time::Duration::ZERO,
+    };
+    duration.as_secs()
+}
+
+fn instances(
+    inputs: &Inputs,
+    seen: &Observations,
+    decided: &BTreeMap<Address, Decided>,
+    changes: &[Change],
+) -> BTreeMap<InstanceId, PlannedInstance> {
+    let scope = PlanScope {
+        inputs,
+        seen,
+        decided,
+    };
+    edges::needed_instances(changes)
+        .into_iter()
+        .filter_map(|id| {
+            let instance = inputs.instance(&id)?;
+            let planned = PlannedInstance {
+                config: instance.config.reduce(&scope),
+                container: instance.container.clone(),
+            };
+            Some((id, planned))
+        })
+        .collect()
+}
+
+fn zone_facts(inputs: &Inputs) -> BTreeMap<ZoneName, ZoneFacts> {
+    inputs
+        .config
+        .zones
+        .iter()
+        .map(|(name, zone)| {
+            let setting = |key: &str| zone.settings.get(key);
+            let facts = ZoneFacts {
+                role: zone.role,
+                region: setting("region").and_then(|v| v.as_str().map(str::to_owned)),
+                exposed: setting("exposed").and_then(Value::as_bool),
+            };
+            (name.clone(), facts)
+        })
+        .collect()
+}
+
+fn notes(inputs: &Inputs, changes: &[Change]) -> Vec<Note> {
+    let mut out: Vec<Note> = changes.iter().filter_map(|c| note(inputs, c)).collect();
+    let stand_ins: BTreeSet<String> = changes
+        .iter()
+        .filter(|c| c.stand_in)
+        .map(|c| c.address.declaration().to_string())
+        .collect();
+    out.extend(stand_ins.into_iter().map(|chart| Note {
+        severity: Severity::Info,
+        code: "ZW3010".to_owned(),
+        address: None,
+        message: format!("{chart} is a stand-in of the sandbox, not the real chart"),
+        help: Some("vendor its rendering to rehearse with the real one".to_owned()),
+    }));
+    out.sort();
+    out
+}
+
+fn note(inputs: &Inputs, change: &Change) -> Option<Note> {
+    let schema = inputs.registry.kind(&change.address.kind)?;
+    let (severity, code, message) = match &change.reason {
+        Reason::Unreadable { error } => (
+            Severity::Warning,
+            "ZW3001",
+            format!("could not be read and is left alone: {error}"),
+        ),
+        _ if schema.protect && change.actions.contains(&Action::Delete) => (
+            Severity::Danger,
+            "ZW3002",
+            format!("holds data, and the data goes with it ({})", schema.kind),
+        ),
+        _ if change.actions.contains(&Action::Delete) && serves(inputs, &change.address) => (
+            Severity::Danger,
+            "ZW3003",
+            "is deleted in the zone that serves".to_owned(),
+        ),
+        _ if change.certainty == Certainty::Recorded && !change.is_no_op() => (
+            Severity::Info,
+            "ZW3004",
+            "was compared with the state only, not looked at".to_owned(),
+        ),
+        _ => return None,
+    };
+    Some(Note {
+        severity,
+        code: code.to_owned(),
+        address: Some(change.address.clone()),
+        message,
+        help: None,
+    })
+}
+
+fn serves(inputs: &Inputs, address: &Address) -> bool {
+    address.zone.is_edge() || inputs.config.role(&address.zone) == Some(Role::Active)
+}
+
+/// Objects above this many canonical bytes are recorded by digest: server-side apply removes dropped
+/// fields by itself, so their paths need not be kept.
+const COMPACT_ABOVE: usize = 16 * 1024;
+
+/// What a record keeps of the attributes as applied.
+pub fn recorded_inputs(registry: &Registry, address: &Address, desired: &Value) -> Value {
+    let is_object = registry.kind(&address.kind).is_some_and(|k| k.is_object());
+    if !is_object {
+        return desired.clone();
+    }
+    let bytes = canon::bytes(desired);
+    if bytes.len() <= COMPACT_ABOVE {
+        return desired.clone();
+    }
+    let keep = |keys: &[&str], from: &Value| -> Map {
+        keys.iter()
+            .filter_map(|k| Some(((*k).to_owned(), from.get(k)?.clone())))
+            .collect()
+    };
+    let mut out = keep(&["apiVersion", "kind"], desired);
+    if let Some(metadata) = desired.get("metadata") {
+        out.insert(
+            "metadata".to_owned(),
+            Value::Map(keep(&["name", "namespace"], metadata)),
+        );
+    }
+    let digest = canon::Digest::of(&bytes).to_string();
+    out.insert(COMPACT_KEY.to_owned(), Value::String(digest));
+    Value::Map(out)
+}
+
+/// The key under which a compact record holds the digest of the whole.
+pub const COMPACT_KEY: &str = "zonewright.dev/digest";

@@ -1,0 +1,549 @@
+//! What is done with one resource, and why: the table at the heart of planning.
+
+use std::collections::BTreeMap;
+
+use super::build::{PlanError, recorded_inputs};
+use super::edges::Dependencies;
+use super::scope::PlanScope;
+use super::{Action, Certainty, Reason};
+use crate::address::{Address, AttrPath};
+use crate::canon::{self, Digest};
+use crate::config::Resource;
+use crate::diff::{self, Difference};
+use crate::expr::{Expr, Node, Reference};
+use crate::observe::{Inputs, Observations, recorded_live};
+use crate::provider::{Live, Observed, Status};
+use crate::schema::{Containment, KindSchema, ObjectRules, ReplaceOrder};
+use crate::snapshot::{IntentAction, Record, RecordStatus};
+use crate::value::Value;
+
+/// The decision about one resource.
+#[derive(Debug, Clone)]
+pub(super) struct Decided {
+    pub(super) actions: Vec<Action>,
+    pub(super) reason: Reason,
+    pub(super) certainty: Certainty,
+    pub(super) differences: Vec<Difference>,
+    pub(super) expr: Option<Expr>,
+    pub(super) value: Option<Value>,
+    pub(super) live: Option<Live>,
+    pub(super) generation: u32,
+    pub(super) seen: Option<Digest>,
+    pub(super) container: Option<Address>,
+}
+
+impl Decided {
+    /// The live object, if it is still there after the plan.
+    pub(super) fn lasting(&self) -> Option<&Live> {
+        let stays = !self
+            .actions
+            .iter()
+            .any(|a| matches!(a, Action::Create | Action::Delete | Action::Forget));
+        self.live.as_ref().filter(|_| stays)
+    }
+
+    fn has(&self, action: Action) -> bool {
+        self.actions.contains(&action)
+    }
+}
+
+/// What becomes of the thing that a resource lives in.
+enum Fate {
+    Stays,
+    New(Address),
+    Replaced(Address),
+    Deleted(Address),
+}
+
+pub(super) struct Decider<'a> {
+    pub(super) inputs: &'a Inputs,
+    pub(super) seen: &'a Observations,
+    pub(super) dependencies: &'a Dependencies,
+    pub(super) decided: BTreeMap<Address, Decided>,
+    pub(super) errors: Vec<PlanError>,
+}
+
+/// What is known of a wanted resource when its turn comes.
+struct Wanted<'a> {
+    resource: &'a Resource,
+    schema: &'a KindSchema,
+    rules: Option<&'a ObjectRules>,
+    expr: Expr,
+    value: Value,
+    record: Option<&'a Record>,
+    container: Option<Address>,
+}
+
+impl<'a> Decider<'a> {
+    /// Decides about a resource that shall be there. Everything it refers to has been decided.
+    pub(super) fn wanted(&mut self, resource: &'a Resource) {
+        let inputs = self.inputs;
+        let Some(schema) = inputs.registry.kind(&resource.address.kind) else {
+            return;
+        };
+        let scope = PlanScope {
+            inputs,
+            seen: self.seen,
+            decided: &self.decided,
+        };
+        let want = Wanted {
+            resource,
+            schema,
+            rules: inputs.object_rules(&resource.address),
+            expr: resource.body.reduce(&scope),
+            value: resource.body.eval(&scope),
+            record: inputs.state.record(&resource.address),
+            container: inputs.container_of(&resource.address),
+        };
+        let decided = self.decide_wanted(&want);
+        if let Some(decided) = decided {
+            self.decided.insert(resource.address.clone(), decided);
+        }
+    }
+
+    fn decide_wanted(&mut self, want: &Wanted<'_>) -> Option<Decided> {
+        let address = &want.resource.address;
+        if want.resource.meta.observe {
+            return self.observed(want);
+        }
+        match self.fate(want.container.as_ref()) {
+            Fate::Stays => {}
+            Fate::New(container) => {
+                return self.refill(want, Reason::ContainerNew { container });
+            }
+            Fate::Replaced(container) | Fate::Deleted(container) => {
+                return self.refill(want, Reason::ContainerReplaced { container });
+            }
+        }
+        match (self.seen.seen.get(address), want.record) {
+            (Some(Observed::Unreadable(error)), _) => Some(Decided {
+                certainty: Certainty::Unreadable,
+                live: want.record.map(recorded_live),
+                ..want.plain(
+                    Action::NoOp,
+                    Reason::Unreadable {
+                        error: error.message.clone(),
+                    },
+                )
+            }),
+            (Some(Observed::Foreign(live)), _) => {
+                self.errors.push(PlanError::Foreign {
+                    address: address.clone(),
+                    id: live.id.clone(),
+                    marker: live.marker.clone(),
+                    names: identity_text(want.schema, &want.value),
+                });
+                None
+            }
+            (Some(Observed::Present(live)), Some(record)) => self.managed(want, record, live),
+            (Some(Observed::Present(live)), None) => Some(self.adopted(want, live)),
+            (Some(Observed::Gone), Some(record)) => Some(Decided {
+                generation: record.generation + 1,
+                ..want.plain(Action::Create, Reason::Missing)
+            }),
+            (None, Some(record)) => {
+                let live = recorded_live(record);
+                let decided = self.managed(want, record, &live)?;
+                Some(Decided {
+                    certainty: Certainty::Recorded,
+                    seen: None,
+                    ..decided
+                })
+            }
+            (Some(Observed::Gone), None) => Some(want.plain(Action::Create, Reason::New)),
+            (None, None) => Some(Decided {
+                certainty: Certainty::Recorded,
+                ..want.plain(Action::Create, Reason::New)
+            }),
+        }
+    }
+
+    /// `observe = true`: read, never changed.
+    fn observed(&mut self, want: &Wanted<'_>) -> Option<Decided> {
+        let address = &want.resource.address;
+        let live = match self.seen.seen.get(address) {
+            Some(Observed::Present(live) | Observed::Foreign(live)) => Some(Live::clone(live)),
+            Some(Observed::Unreadable(error)) => {
+                let error = error.message.clone();
+                return Some(Decided {
+                    certainty: Certainty::Unreadable,
+                    live: want.record.map(recorded_live),
+                    ..want.plain(Action::Read, Reason::Unreadable { error })
+                });
+            }
+            Some(Observed::Gone) => {
+                self.errors.push(PlanError::ObservedMissing {
+                    address: address.clone(),
+                    names: identity_text(want.schema, &want.value),
+                });
+                return None;
+            }
+            None => want.record.map(recorded_live),
+        };
+        // What was managed before is only looked at from now on.
+        let action = match want.record {
+            Some(_) => Action::Forget,
+            None => Action::Read,
+        };
+        Some(Decided {
+            live,
+            ..want.plain(action, Reason::Observed)
+        })
+    }
+
+    /// What a new container gets: everything, without asking whether it is there.
+    fn refill(&mut self, want: &Wanted<'_>, reason: Reason) -> Option<Decided> {
+        let Some(record) = want.record else {
+            return Some(Decided {
+                certainty: Certainty::Predicted,
+                ..want.plain(Action::Create, reason)
+            });
+        };
+        let goes_with_container = matches!(reason, Reason::ContainerReplaced { .. });
+        if goes_with_container && !self.may_go(record, want.resource.meta.protect) {
+            return None;
+        }
+        let evict =
+            goes_with_container && want.rules.is_some_and(|r| (r.evict_first)(&record.inputs));
+        let first = if evict {
+            Action::Delete
+        } else {
+            Action::Forget
+        };
+        let live = match self.seen.seen.get(&record.address) {
+            Some(Observed::Present(live)) => Live::clone(live),
+            _ => recorded_live(record),
+        };
+        Some(Decided {
+            actions: vec![first, Action::Create],
+            certainty: Certainty::Predicted,
+            generation: record.generation + 1,
+            live: Some(live),
+            ..want.plain(Action::Create, reason)
+        })
+    }
+
+    /// Recorded, and seen (or believed) to be there.
+    fn managed(&mut self, want: &Wanted<'_>, record: &Record, live: &Live) -> Option<Decided> {
+        let differences = diff::diff(
+            want.schema,
+            want.rules,
+            &want.value,
+            &live.attrs,
+            Some(&record.inputs),
+        );
+        let forced: Vec<AttrPath> = differences
+            .iter()
+            .filter(|d| d.replaces)
+            .map(|d| d.path.clone())
+            .collect();
+        let address = &want.resource.address;
+        let replace = if !forced.is_empty() {
+            Some(Reason::CannotUpdate { paths: forced })
+        } else if record.status == RecordStatus::Tainted || matches!(live.status, Status::Failed(_))
+        {
+            Some(Reason::Tainted)
+        } else if record.status == RecordStatus::Deleting || live.status == Status::Deleting {
+            Some(Reason::UnfinishedDelete)
+        } else if self.inputs.options.replace.contains(address) {
+            Some(Reason::Requested)
+        } else {
+            None
+        };
+        let seen = canon::digest(&diff::projection(
+            want.schema,
+            want.rules,
+            &want.value,
+            &live.attrs,
+        ));
+        let base = Decided {
+            differences,
+            live: Some(live.clone()),
+            generation: record.generation,
+            seen: Some(seen),
+            ..want.plain(Action::NoOp, Reason::Unchanged)
+        };
+        match replace {
+            Some(reason) => self.replacement(want, record, reason, base),
+            None => Some(self.update_or_not(want, record, live, base)),
+        }
+    }
+
+    fn replacement(
+        &mut self,
+        want: &Wanted<'_>,
+        record: &Record,
+        reason: Reason,
+        base: Decided,
+    ) -> Option<Decided> {
+        let already_going = reason == Reason::UnfinishedDelete;
+        if !already_going && !self.may_go(record, want.resource.meta.protect) {
+            return None;
+        }
+        let actions = match want.schema.replace {
+            ReplaceOrder::DeleteFirst => vec![Action::Delete, Action::Create],
+            ReplaceOrder::CreateFirst => vec![Action::Create, Action::Delete],
+        };
+        Some(Decided {
+            actions,
+            reason,
+            generation: record.generation + 1,
+            ..base
+        })
+    }
+
+    fn update_or_not(
+        &self,
+        want: &Wanted<'_>,
+        record: &Record,
+        live: &Live,
+        base: Decided,
+    ) -> Decided {
+        let inputs = recorded_inputs(&self.inputs.registry, &record.address, &want.value);
+        let spec_changed = inputs != record.inputs;
+        let unfinished = record.status == RecordStatus::Creating
+            || matches!(live.status, Status::Pending(_))
+                && self.inputs.state.open(&record.address).is_some();
+        let follows: Vec<Address> = base
+            .differences
+            .iter()
+            .filter_map(|d| d.after.as_ref())
+            .flat_map(Value::unknowns)
+            .filter_map(|r| r.address().cloned())
+            .collect();
+        let facts_changed = record.protect != want.resource.meta.protect
+            || record.depends_on != self.dependencies.addresses(&record.address)
+            || record.instance != want.resource.instance;
+        let reason = if !follows.is_empty() {
+            Reason::Follows { of: follows }
+        } else if !base.differences.is_empty() && !spec_changed {
+            Reason::Drifted
+        } else if !base.differences.is_empty() || (spec_changed && want.rules.is_some()) {
+            Reason::SpecChanged
+        } else if unfinished {
+            Reason::Unfinished
+        } else if spec_changed || facts_changed {
+            Reason::RecordOnly
+        } else {
+            return base;
+        };
+        Decided {
+            actions: vec![Action::Update],
+            reason,
+            ..base
+        }
+    }
+
+    /// Not recorded, but it carries our marker: an earlier run made it and could not say so.
+    fn adopted(&self, want: &Wanted<'_>, live: &Live) -> Decided {
+        let differences = diff::diff(want.schema, want.rules, &want.value, &live.attrs, None);
+        let seen = diff::projection(want.schema, want.rules, &want.value, &live.attrs);
+        Decided {
+            differences,
+            live: Some(live.clone()),
+            seen: Some(canon::digest(&seen)),
+            generation: live_generation(live).unwrap_or(1),
+            ..want.plain(Action::Adopt, Reason::Marked)
+        }
+    }
+
+    /// Decides about a recorded or open resource that shall not be there.
+    pub(super) fn unwanted(&mut self, address: &Address) {
+        if self.decided.contains_key(address) {
+            return;
+        }
+        let decided = match (
+            self.inputs.state.record(address),
+            self.inputs.state.open(address),
+        ) {
+            (Some(record), _) => self.unwanted_record(&record.clone()),
+            (None, Some(open)) => self.unwanted_open(address, open.action),
+            (None, None) => None,
+        };
+        if let Some(decided) = decided {
+            self.decided.insert(address.clone(), decided);
+        }
+    }
+
+    fn unwanted_record(&mut self, record: &Record) -> Option<Decided> {
+        let address = &record.address;
+        let container = record.contained_in.as_ref().map(|c| c.address.clone());
+        if let Some(outer) = &container {
+            self.unwanted_container(outer);
+        }
+        let rules = self.inputs.object_rules(address);
+        let evict = rules.is_some_and(|r| (r.evict_first)(&record.inputs));
+        let reason = match self.fate(container.as_ref()) {
+            Fate::Deleted(container) | Fate::Replaced(container) => {
+                if !self.may_go(record, record.protect) {
+                    return None;
+                }
+                let present = matches!(self.seen.seen.get(address), Some(Observed::Present(_)));
+                if !(evict && present) {
+                    return Some(removal(
+                        record,
+                        Action::Forget,
+                        Reason::ContainerDeleted { container },
+                    ));
+                }
+                Reason::EvictFirst { container }
+            }
+            _ if self.inputs.options.destroy => Reason::Destroy,
+            _ => Reason::LeftSpec,
+        };
+        let mut decided = match self.seen.seen.get(address) {
+            Some(Observed::Gone | Observed::Foreign(_)) => {
+                return Some(removal(record, Action::Forget, Reason::GoneAlready));
+            }
+            Some(Observed::Unreadable(error)) => {
+                let error = error.message.clone();
+                let mut kept = removal(record, Action::NoOp, Reason::Unreadable { error });
+                kept.certainty = Certainty::Unreadable;
+                return Some(kept);
+            }
+            Some(Observed::Present(live)) => {
+                let mut decided = removal(record, Action::Delete, reason);
+                decided.live = Some(Live::clone(live));
+                decided
+            }
+            None => Decided {
+                certainty: Certainty::Recorded,
+                ..removal(record, Action::Delete, reason)
+            },
+        };
+        decided.container = container;
+        let going = record.status == RecordStatus::Deleting;
+        (going || self.may_go(record, record.protect)).then_some(decided)
+    }
+
+    /// A container that is neither wanted nor decided yet is decided first.
+    fn unwanted_container(&mut self, outer: &Address) {
+        let selected = self.inputs.options.selects(&outer.zone);
+        if selected && self.inputs.wanted(outer).is_none() {
+            self.unwanted(outer);
+        }
+    }
+
+    /// An operation was announced for something that is neither recorded nor wanted.
+    fn unwanted_open(&mut self, address: &Address, action: IntentAction) -> Option<Decided> {
+        let open = self.inputs.state.open(address)?;
+        match self.seen.seen.get(address) {
+            Some(Observed::Present(live)) if action == IntentAction::Create => {
+                let mut record = open.record.clone();
+                record.id.clone_from(&live.id);
+                let mut decided = removal(&record, Action::Delete, Reason::LeftSpec);
+                decided.live = Some(Live::clone(live));
+                Some(decided)
+            }
+            Some(Observed::Unreadable(error)) => {
+                let error = error.message.clone();
+                Some(removal(
+                    &open.record,
+                    Action::NoOp,
+                    Reason::Unreadable { error },
+                ))
+            }
+            _ => Some(removal(&open.record, Action::Forget, Reason::GoneAlready)),
+        }
+    }
+
+    fn fate(&self, container: Option<&Address>) -> Fate {
+        let Some(address) = container else {
+            return Fate::Stays;
+        };
+        let Some(decided) = self.decided.get(address) else {
+            return Fate::Stays;
+        };
+        let (create, delete) = (decided.has(Action::Create), decided.has(Action::Delete));
+        match (create, delete, decided.has(Action::Forget)) {
+            (true, true, _) => Fate::Replaced(address.clone()),
+            (true, false, _) => Fate::New(address.clone()),
+            (false, true, _) | (false, false, true) if decided.reason != Reason::Observed => {
+                Fate::Deleted(address.clone())
+            }
+            _ => Fate::Stays,
+        }
+    }
+
+    /// Protection: by the spec while it is there, by the record when it has left.
+    fn may_go(&mut self, record: &Record, protect: bool) -> bool {
+        if protect {
+            self.errors.push(PlanError::Protected {
+                address: record.address.clone(),
+            });
+        }
+        !protect
+    }
+}
+
+impl Wanted<'_> {
+    fn plain(&self, action: Action, reason: Reason) -> Decided {
+        Decided {
+            actions: vec![action],
+            reason,
+            certainty: Certainty::Seen,
+            differences: Vec::new(),
+            expr: Some(self.expr.clone()),
+            value: Some(self.value.clone()),
+            live: None,
+            generation: 1,
+            seen: None,
+            container: self.container.clone(),
+        }
+    }
+}
+
+fn removal(record: &Record, action: Action, reason: Reason) -> Decided {
+    Decided {
+        actions: vec![action],
+        reason,
+        certainty: Certainty::Seen,
+        differences: Vec::new(),
+        expr: None,
+        value: None,
+        live: None,
+        generation: record.generation,
+        seen: None,
+        container: record.contained_in.as_ref().map(|c| c.address.clone()),
+    }
+}
+
+/// The generation in a marker: the digits after the last `:g`.
+fn live_generation(live: &Live) -> Option<u32> {
+    live.marker.as_ref()?.rsplit_once(":g")?.1.parse().ok()
+}
+
+fn identity_text(schema: &KindSchema, value: &Value) -> String {
+    let names: Vec<&str> = schema
+        .identity
+        .iter()
+        .filter_map(|name| value.get(name)?.as_str())
+        .collect();
+    if names.is_empty() {
+        let name = value.get("metadata").and_then(|m| m.get("name"));
+        return name.and_then(Value::as_str).unwrap_or("").to_owned();
+    }
+    names.join(" ")
+}
+
+impl Inputs {
+    /// The rules for Kubernetes objects, when the address is one.
+    pub(crate) fn object_rules(&self, address: &Address) -> Option<&ObjectRules> {
+        let schema = self.registry.kind(&address.kind)?;
+        let provider = self.registry.provider(address.kind.provider())?;
+        provider.objects.as_ref().filter(|_| schema.is_object())
+    }
+
+    /// What contains a configured resource.
+    pub(crate) fn container_of(&self, address: &Address) -> Option<Address> {
+        let resource = self.config.resources.get(address)?;
+        match self.registry.kind(&address.kind)?.contained_in {
+            Containment::None => None,
+            Containment::Instance => self.instance(&resource.instance)?.container.clone(),
+            Containment::Attribute(attr) => match &resource.body.get(attr)?.node {
+                Node::Ref(Reference::Resource { address, .. }) => Some(address.clone()),
+                _ => None,
+            },
+        }
+    }
+}
