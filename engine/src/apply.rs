@@ -407,7 +407,11 @@ impl<'a> Apply<'a> {
         live.map(|l| l.id.clone())
             .or(recorded)
             .filter(|id| !id.is_empty())
-            .ok_or_else(|| ProviderError::new(ErrorClass::Failed, format!("{address} does not exist")))
+            .ok_or_else(|| {
+                ProviderError::new(ErrorClass::Failed, format!("{address} does not exist"))
+            })
     }
 }
 
+#[cfg(test)]
+mod tests;

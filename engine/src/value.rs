@@ -138,9 +138,7 @@ impl Value {
     #[must_use]
     pub fn rekeyed(self, key: Option<&Arc<DigestKey>>) -> Value {
         match self {
-            Value::List(items) => {
-                Value::List(items.into_iter().map(|v| v.rekeyed(key)).collect())
-            }
+            Value::List(items) => Value::List(items.into_iter().map(|v| v.rekeyed(key)).collect()),
             Value::Map(map) => {
                 Value::Map(map.into_iter().map(|(k, v)| (k, v.rekeyed(key))).collect())
             }
@@ -174,9 +172,7 @@ impl Value {
                     .map(|(k, v)| Some((k.clone(), v.to_request_json()?)))
                     .collect::<Option<_>>()?,
             ),
-            Value::Secret(secret) => {
-                Json::String(secret.expose(Purpose::Request)?.to_owned())
-            }
+            Value::Secret(secret) => Json::String(secret.expose(Purpose::Request)?.to_owned()),
             Value::Unknown(_) => return None,
         })
     }

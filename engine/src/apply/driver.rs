@@ -280,9 +280,10 @@ async fn session(run: &Run<'_>, id: &InstanceId) -> Result<Arc<dyn Session>, Pro
     if let Some(session) = run.sessions.get(id) {
         return Ok(session);
     }
-    let instance = run.inputs.instance(id).ok_or_else(|| {
-        ProviderError::new(ErrorClass::Bug, format!("{id} is not configured"))
-    })?;
+    let instance = run
+        .inputs
+        .instance(id)
+        .ok_or_else(|| ProviderError::new(ErrorClass::Bug, format!("{id} is not configured")))?;
     let config = instance
         .config
         .eval(&|r: &Reference| lookup_seen(run.inputs, run.seen, r));
@@ -306,7 +307,10 @@ async fn look(
             Ok(Observed::Present(live))
         }
         Some(observed) => Ok(observed),
-        None => Err(ProviderError::new(ErrorClass::Bug, "a read answered nothing")),
+        None => Err(ProviderError::new(
+            ErrorClass::Bug,
+            "a read answered nothing",
+        )),
     }
 }
 

@@ -112,6 +112,8 @@ impl RunReport {
 
     /// Whether anything is in doubt.
     pub fn in_doubt(&self) -> bool {
-        self.verdicts.iter().any(|v| matches!(v, Verdict::InDoubt(_)))
+        self.verdicts
+            .iter()
+            .any(|v| matches!(v, Verdict::InDoubt(_)))
     }
 }

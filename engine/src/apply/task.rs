@@ -259,10 +259,12 @@ impl Task {
 
     fn recorded(&self, run: &Apply<'_>) -> Result<Record, ProviderError> {
         let (change, _) = self.change(run)?;
-        run.state
-            .record(&change.address)
-            .cloned()
-            .ok_or_else(|| fail(ErrorClass::Bug, format!("{} is not recorded", change.address)))
+        run.state.record(&change.address).cloned().ok_or_else(|| {
+            fail(
+                ErrorClass::Bug,
+                format!("{} is not recorded", change.address),
+            )
+        })
     }
 
     // ---- looking again before the write ------------------------------------------------------------
@@ -356,7 +358,10 @@ impl Task {
         let mut entries = Vec::new();
         match action {
             Action::Create | Action::Adopt => {
-                entries.push(intent(IntentAction::Create, run.stub(change, &self.desired)));
+                entries.push(intent(
+                    IntentAction::Create,
+                    run.stub(change, &self.desired),
+                ));
                 if let Some(live) = &self.live {
                     let record = self.record_of(run, change, live, RecordStatus::Creating);
                     entries.push(outcome(&op, change, OpResult::Created { record }));
@@ -372,7 +377,10 @@ impl Task {
             _ => {
                 let open = run.state.open(&change.address);
                 let mut record = open.map(|o| o.record.clone()).ok_or_else(|| {
-                    fail(ErrorClass::Bug, format!("{} is not recorded", change.address))
+                    fail(
+                        ErrorClass::Bug,
+                        format!("{} is not recorded", change.address),
+                    )
                 })?;
                 record.id.clone_from(&self.id);
                 entries.push(Entry::Import {
@@ -417,9 +425,9 @@ impl Task {
     }
 
     fn prior(&self, run: &Apply<'_>, change: &Change) -> Value {
-        run.state.record(&change.address).map_or(Value::Null, |r| {
-            crate::observe::recorded_live(r).attrs
-        })
+        run.state
+            .record(&change.address)
+            .map_or(Value::Null, |r| crate::observe::recorded_live(r).attrs)
     }
 
     /// An update of what differs by now; `None` when nothing does and it is only waited for.
@@ -734,12 +742,22 @@ impl Task {
         Duration::from_secs(asked.unwrap_or((typical * PATIENCE).max(LEAST_DEADLINE)))
     }
 
-    fn retry(&mut self, run: &Apply<'_>, error: ProviderError, idempotent: bool, then: Then) -> Step {
+    fn retry(
+        &mut self,
+        run: &Apply<'_>,
+        error: ProviderError,
+        idempotent: bool,
+        then: Then,
+    ) -> Step {
         // The first attempt of a send is counted when it is sent.
         if !matches!(then, Then::Send) {
             self.attempt += 1;
         }
-        match run.options.policy.next(&error.class, self.attempt, idempotent) {
+        match run
+            .options
+            .policy
+            .next(&error.class, self.attempt, idempotent)
+        {
             Some(delay) => {
                 self.detail = Some(error.message);
                 Ok(self.pause(delay, then))
