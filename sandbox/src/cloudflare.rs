@@ -137,7 +137,7 @@ pub(crate) fn add_zone(scene: &mut Scene<'_, '_>, name: &str) -> Value {
         "name_servers": ["ada.ns.cloudflare.com", "hugo.ns.cloudflare.com"],
         "original_name_servers": null, "original_registrar": null, "original_dnshost": null,
         "account": {"id": account, "name": "Sandbox"},
-        "owner": {"id": null, "type": "user", "name": null},
+        "owner": {"type": "user"},
         "meta": {"cdn_only": false, "custom_certificate_quota": 0, "dns_only": false,
             "foundation_dns": false, "page_rule_quota": 3, "phishing_detected": false,
             "step": 2},
@@ -145,7 +145,6 @@ pub(crate) fn add_zone(scene: &mut Scene<'_, '_>, name: &str) -> Value {
         "plan": {"id": "0feeeeeeeeeeeeeeeeeeeeeeeeeeeeee", "name": "Free Website", "price": 0,
             "currency": "USD", "is_subscribed": false, "can_subscribe": false,
             "legacy_id": "free", "legacy_discount": false, "externally_managed": false},
-        "tenant": {"id": null, "name": null}, "tenant_unit": {"id": null},
     });
     scene.txn.put(ZONES, &id, zone.clone());
     zone

@@ -234,9 +234,8 @@ fn comment(record: &mut Value, body: &Map<String, Value>, now: &str) -> Result<(
 
 // An unproxied CNAME shows no settings unless some are set; the others show an empty object.
 fn shape_settings(record: &mut Value, kind: &str) {
-    let empty = !record["settings"]
-        .as_object()
-        .is_some_and(|s| !s.is_empty());
+    let set = record["settings"].as_object();
+    let empty = set.is_none_or(serde_json::Map::is_empty);
     let Some(map) = record.as_object_mut() else {
         return;
     };
