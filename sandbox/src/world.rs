@@ -227,7 +227,15 @@ fn replay_op(tables: &mut Tables, op: Value) {
 
 fn compact(dir: &Path, path: &Path, tables: &Tables) -> io::Result<()> {
     let tmp = dir.join("world.log.tmp");
-    let mut out = io::BufWriter::new(File::create(&tmp)?);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        // The world holds passwords.
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut out = io::BufWriter::new(options.open(&tmp)?);
     for (name, rows) in &tables.tables {
         for (key, value) in rows {
             let line = serde_json::json!([["put", name, key, value]]);
