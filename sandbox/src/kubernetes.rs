@@ -26,6 +26,9 @@ pub async fn handle(
     )
 }
 
+/// Brings the objects of a running cluster to where its controllers have brought them by now.
+pub fn settle(_world: &World, _txn: &mut Txn<'_>, _cluster_id: &str) {}
+
 /// Puts the objects into a new cluster that every cluster has.
 pub fn create_cluster(_world: &World, _txn: &mut Txn<'_>, _cluster_id: &str) {}
 
