@@ -4,6 +4,7 @@
 //! documents. The crate shares no code with the providers, so that both sides can be wrong only
 //! independently.
 
+pub mod charts;
 pub mod kubernetes;
 pub mod profile;
 pub mod world;

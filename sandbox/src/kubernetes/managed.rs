@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::fieldset::FieldSet;
 use super::schema::{Schema, TypeId};
-use super::typed;
+use super::typed::{self, Emptied};
 
 /// The party that makes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,13 +201,19 @@ fn prune(
     let last = named(last);
     let everything = fields_of(merged);
     let owned = entries.iter().fold(claimed, |all, e| all.union(&e.set));
-    let stripped = typed::remove(schema, root, merged, &last);
+    let stripped = typed::remove(schema, root, merged, &last, Emptied::Null);
     let keep = fields_of(&stripped).union(&named(&owned));
-    let pruned = typed::remove(schema, root, merged, &everything.difference(&keep));
+    let pruned = typed::remove(
+        schema,
+        root,
+        merged,
+        &everything.difference(&keep),
+        Emptied::Null,
+    );
     let gone = everything
         .difference(&fields_of(&pruned))
         .intersection(&last);
-    typed::remove(schema, root, merged, &gone)
+    typed::remove(schema, root, merged, &gone, Emptied::Gone)
 }
 
 /// Takes changed fields away from the other owners; without force that is a conflict.

@@ -1,5 +1,7 @@
 //! Behaviour through [`handle`](super::handle), as a client sees it.
 
+mod lifecycle;
+mod machine;
 mod recorded;
 mod rest;
 mod ssa;

@@ -319,8 +319,23 @@ fn compare_items(
     }
 }
 
-/// `value` without the members of `set`; a map or list that loses everything goes too.
-pub(crate) fn remove(schema: &Schema, id: TypeId, value: &Value, set: &FieldSet) -> Value {
+/// What becomes of a map that loses every field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Emptied {
+    /// It stays as null, and so stays a member of the field set.
+    Null,
+    /// It goes too.
+    Gone,
+}
+
+/// `value` without the members of `set`.
+pub(crate) fn remove(
+    schema: &Schema,
+    id: TypeId,
+    value: &Value,
+    set: &FieldSet,
+    emptied: Emptied,
+) -> Value {
     if set.under.is_empty() {
         return value.clone();
     }
@@ -330,7 +345,7 @@ pub(crate) fn remove(schema: &Schema, id: TypeId, value: &Value, set: &FieldSet)
             let kept = items(Some(value)).iter().filter_map(|item| {
                 match set.under.get(&item_element(how, item)) {
                     Some(gone) if gone.here => None,
-                    Some(gone) => Some(remove(schema, of, item, gone)),
+                    Some(gone) => Some(remove(schema, of, item, gone, emptied)),
                     None => Some(item.clone()),
                 }
             });
@@ -341,13 +356,17 @@ pub(crate) fn remove(schema: &Schema, id: TypeId, value: &Value, set: &FieldSet)
             for (name, item) in entries(Some(value)) {
                 let kept = match set.under.get(&field(name)) {
                     Some(gone) if gone.here => continue,
-                    Some(gone) => remove(schema, child_type(fields, rest, name), item, gone),
+                    Some(gone) => {
+                        let of = child_type(fields, rest, name);
+                        remove(schema, of, item, gone, emptied)
+                    }
                     None => item.clone(),
                 };
-                if is_void(Some(&kept)) && !is_void(Some(item)) {
-                    continue;
+                if !is_void(Some(&kept)) || is_void(Some(item)) {
+                    out.insert(name.clone(), kept);
+                } else if emptied == Emptied::Null {
+                    out.insert(name.clone(), Value::Null);
                 }
-                out.insert(name.clone(), kept);
             }
             Value::Object(out)
         }
