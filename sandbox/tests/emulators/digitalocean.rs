@@ -406,3 +406,26 @@ async fn tags_compare_without_case_and_find_objects() {
     world.expect(204, "DELETE /v2/tags/prod", "").await;
     world.expect(404, "GET /v2/tags/prod", "").await;
 }
+
+#[tokio::test]
+async fn a_service_of_a_cluster_gets_a_load_balancer_in_its_vpc() {
+    let world = World::new(Profile::Instant);
+    let cluster = cluster(&world).await;
+    let token = world.sandbox.identity().cluster_token(&cluster);
+    let line = format!("GET /clusters/{cluster}/api/v1/namespaces");
+    let listed = world.raw(&line, "", Some(&token)).await;
+    assert_eq!(listed.status(), 200);
+    let body = r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"web"},
+        "spec":{"type":"LoadBalancer","ports":[{"port":80}],"selector":{"a":"b"}}}"#;
+    let line = format!("POST /clusters/{cluster}/api/v1/namespaces/default/services");
+    let made = world.raw(&line, body, Some(&token)).await;
+    assert_eq!(made.status(), 201);
+    let balancers = world.expect(200, "GET /v2/load_balancers", "").await;
+    let balancer = &balancers["load_balancers"][0];
+    assert_eq!(balancer["region"]["slug"], "sfo3");
+    assert_eq!(balancer["status"], "active");
+    let vpc = balancer["vpc_uuid"].as_str().unwrap();
+    let line = format!("GET /v2/vpcs/{vpc}/members?resource_type=loadbalancer");
+    let members = world.expect(200, &line, "").await;
+    assert_eq!(members["meta"]["total"], 1);
+}
