@@ -174,6 +174,10 @@ fn look(ctx: &mut Ctx<'_, '_>, table: &str, key: &str) -> Option<u64> {
         if name == "core/services" {
             service::gone(ctx, key);
         }
+        let (clock, key) = (clock_table(ctx.cluster), format!("{table}|{key}"));
+        if ctx.tables().get(&clock, &key).is_some() {
+            ctx.txn.delete(&clock, &key);
+        }
         return None;
     };
     let it = Looked {

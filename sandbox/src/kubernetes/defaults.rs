@@ -1,11 +1,15 @@
 //! What the server fills in: the defaults that clients look at, and conversions such as `stringData`.
 
+mod pod;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::kinds::Kind;
 use super::request::{Ctx, Place};
+
+use pod::{pod_spec, quantities};
 
 /// Completes an object that is about to be checked.
 pub(crate) fn fill(ctx: &Ctx<'_, '_>, place: &Place, live: Option<&Value>, new: &mut Value) {
@@ -216,6 +220,8 @@ fn job_spec(spec: &mut Value) {
     set(spec, "backoffLimit", json!(6));
     set(spec, "completionMode", json!("NonIndexed"));
     set(spec, "suspend", json!(false));
+    set(spec, "manualSelector", json!(false));
+    set(spec, "podReplacementPolicy", json!("TerminatingOrFailed"));
 }
 
 fn cron_job(new: &mut Value) {
@@ -227,47 +233,11 @@ fn cron_job(new: &mut Value) {
     pod_spec(&mut spec["jobTemplate"]["spec"]["template"]["spec"]);
 }
 
-fn pod_spec(spec: &mut Value) {
-    if !spec.is_object() {
-        return;
-    }
-    set(spec, "restartPolicy", json!("Always"));
-    set(spec, "dnsPolicy", json!("ClusterFirst"));
-    set(spec, "schedulerName", json!("default-scheduler"));
-    set(spec, "terminationGracePeriodSeconds", json!(30));
-    set(spec, "securityContext", json!({}));
-    if let Some(account) = spec.get("serviceAccountName").cloned() {
-        set(spec, "serviceAccount", account);
-    }
-    for list in ["containers", "initContainers"] {
-        for container in spec[list].as_array_mut().into_iter().flatten() {
-            for port in container["ports"].as_array_mut().into_iter().flatten() {
-                set(port, "protocol", json!("TCP"));
-            }
-            let image = container["image"].as_str().unwrap_or_default();
-            let latest = image.ends_with(":latest")
-                || !image.rsplit('/').next().unwrap_or_default().contains(':');
-            let policy = if latest && !image.contains('@') {
-                "Always"
-            } else {
-                "IfNotPresent"
-            };
-            set(container, "imagePullPolicy", json!(policy));
-            set(container, "resources", json!({}));
-            set(
-                container,
-                "terminationMessagePath",
-                json!("/dev/termination-log"),
-            );
-            set(container, "terminationMessagePolicy", json!("File"));
-        }
-    }
-}
-
 fn claim(live: Option<&Value>, new: &mut Value) {
     if live.is_none() {
         new["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
     }
+    quantities(&mut new["spec"]["resources"]["requests"]);
     set(&mut new["spec"], "volumeMode", json!("Filesystem"));
     set(
         &mut new["spec"],

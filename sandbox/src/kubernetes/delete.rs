@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::kinds::key;
+use super::persist::is_finished;
 use super::read::{Filter, prefix};
 use super::request::{Answer, Call, Ctx, Place, Reply, timestamp};
-use super::write::{is_finished, lookup};
+use super::write::lookup;
 
 struct Options {
     dry_run: bool,

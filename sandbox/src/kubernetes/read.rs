@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::failure::Failure;
 use super::kinds::{Kind, key};
 use super::request::{Answer, Call, Ctx, Place, Reply};
+use super::scale::scale_of;
 use super::selector::{Fields, Labels};
-use super::write::{lookup, scale_of};
+use super::write::lookup;
 
 /// One object, its scale, or its metadata.
 pub(crate) fn get(call: &Call, ctx: &Ctx<'_, '_>, place: &Place) -> Result<Reply, Failure> {

@@ -53,9 +53,7 @@ fn is_label(text: &str) -> bool {
 }
 
 fn is_subdomain(text: &str) -> bool {
-    let ok =
-        |part: &str| !part.is_empty() && part.split('-').next().is_some() && is_loose_label(part);
-    !text.is_empty() && text.len() <= 253 && text.split('.').all(ok)
+    text.len() <= 253 && text.split('.').all(is_loose_label)
 }
 
 /// A label without the limit of 63, as subdomains allow.

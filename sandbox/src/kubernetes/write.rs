@@ -1,15 +1,14 @@
-//! Create, replace, patch and apply: everything that ends in one stored object.
-//!
-//! Nothing is stored before every check has passed, so a failed or dry request leaves no trace.
+//! Create, replace, patch and apply: from the body of a request to the object that is to be stored.
 
 use serde_json::{Value, json};
 
 use super::admission;
-use super::defaults;
 use super::failure::{Cause, Failure};
 use super::managed::{self, Typed, Who};
 use super::patch;
+use super::persist::{Owners, finish};
 use super::request::{Answer, Call, Ctx, Place, Reply, new_uid};
+use super::scale::{scale_of, scale_write};
 use super::typed;
 use super::validate;
 
@@ -36,7 +35,7 @@ fn checking(call: &Call) -> Checking {
     }
 }
 
-fn dry_run(call: &Call) -> Result<bool, Failure> {
+pub(crate) fn dry_run(call: &Call) -> Result<bool, Failure> {
     match call.param("dryRun") {
         None => Ok(false),
         Some("All") => Ok(true),
@@ -53,7 +52,7 @@ fn manager(call: &Call) -> String {
     call.param("fieldManager").unwrap_or(agent).to_owned()
 }
 
-fn who(call: &Call, place: &Place) -> Who {
+pub(crate) fn who(call: &Call, place: &Place) -> Who {
     Who {
         manager: manager(call),
         api_version: place.kind.api_version(),
@@ -69,7 +68,7 @@ fn reset_fields(place: &Place) -> &'static [&'static str] {
     }
 }
 
-fn typed_of(place: &Place) -> Typed<'_> {
+pub(crate) fn typed_of(place: &Place) -> Typed<'_> {
     Typed {
         schema: place.kind.schema(),
         root: place.kind.root,
@@ -227,7 +226,7 @@ pub(crate) fn lookup(ctx: &Ctx<'_, '_>, place: &Place) -> Option<Value> {
     Some(live)
 }
 
-fn preconditions(place: &Place, live: &Value, body: &Value) -> Result<(), Failure> {
+pub(crate) fn preconditions(place: &Place, live: &Value, body: &Value) -> Result<(), Failure> {
     let name = place.name.as_deref().unwrap_or_default();
     let (uid, version) = (
         &body["metadata"]["uid"],
@@ -401,260 +400,4 @@ fn untypable(place: &Place, name: &str, complaints: &[String]) -> Failure {
         place.kind.version,
         place.kind.kind,
     ))
-}
-
-/// Who owns the fields of the object that is about to be stored.
-enum Owners {
-    /// Whoever changed them by this request.
-    Updated,
-    /// Settled by server-side apply.
-    Applied(Vec<managed::Entry>),
-}
-
-/// Completes, checks and stores an object; says whether it was created.
-fn finish(
-    call: &Call,
-    ctx: &mut Ctx<'_, '_>,
-    place: &Place,
-    live: Option<&Value>,
-    mut new: Value,
-    owners: Owners,
-) -> Result<(Value, bool), Failure> {
-    let dry = dry_run(call)?;
-    let name = place.name.as_deref().unwrap_or_default();
-    keep_what_the_server_owns(place, live, &mut new);
-    defaults::fill(ctx, place, live, &mut new);
-    let now = ctx.now();
-    let entries = match owners {
-        Owners::Applied(entries) => entries,
-        Owners::Updated => {
-            let who = who(call, place);
-            let entries = if new["metadata"]["managedFields"]
-                .as_array()
-                .is_some_and(Vec::is_empty)
-            {
-                Vec::new()
-            } else {
-                live.map(managed::decode).unwrap_or_default()
-            };
-            managed::update(typed_of(place), live, &new, entries, (&who, &now))
-        }
-    };
-    managed::encode(&mut new, entries);
-    if place.subresource.is_none() {
-        admission::webhooks(ctx, place, live, &new)?;
-        let causes = validate::object(&place.kind, live, &new);
-        if !causes.is_empty() {
-            return Err(Failure::invalid(&place.kind, name, &causes));
-        }
-    }
-    match live {
-        None => identify(place, &now, &mut new),
-        Some(live) => bump_generation(place, live, &mut new),
-    }
-    if live.is_some_and(|live| same_but_times(live, &new)) {
-        let unchanged = live.cloned().unwrap_or_default();
-        return Ok((unchanged, false));
-    }
-    if dry {
-        return Ok((new, live.is_none()));
-    }
-    let key = super::kinds::key(place.namespace.as_deref(), name);
-    if is_finished(&new) {
-        ctx.txn.delete(&place.table, &key);
-        return Ok((new, false));
-    }
-    Ok((ctx.store(&place.table, &key, new), live.is_none()))
-}
-
-/// Marked for deletion and nothing left to wait for.
-pub(crate) fn is_finished(object: &Value) -> bool {
-    let none = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
-    object["metadata"]["deletionTimestamp"].is_string()
-        && none(&object["metadata"]["finalizers"])
-        && (object["kind"] != "Namespace" || none(&object["spec"]["finalizers"]))
-}
-
-fn keep_what_the_server_owns(place: &Place, live: Option<&Value>, new: &mut Value) {
-    const OWNED: [&str; 7] = [
-        "uid",
-        "creationTimestamp",
-        "generation",
-        "resourceVersion",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "selfLink",
-    ];
-    if place.subresource.as_deref() == Some("status")
-        && let Some(live) = live
-    {
-        let status = new["status"].take();
-        let managed = new["metadata"]["managedFields"].take();
-        *new = live.clone();
-        new["status"] = status;
-        new["metadata"]["managedFields"] = managed;
-    } else if place.kind.has_status()
-        && let Some(map) = new.as_object_mut()
-    {
-        match live.and_then(|l| l.get("status")) {
-            Some(status) => map.insert("status".to_owned(), status.clone()),
-            None => map.remove("status"),
-        };
-    }
-    let Some(metadata) = new["metadata"].as_object_mut() else {
-        return;
-    };
-    for field in OWNED {
-        match live.and_then(|l| l["metadata"].get(field)) {
-            Some(value) => metadata.insert(field.to_owned(), value.clone()),
-            None => metadata.remove(field),
-        };
-    }
-}
-
-fn identify(place: &Place, now: &str, new: &mut Value) {
-    new["metadata"]["uid"] = json!(new_uid());
-    new["metadata"]["creationTimestamp"] = json!(now);
-    if counts_generations(place) {
-        new["metadata"]["generation"] = json!(1);
-    }
-    defaults::after_identity(&place.kind, new);
-}
-
-fn counts_generations(place: &Place) -> bool {
-    const KINDS: [&str; 18] = [
-        "pods",
-        "replicationcontrollers",
-        "deployments",
-        "statefulsets",
-        "daemonsets",
-        "replicasets",
-        "jobs",
-        "cronjobs",
-        "ingresses",
-        "ingressclasses",
-        "networkpolicies",
-        "poddisruptionbudgets",
-        "priorityclasses",
-        "endpointslices",
-        "customresourcedefinitions",
-        "validatingwebhookconfigurations",
-        "mutatingwebhookconfigurations",
-        "servicecidrs",
-    ];
-    place.kind.is_custom() || KINDS.contains(&place.kind.plural.as_str())
-}
-
-/// The generation counts changes of what is wanted: neither metadata nor status.
-fn bump_generation(place: &Place, live: &Value, new: &mut Value) {
-    if !counts_generations(place) {
-        return;
-    }
-    let counted = |name: &str| name != "metadata" && !(name == "status" && place.kind.has_status());
-    let names = |v: &Value| -> Vec<String> {
-        v.as_object()
-            .into_iter()
-            .flatten()
-            .map(|(n, _)| n.clone())
-            .collect()
-    };
-    let changed = names(live)
-        .iter()
-        .chain(&names(new))
-        .any(|n| counted(n) && live.get(n) != new.get(n));
-    if changed {
-        let generation = live["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
-        new["metadata"]["generation"] = json!(generation);
-    }
-}
-
-/// Whether two objects differ in nothing but the times of their owners.
-fn same_but_times(a: &Value, b: &Value) -> bool {
-    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else {
-        return false;
-    };
-    let outer = a.len() == b.len()
-        && a.iter()
-            .all(|(n, v)| n == "metadata" || b.get(n) == Some(v));
-    let (Some(a), Some(b)) = (a["metadata"].as_object(), b["metadata"].as_object()) else {
-        return outer;
-    };
-    let untimed = |list: &Value| {
-        let mut list = list.clone();
-        for entry in list.as_array_mut().into_iter().flatten() {
-            entry["time"] = Value::Null;
-        }
-        list
-    };
-    outer
-        && a.len() == b.len()
-        && a.iter().all(|(n, v)| match b.get(n) {
-            Some(other) if n == "managedFields" => untimed(v) == untimed(other),
-            other => other == Some(v),
-        })
-}
-
-fn replicas_path(place: &Place) -> String {
-    let path = place
-        .kind
-        .scale
-        .as_ref()
-        .and_then(|s| s["specReplicasPath"].as_str());
-    path.unwrap_or(".spec.replicas").replace('.', "/")
-}
-
-/// The Scale of an object.
-pub(crate) fn scale_of(place: &Place, live: &Value) -> Value {
-    let wanted = live
-        .pointer(&replicas_path(place))
-        .cloned()
-        .unwrap_or(json!(0));
-    let path = place
-        .kind
-        .scale
-        .as_ref()
-        .and_then(|s| s["statusReplicasPath"].as_str());
-    let path = path.unwrap_or(".status.replicas").replace('.', "/");
-    let mut metadata = json!({});
-    for field in [
-        "name",
-        "namespace",
-        "uid",
-        "resourceVersion",
-        "creationTimestamp",
-    ] {
-        metadata[field] = live["metadata"][field].clone();
-    }
-    let mut status = json!({"replicas": live.pointer(&path).cloned().unwrap_or(json!(0))});
-    if let Some(labels) = live["spec"]["selector"]["matchLabels"].as_object() {
-        let parts: Vec<String> = labels
-            .iter()
-            .map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default()))
-            .collect();
-        status["selector"] = json!(parts.join(","));
-    }
-    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata,
-           "spec": {"replicas": wanted}, "status": status})
-}
-
-fn scale_write(
-    call: &Call,
-    ctx: &mut Ctx<'_, '_>,
-    place: &Place,
-    scale: &Value,
-) -> Result<Reply, Failure> {
-    let name = place.name.clone().unwrap_or_default();
-    let live = lookup(ctx, place).ok_or_else(|| Failure::not_found(&place.kind, &name))?;
-    preconditions(place, &live, scale)?;
-    let Some(wanted) = scale["spec"]["replicas"].as_i64() else {
-        return Err(Failure::bad_request("spec.replicas: expected a number"));
-    };
-    let mut new = live.clone();
-    let path = replicas_path(place);
-    let (parent, last) = path.rsplit_once('/').unwrap_or(("/spec", "replicas"));
-    if let Some(parent) = new.pointer_mut(parent).and_then(Value::as_object_mut) {
-        parent.insert(last.to_owned(), json!(wanted));
-    }
-    let (stored, _) = finish(call, ctx, place, Some(&live), new, Owners::Updated)?;
-    Ok(Answer::Json(200, scale_of(place, &stored)).into())
 }

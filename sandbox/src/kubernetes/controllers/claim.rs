@@ -14,7 +14,7 @@ pub(crate) fn look(ctx: &mut Ctx<'_, '_>, mut it: Looked) -> Option<u64> {
                 list.retain(|f| f != PROTECTION);
             }
         });
-        if super::super::write::is_finished(&it.object) {
+        if super::super::persist::is_finished(&it.object) {
             ctx.txn.delete(&it.table, &it.key);
         }
         return None;

@@ -95,7 +95,7 @@ fn clean_up(ctx: &mut Ctx<'_, '_>, mut it: Looked) -> Option<u64> {
             list.retain(|f| f != CLEANUP);
         }
     });
-    if super::super::write::is_finished(&it.object) {
+    if super::super::persist::is_finished(&it.object) {
         ctx.txn.delete(&it.table, &it.key);
     }
     None

@@ -13,11 +13,16 @@ pub(crate) fn look(ctx: &mut Ctx<'_, '_>, mut it: Looked) -> Option<u64> {
         .to_owned();
     let classes = table(ctx.cluster, "networking.k8s.io", "ingressclasses");
     let controller = ctx.tables().get(&classes, &key(None, &class))?["spec"]["controller"].clone();
-    // `traefik.io/ingress-controller` is run by the Deployment whose name label is `traefik`.
-    let program = controller.as_str()?.split(['.', '/']).next()?.to_owned();
+    // `traefik.io/ingress-controller` is run by what is labelled `traefik`, `k8s.io/ingress-nginx` by
+    // what is labelled `ingress-nginx`.
+    let controller = controller.as_str()?.to_owned();
+    let programs = [
+        controller.split('.').next()?,
+        controller.rsplit('/').next()?,
+    ];
     let runs = |o: &Value| {
         let label = o["metadata"]["labels"]["app.kubernetes.io/name"].as_str();
-        label.is_some_and(|l| l == program || l == class)
+        label.is_some_and(|l| programs.contains(&l) || l == class)
     };
     if !has_ready_deployment(ctx, runs) {
         return None;

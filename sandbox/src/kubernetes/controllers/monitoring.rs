@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::super::request::Ctx;
+use super::super::kinds::{key, table};
+use super::super::request::{Ctx, new_uid};
 use super::{Looked, condition, has_ready_deployment, waits_until};
 
 /// Seconds from the operator's first look to ready pods.
@@ -22,6 +23,7 @@ pub(crate) fn look(ctx: &mut Ctx<'_, '_>, mut it: Looked) -> Option<u64> {
     let generation = it.generation();
     let since = it.since(ctx, &generation.to_string());
     let due = waits_until(ctx, since, STARTING);
+    pods_of(ctx, &it);
     let now = ctx.now();
     it.update(ctx, |o| {
         let wanted = o["spec"]["replicas"].as_u64().unwrap_or(1);
@@ -44,4 +46,40 @@ pub(crate) fn look(ctx: &mut Ctx<'_, '_>, mut it: Looked) -> Option<u64> {
         status["paused"] = json!(false);
     });
     due
+}
+
+/// The StatefulSet that the operator makes of a custom resource; Services select its pods.
+fn pods_of(ctx: &mut Ctx<'_, '_>, it: &Looked) {
+    let kind = it.object["kind"]
+        .as_str()
+        .unwrap_or_default()
+        .to_lowercase();
+    let name = format!("{kind}-{}", it.name());
+    let sets = table(ctx.cluster, "apps", "statefulsets");
+    let at = key(Some(it.namespace()), &name);
+    let replicas = it.object["spec"]["replicas"].as_u64().unwrap_or(1);
+    if let Some(mut known) = ctx.tables().get(&sets, &at).cloned() {
+        if known["spec"]["replicas"] != replicas {
+            known["spec"]["replicas"] = json!(replicas);
+            let generation = known["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
+            known["metadata"]["generation"] = json!(generation);
+            ctx.store(&sets, &at, known);
+        }
+        return;
+    }
+    let mut labels = json!({"app.kubernetes.io/name": kind, "app.kubernetes.io/instance": it.name(),
+                            "operator.prometheus.io/name": it.name()});
+    labels[kind.as_str()] = json!(it.name());
+    let owner = json!({"apiVersion": it.object["apiVersion"], "kind": it.object["kind"],
+                       "name": it.name(), "uid": it.uid(), "controller": true, "blockOwnerDeletion": true});
+    let set = json!({
+        "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {
+            "name": name, "namespace": it.namespace(), "uid": new_uid(), "generation": 1,
+            "creationTimestamp": ctx.now(), "labels": labels, "ownerReferences": [owner]},
+        "spec": {"replicas": replicas, "serviceName": format!("{kind}-operated"),
+                 "podManagementPolicy": "Parallel", "selector": {"matchLabels": labels}, "template": {
+                     "metadata": {"labels": labels},
+                     "spec": {"containers": [{"name": kind, "image": it.object["spec"]["image"]}]}}},
+    });
+    ctx.store(&sets, &at, set);
 }

@@ -25,9 +25,16 @@ pub(super) fn look(ctx: &mut Ctx<'_, '_>, it: Looked) -> Option<u64> {
 
 /// A Service that is gone leaves no endpoints behind.
 pub(super) fn gone(ctx: &mut Ctx<'_, '_>, key: &str) {
-    ctx.txn.delete(&table(ctx.cluster, "", "endpoints"), key);
+    let slice = format!("{key}-slice");
     let slices = table(ctx.cluster, "discovery.k8s.io", "endpointslices");
-    ctx.txn.delete(&slices, &format!("{key}-slice"));
+    for (table, key) in [
+        (table(ctx.cluster, "", "endpoints"), key),
+        (slices, slice.as_str()),
+    ] {
+        if ctx.tables().get(&table, key).is_some() {
+            ctx.txn.delete(&table, key);
+        }
+    }
 }
 
 fn endpoints(ctx: &mut Ctx<'_, '_>, it: &Looked) {
@@ -224,7 +231,7 @@ fn release(ctx: &mut Ctx<'_, '_>, mut it: Looked, id: &str) {
         }
         o["status"]["loadBalancer"] = json!({});
     });
-    if super::super::write::is_finished(&it.object) {
+    if super::super::persist::is_finished(&it.object) {
         ctx.txn.delete(&it.table, &it.key);
     }
 }

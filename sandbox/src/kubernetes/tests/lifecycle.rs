@@ -337,3 +337,50 @@ async fn issuers_need_their_secret() {
     assert!(holds(&c.get(uri).await.1, "Ready"));
     assert_eq!(c.get("/api/v1/namespaces/default/secrets/tls").await.0, 200);
 }
+
+#[tokio::test]
+async fn a_reopened_world_has_moved_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = Arc::new(World::open(dir.path(), Profile::Fast).unwrap());
+    world
+        .write(|txn| super::super::create_cluster(&world, txn, ID))
+        .unwrap();
+    let c = Cluster { world, _dir: dir };
+    let uri = format!("{DEPLOYMENTS}/web");
+    c.apply(&uri, &deployment("web")).await;
+    c.get(&uri).await;
+    let Cluster { world, _dir: dir } = c;
+    drop(world);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let world = Arc::new(World::open(dir.path(), Profile::Fast).unwrap());
+    let c = Cluster { world, _dir: dir };
+    let (_, live) = c.get(&uri).await;
+    assert_eq!(live["status"]["readyReplicas"], 1, "{live}");
+    c.world
+        .write(|txn| super::super::delete_cluster(txn, ID))
+        .unwrap();
+    assert_eq!(
+        c.world
+            .read(|t| t.names(&format!("kubernetes/{ID}/")).count()),
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_watch_sees_what_controllers_do() {
+    use http_body_util::BodyExt as _;
+    let c = Cluster::new(Profile::Fast);
+    c.apply(&format!("{DEPLOYMENTS}/web"), &deployment("web"))
+        .await;
+    let uri = format!("{DEPLOYMENTS}?watch=true&timeoutSeconds=30");
+    let mut body = c
+        .response("GET", &uri, "", "", Vec::new())
+        .await
+        .into_body();
+    let mut text = String::new();
+    while !text.contains("\"readyReplicas\":1") {
+        let frame = body.frame().await.expect("the watch ended early").unwrap();
+        text.push_str(std::str::from_utf8(&frame.into_data().unwrap()).unwrap());
+    }
+    assert!(text.starts_with("{\"object\":") && text.contains("\"type\":\"ADDED\""));
+}

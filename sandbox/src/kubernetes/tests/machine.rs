@@ -143,6 +143,53 @@ async fn stand_ins_install_and_become_ready() {
         .as_str()
         .unwrap();
     assert!(address.starts_with("203.0.113."));
+    let proxied = "/api/v1/namespaces/platform/services/monitoring-kube-prometheus-prometheus:9090/proxy/-/ready";
+    assert_eq!(c.get(proxied).await.0, 200);
+    let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "i"},
+        "spec": {"ingressClassName": "traefik", "defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}});
+    let at = "/apis/networking.k8s.io/v1/namespaces/platform/ingresses/i";
+    assert_eq!(c.apply(at, &ingress).await.0, 201);
+    let (_, live) = c.get(at).await;
+    assert_eq!(live["status"]["loadBalancer"]["ingress"][0]["ip"], address);
+}
+
+#[tokio::test]
+async fn custom_resources_wait_for_the_webhook_of_their_chart() {
+    let c = Cluster::new(Profile::Instant);
+    let text = crate::charts::stand_in("cert-manager", "cert-manager", "default").unwrap();
+    let mut objects = documents(&text);
+    objects.sort_by_key(rank);
+    let webhook = objects
+        .iter()
+        .position(|o| o["kind"] == "Deployment" && o["metadata"]["name"] == "cert-manager-webhook")
+        .unwrap();
+    objects[webhook]["metadata"]["annotations"] = json!({"sandbox.zonewright.dev/ready": "never"});
+    apply_all(&c, &objects).await;
+    let issuer = json!({"apiVersion": "cert-manager.io/v1", "kind": "ClusterIssuer",
+                        "metadata": {"name": "self"}, "spec": {"selfSigned": {}}});
+    let at = "/apis/cert-manager.io/v1/clusterissuers/self";
+    let (code, body) = c.apply_as("zonewright", at, "&dryRun=All", &issuer).await;
+    assert_eq!(code, 500, "{body}");
+    let text = body["message"].as_str().unwrap();
+    assert!(
+        text.contains("failed calling webhook \"webhook.cert-manager.io\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("no endpoints available for service \"cert-manager-webhook\""),
+        "{text}"
+    );
+    objects[webhook]["metadata"]["annotations"] = json!({});
+    apply_all(&c, &objects).await;
+    assert_eq!(
+        c.apply_as("zonewright", at, "&dryRun=All", &issuer).await.0,
+        201
+    );
+    assert_eq!(c.apply(at, &issuer).await.0, 201);
+    assert!(super::super::controllers::holds(
+        &c.get(at).await.1,
+        "Ready"
+    ));
 }
 
 #[tokio::test]
