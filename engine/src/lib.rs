@@ -11,6 +11,7 @@ pub mod config;
 pub mod expr;
 pub mod journal;
 pub mod provider;
+pub mod retry;
 pub mod schema;
 pub mod secret;
 pub mod snapshot;

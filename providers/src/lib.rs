@@ -1,1 +1,13 @@
-//! Placeholder.
+//! The vendors: DigitalOcean, Cloudflare and Kubernetes behind the engine's provider port.
+//!
+//! Everything goes out through two ports, [`Transport`] and [`Clock`], so that the whole of it runs
+//! against scripted replies and emulators.
+
+mod clock;
+mod transport;
+
+pub use clock::{Clock, TokioClock};
+pub use transport::{
+    HttpOptions, HttpSetupError, HttpTransport, Transport, TransportError, TransportErrorKind,
+    install_crypto,
+};
