@@ -4,9 +4,19 @@
 //! against scripted replies and emulators.
 
 mod clock;
+mod cloud;
+mod cloudflare;
+mod digitalocean;
+mod http;
+mod limit;
+mod live;
+#[cfg(test)]
+mod script;
 mod transport;
 
 pub use clock::{Clock, TokioClock};
+pub use cloudflare::{cloudflare, cloudflare_at};
+pub use digitalocean::{digitalocean, digitalocean_at};
 pub use transport::{
     HttpOptions, HttpSetupError, HttpTransport, Transport, TransportError, TransportErrorKind,
     install_crypto,
