@@ -6,6 +6,8 @@
 mod clock;
 mod cloud;
 mod cloudflare;
+#[cfg(test)]
+mod contract;
 mod digitalocean;
 mod http;
 mod limit;

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json, json};
-use zonewright_engine::address::AttrPath;
+use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb, Wait,
 };
@@ -21,7 +20,6 @@ use crate::cloud::{Applied, CloudKind, POLL};
 use crate::http::{Api, ApiError, found, segment};
 use crate::live::{
     Attrs, Lens, Reader, candidates, choose, invalid, join_mark, need, spec, split_mark, text,
-    touches,
 };
 
 /// The kind.
@@ -50,7 +48,8 @@ const COMMENT_LIMIT: usize = 100;
 /// `Automatic`, the only time to live of a proxied record.
 const AUTOMATIC: i64 = 1;
 
-const TYPES: &[&str] = &["A", "AAAA", "CAA", "CNAME", "MX", "NS", "SRV", "TXT"];
+/// Those whose content is one text; the others take structured data.
+const TYPES: &[&str] = &["A", "AAAA", "CNAME", "MX", "NS", "PTR", "TXT"];
 
 impl Reader for DnsRecord {
     fn id(&self, item: &Json) -> String {
@@ -131,7 +130,7 @@ fn same_host(a: &str, b: &str) -> bool {
 fn same_content(kind: Option<&str>, declared: &str, live: Option<&str>) -> bool {
     let Some(live) = live else { return false };
     match kind {
-        Some("CNAME" | "MX" | "NS" | "SRV") => same_host(declared, live),
+        Some("CNAME" | "MX" | "NS" | "PTR") => same_host(declared, live),
         Some("AAAA") => {
             let address = |text: &str| text.parse::<std::net::Ipv6Addr>().ok();
             declared == live || address(declared).is_some_and(|a| Some(a) == address(live))
@@ -210,25 +209,33 @@ async fn one(api: &Api, id: &str) -> Result<Option<Json>, ProviderError> {
     Ok(reply.map(|mut r| in_zone(r["result"].take(), zone)))
 }
 
-/// A body with the attributes that changed; all that are given when there is no list of changes.
-fn body(spec: &DnsRecordSpec, changed: Option<&[AttrPath]>) -> Map<String, Json> {
-    let host = matches!(spec.kind.as_str(), "CNAME" | "MX" | "NS");
+/// What a record is made of. The vendor's description wants name, type, content and time to live
+/// in every write; of the rest goes what the spec says.
+fn body(spec: &DnsRecordSpec, live: &Value, comment: &str) -> Json {
+    let host = matches!(spec.kind.as_str(), "CNAME" | "MX" | "NS" | "PTR");
     let content = match host {
         true => spec.content.trim_end_matches('.'),
         false => &spec.content,
     };
-    let all = [
-        ("name", json!(fqdn(&spec.name, &spec.zone))),
-        ("content", json!(content)),
-        ("ttl", json!(spec.ttl)),
-        ("proxied", json!(spec.proxied)),
-        ("priority", json!(spec.priority)),
-    ];
-    let wanted = |name: &str| changed.is_none_or(|c| touches(c, name));
-    all.into_iter()
-        .filter(|(name, value)| wanted(name) && !value.is_null())
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    let kept = live.get("ttl").and_then(Value::as_i64);
+    let ttl = match spec.proxied {
+        Some(true) => AUTOMATIC,
+        _ => spec.ttl.or(kept).unwrap_or(AUTOMATIC),
+    };
+    let mut body = json!({
+        "name": fqdn(&spec.name, &spec.zone),
+        "type": spec.kind,
+        "content": content,
+        "ttl": ttl,
+        "comment": comment,
+    });
+    if let Some(proxied) = spec.proxied {
+        body["proxied"] = json!(proxied);
+    }
+    if let Some(priority) = spec.priority {
+        body["priority"] = json!(priority);
+    }
+    body
 }
 
 fn checked(desired: &Value) -> Result<DnsRecordSpec, ProviderError> {
@@ -253,34 +260,23 @@ impl DnsRecord {
     async fn create(&self, api: &Api, op: &Op, desired: &Value) -> Applied {
         let spec = checked(desired)?;
         let zone = zone_of(api, None, &Lens::of_op(op)).await?;
-        let mut body = body(&spec, None);
-        body.insert("type".to_owned(), json!(spec.kind));
-        // The vendor requires a time to live.
-        body.entry("ttl").or_insert(json!(AUTOMATIC));
         let user = spec.comment.as_deref().unwrap_or("");
-        body.insert("comment".to_owned(), json!(comment(user, &op.marker)?));
+        let body = body(&spec, &Value::Null, &comment(user, &op.marker)?);
         let path = format!("/zones/{zone}/dns_records");
-        let reply = api.post(&path, &Json::Object(body)).await?;
+        let reply = api.post(&path, &body).await?;
         self.ready(op, reply, &zone)
     }
 
     async fn update(&self, api: &Api, op: &Op, id: &str) -> Applied {
         let (zone, path) = path(id)?;
-        let Verb::Update {
-            desired,
-            changed,
-            live,
-            ..
-        } = &op.verb
-        else {
+        let Verb::Update { desired, live, .. } = &op.verb else {
             return Err(invalid("id", "this is no update"));
         };
         let spec = checked(desired)?;
-        let mut body = body(&spec, Some(changed));
         let kept = live.get("comment").and_then(Value::as_str);
         let user = spec.comment.as_deref().or(kept).unwrap_or("");
-        body.insert("comment".to_owned(), json!(comment(user, &op.marker)?));
-        let reply = api.patch(&path, &Json::Object(body)).await?;
+        let body = body(&spec, live, &comment(user, &op.marker)?);
+        let reply = api.patch(&path, &body).await?;
         self.ready(op, reply, zone)
     }
 
