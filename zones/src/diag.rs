@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use miette::{LabeledSpan, NamedSource, SourceCode};
 
+use crate::secretlike;
 use crate::source::{Source, Sources};
 use crate::tree::Loc;
 
@@ -140,7 +141,14 @@ pub(crate) fn finish(drafts: Vec<Draft>, sources: Sources) -> Vec<Diagnostic> {
     drafts.into_iter().map(|d| diagnostic(d, &files)).collect()
 }
 
-fn diagnostic(draft: Draft, files: &[Arc<Source>]) -> Diagnostic {
+fn diagnostic(mut draft: Draft, files: &[Arc<Source>]) -> Diagnostic {
+    // Messages quote what was written; it may be a credential in the wrong place.
+    secretlike::scrub(&mut draft.message);
+    draft.help.iter_mut().for_each(secretlike::scrub);
+    draft
+        .labels
+        .iter_mut()
+        .for_each(|(_, text)| secretlike::scrub(text));
     let labels: Vec<Label> = draft
         .labels
         .into_iter()

@@ -5,8 +5,11 @@
 
 mod charts;
 mod diag;
+mod format;
+mod jsonschema;
 mod load;
 mod project;
+mod reference;
 mod secretlike;
 mod source;
 mod suggest;
@@ -14,6 +17,9 @@ mod tree;
 
 pub use charts::{ChartSpec, Charts, Rendering, VendoredCharts, rendering_path};
 pub use diag::{Code, Diagnostic, Label, Place, Position, Record, Severity, codes, explain};
+pub use format::fmt;
+pub use jsonschema::json_schema;
 pub use load::{Loaded, MAX_SHOWN, load};
 pub use project::{Facts, Objectives, StateSettings};
+pub use reference::reference_markdown;
 pub use source::{DiskFiles, FileError, Files, MAX_FILE, MemoryFiles};

@@ -16,6 +16,7 @@ use zonewright_engine::schema::Registry;
 use crate::charts::{ChartSpec, Charts};
 use crate::diag::{self, Code, Diagnostic, Draft, Severity};
 use crate::project::Facts;
+use crate::secretlike;
 use crate::source::{FileError, Files, Sources};
 use crate::tree::{self, Loc, Table};
 
@@ -126,10 +127,10 @@ impl Ctx<'_> {
 
     /// Reads a file that `at` names.
     pub(crate) fn text(&self, path: &str, at: Loc) -> Option<Text> {
-        if let Some(known) = self.texts.borrow().get(path) {
-            if known.is_some() {
-                return known.clone();
-            }
+        if let Some(known) = self.texts.borrow().get(path)
+            && known.is_some()
+        {
+            return known.clone();
         }
         let text = match self.files.read(path) {
             Ok(bytes) => self.decode(path, bytes),
@@ -160,8 +161,13 @@ impl Ctx<'_> {
         match String::from_utf8(bytes) {
             Ok(text) => {
                 let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                let file = self.add_source(path, text);
+                // Also where nothing can be parsed, a credential is not shown.
+                for (start, end) in secretlike::ranges(text) {
+                    self.blank(Loc::new(file, start, end));
+                }
                 Some(Text {
-                    file: self.add_source(path, text),
+                    file,
                     text: text.into(),
                 })
             }
@@ -206,7 +212,8 @@ fn distinct(mut drafts: Vec<Draft>, sources: &Sources) -> Vec<Draft> {
             name,
             at.map(|at| (at.start, at.end)),
             d.code,
-            d.message.clone(),
+            // Several rules may find the same secret.
+            (d.code != Code::SecretLiteral).then(|| d.message.clone()),
         )
     };
     drafts.sort_by_cached_key(|d| (key(d), d.labels.len()));

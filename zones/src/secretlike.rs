@@ -7,8 +7,44 @@ pub(crate) fn what(text: &str) -> Option<&'static str> {
     if text.contains("-----BEGIN") && text.contains("PRIVATE KEY-----") {
         return Some("a private key");
     }
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
-        .find_map(word)
+    text.split(between).find_map(word)
+}
+
+fn between(c: char) -> bool {
+    !(c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// The ranges of a text that look like credentials.
+pub(crate) fn ranges(text: &str) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    for part in text.split_inclusive(between) {
+        let bare = part.trim_end_matches(between);
+        if word(bare).is_some() {
+            out.push((start, start + bare.len()));
+        }
+        start += part.len();
+    }
+    for (at, _) in text.match_indices("-----BEGIN") {
+        let rest = &text[at..];
+        let line = rest.lines().next().unwrap_or("");
+        if line.contains("PRIVATE KEY-----") {
+            let end = rest.find("-----END").unwrap_or(rest.len());
+            out.push((at, at + end));
+        }
+    }
+    out
+}
+
+/// A message in which nothing looks like a credential.
+pub(crate) fn scrub(text: &mut String) {
+    let mut found = ranges(text);
+    found.sort_unstable();
+    for (start, end) in found.into_iter().rev() {
+        if text.is_char_boundary(start) && end <= text.len() {
+            text.replace_range(start..end, "***");
+        }
+    }
 }
 
 fn word(word: &str) -> Option<&'static str> {
@@ -40,7 +76,7 @@ fn word(word: &str) -> Option<&'static str> {
 
 /// Whether it looks like a Cloudflare API token: 40 mixed characters of high entropy.
 pub(crate) fn cloudflare_token(text: &str) -> bool {
-    let class = |f: fn(&u8) -> bool| text.as_bytes().iter().any(|b| f(b));
+    let class = |f: fn(&u8) -> bool| text.as_bytes().iter().any(&f);
     text.len() == 40
         && text
             .bytes()

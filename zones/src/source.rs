@@ -156,12 +156,20 @@ impl Files for MemoryFiles {
 }
 
 /// One text that spans point into.
-#[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: Arc<str>,
     /// The text as it is shown: secrets blanked out, same length.
     pub(crate) text: String,
+    /// The text as it is, to look things up in.
+    original: String,
     lines: Vec<u32>,
+}
+
+/// By name: the original text may hold what must not be shown.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "(source {})", self.name)
+    }
 }
 
 impl Source {
@@ -171,6 +179,7 @@ impl Source {
             name: name.into(),
             lines: std::iter::once(0).chain(starts).collect(),
             text: text.to_owned(),
+            original: text.to_owned(),
         }
     }
 
@@ -224,7 +233,7 @@ impl Sources {
     }
 
     pub(crate) fn slice(&self, loc: Loc) -> &str {
-        let text = &self.get(loc.file).text;
+        let text = &self.get(loc.file).original;
         text.get(loc.start as usize..loc.end as usize).unwrap_or("")
     }
 

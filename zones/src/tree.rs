@@ -107,13 +107,14 @@ pub(crate) fn parse(file: u32, text: &str) -> (Table, Vec<Draft>) {
     let tree = reader.table(table.get_ref(), 0);
     let mut drafts = reader.drafts;
     // After a first mistake the parser may trip again over the same place.
-    drafts.dedup_by(|b, a| a.code == b.code && close(a, b));
+    drafts.sort_by_key(Draft::at);
+    drafts.dedup_by(|b, a| close(a, b));
     (tree, drafts)
 }
 
 fn close(a: &Draft, b: &Draft) -> bool {
     match (a.at(), b.at()) {
-        (Some(a), Some(b)) => b.start <= a.end.saturating_add(2),
+        (Some(a), Some(b)) => b.start <= a.end,
         _ => false,
     }
 }

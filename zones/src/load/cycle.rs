@@ -162,8 +162,8 @@ fn circle<'g, 'c>(graph: &'g [Vec<Wait<'c>>], start: usize) -> Option<Vec<(usize
                 out.reverse();
                 return Some(out);
             }
-            if !from.contains_key(&wait.to) {
-                from.insert(wait.to, (node, wait));
+            if let std::collections::btree_map::Entry::Vacant(e) = from.entry(wait.to) {
+                e.insert((node, wait));
                 queue.push_back(wait.to);
             }
         }

@@ -263,8 +263,24 @@ fn document_identity(
     if json["metadata"].get("generateName").is_some() {
         return Err(generated(place.at));
     }
+    let at = |path: &[&str]| path.iter().fold(json, |json, key| &json[*key]);
+    // A bare `n` or `no` is a boolean in YAML: left alone, the object would lose its namespace.
+    for path in [
+        &["metadata", "namespace"][..],
+        &["metadata", "name"],
+        &["kind"],
+    ] {
+        let found = at(path);
+        if !found.is_null() && !found.is_string() {
+            let why = format!(
+                "its `{}` is `{found}`, which is no text: quote it",
+                path.join(".")
+            );
+            return Err(no_object(place.at, &why));
+        }
+    }
     let get = |path: &[&str]| {
-        let text = path.iter().fold(json, |json, key| &json[*key]).as_str()?;
+        let text = at(path).as_str()?;
         if !template {
             return Some(text.to_owned());
         }

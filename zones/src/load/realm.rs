@@ -140,6 +140,9 @@ fn zone_file(ctx: &Ctx<'_>, zone: &ZoneName, at: Loc) -> Option<ZoneFile> {
 }
 
 fn unlisted(ctx: &Ctx<'_>, project: &Project) {
+    if project.zones.is_empty() {
+        return; // The list itself is missing, which is reported.
+    }
     for file in ctx.files.list("zones").unwrap_or_default() {
         let Some(name) = file.strip_suffix(".toml") else {
             continue;

@@ -210,18 +210,18 @@ impl<'a> Scope<'_, 'a> {
         let Segment::Key(first) = first else {
             return None;
         };
+        let start = self.with.get(first);
         let found = rest
             .iter()
-            .try_fold(self.with.get(first)?, |expr, segment| {
-                match (&expr.node, segment) {
-                    (Node::Map(map), Segment::Key(key)) => map.get(key),
-                    (Node::List(items), Segment::Index(i)) => items.get(*i),
-                    _ => None,
-                }
+            .fold(start, |expr, segment| match (&expr?.node, segment) {
+                (Node::Map(map), Segment::Key(key)) => map.get(key),
+                (Node::List(items), Segment::Index(i)) => items.get(*i),
+                _ => None,
             });
         let Some(found) = found else {
             let draft = Draft::new(Code::UnknownSetting, format!("`{inner}` is not given"))
-                .label(at, "not in the `with` table of the declaration");
+                .label(at, "not in the `with` table of the declaration")
+                .maybe_help(suggest::help(first, self.with.keys().map(String::as_str)));
             return self.refuse(draft);
         };
         Some(Lowered {
@@ -237,7 +237,7 @@ impl<'a> Scope<'_, 'a> {
                 expr: Expr::literal(realm::value(tree)),
                 ty: None,
             }),
-            None if realm.role.is_none() => self.refuse(relative(at, "a setting")),
+            None if realm.role.is_none() => self.refuse(relative(at, "setting")),
             None => self.refuse(realm::unknown(&realm.settings, path, at, &realm.name)),
         }
     }
@@ -267,7 +267,7 @@ impl<'a> Scope<'_, 'a> {
     /// The zone that a reference means.
     pub(super) fn zone(&self, selector: Option<&ZoneSelector>, at: Loc) -> Option<ZoneName> {
         match selector {
-            None if self.realm.role.is_none() => self.refuse(relative(at, "a resource")),
+            None if self.realm.role.is_none() => self.refuse(relative(at, "resource")),
             None => Some(self.realm.name.clone()),
             Some(ZoneSelector::Active) => self.project.active.clone(),
             Some(ZoneSelector::Standby) => self.standby(at),

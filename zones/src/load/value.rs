@@ -31,7 +31,7 @@ impl Scope<'_, '_> {
             let path = format!("{}{key}", fields.prefix);
             let Some(attr) = attrs.iter().find(|a| a.name == key) else {
                 let names = attrs.iter().map(|a| a.name);
-                let message = format!("`{}` has no attribute `{path}`", fields.owner);
+                let message = format!("`{}` has no attribute `{key}`", fields.owner);
                 let draft = Draft::new(Code::UnknownAttribute, message)
                     .label(entry.key, "not known")
                     .maybe_help(suggest::help(key, names));
@@ -55,7 +55,7 @@ impl Scope<'_, '_> {
     fn required(&self, attrs: &[Attr], fields: &Fields<'_>) {
         for attr in attrs.iter().filter(|a| a.required) {
             if !fields.table.contains_key(attr.name) {
-                let message = format!("`{}` needs `{}{}`", fields.owner, fields.prefix, attr.name);
+                let message = format!("`{}` needs `{}`", fields.owner, attr.name);
                 let draft = Draft::new(Code::MissingAttribute, message)
                     .label(fields.at, format!("`{}` is missing", attr.name))
                     .help(format!("write `{} = {}`", attr.name, example(attr)));
@@ -86,7 +86,7 @@ impl Scope<'_, '_> {
                     table,
                     at: tree.at,
                     owner: path,
-                    prefix: "",
+                    prefix: &format!("{path}."),
                 };
                 let entries = self.fields(attrs, &fields);
                 Some(self.placed(Node::Map(entries), tree.at))
