@@ -95,7 +95,7 @@ pub(super) fn all<'a>(
             decls.insert(decl.address.clone(), decl);
         }
     }
-    object::name(ctx, project, realms, &mut decls);
+    object::name(ctx, realms, &mut decls);
     (decls, charts)
 }
 

@@ -13,7 +13,6 @@ use zonewright_engine::value::Value;
 
 use super::declare::Decl;
 use super::realm::Realm;
-use super::root::Project;
 use super::scope::{Place, Scope};
 use super::{Ctx, Text, hygiene, types, yaml};
 use crate::charts::{ChartSpec, rendering_path};
@@ -451,11 +450,9 @@ fn secret(scope: &Scope<'_, '_>, decl: &mut Decl<'_>) {
 /// Gives all objects their keys, now that every custom kind's scope has been seen.
 pub(super) fn name(
     ctx: &Ctx<'_>,
-    project: &Project,
     realms: &BTreeMap<ZoneName, Realm>,
     decls: &mut BTreeMap<Address, Decl<'_>>,
 ) {
-    let _ = project;
     let cluster = cluster_kinds(decls.values());
     let mut seen: BTreeMap<(ZoneName, String), Loc> = BTreeMap::new();
     for decl in decls.values_mut() {
