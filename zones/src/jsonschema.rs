@@ -1,0 +1,257 @@
+//! The schema for editors: one JSON Schema that fits the root file and zone files alike.
+//!
+//! Made from the kinds' schemas. Where no text is wanted, a reference is accepted too.
+
+use serde_json::{Map, Value as Json, json};
+use zonewright_engine::schema::{Attr, Form, KindSchema, ProviderSchema, Registry, Type};
+
+/// JSON Schema (draft 7) of `zonewright.toml` and `zones/*.toml`.
+pub fn json_schema(registry: &Registry) -> Json {
+    let mut zone = zone_tables(registry);
+    let overlay = closed(
+        zone_tables(registry),
+        &[],
+        "What changes while the zone has the role.",
+    );
+    let roles = Map::from_iter([
+        ("active".to_owned(), overlay.clone()),
+        ("standby".to_owned(), overlay),
+    ]);
+    zone.insert("role".to_owned(), closed(roles, &[], "Overlays by role."));
+    zone.extend(root_tables(registry));
+    let mut out = closed(zone, &[], "A file of a zonewright project.");
+    out["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+    out["title"] = json!("zonewright");
+    out
+}
+
+fn closed(properties: Map<String, Json>, required: &[&str], doc: &str) -> Json {
+    let mut out = json!({
+        "type": "object",
+        "description": doc,
+        "properties": properties,
+        "additionalProperties": false,
+    });
+    if !required.is_empty() {
+        out["required"] = json!(required);
+    }
+    out
+}
+
+fn text(doc: &str) -> Json {
+    json!({ "type": "string", "description": doc })
+}
+
+fn props<const N: usize>(entries: [(&str, Json); N]) -> Map<String, Json> {
+    entries
+        .into_iter()
+        .map(|(k, v)| (k.to_owned(), v))
+        .collect()
+}
+
+fn source(doc: &str) -> Json {
+    let one = |name: &str, ty: Json| closed(props([(name, ty)]), &[name], doc);
+    let words = json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
+    json!({
+        "description": doc,
+        "oneOf": [
+            one("env", text("An environment variable.")),
+            one("file", text("A file of the project.")),
+            one("cmd", words),
+        ],
+    })
+}
+
+fn root_tables(registry: &Registry) -> Map<String, Json> {
+    let names = json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 });
+    let project = props([
+        ("name", text("The name of the project.")),
+        ("env", text("The environment, as `${zone.env}`.")),
+        ("zones", names),
+        ("active", text("The zone that serves.")),
+    ]);
+    let objectives = props([
+        ("rto", text("How long a failover may take.")),
+        ("rpo", text("How much data may be lost, as time.")),
+        ("strict", json!({ "type": "boolean" })),
+    ]);
+    let state = props([
+        ("backend", json!({ "enum": ["file"] })),
+        ("dir", text("The directory of the state.")),
+        ("digest_key", source("The key of secret digests.")),
+    ]);
+    let secrets = json!({
+        "type": "object",
+        "description": "Where secrets come from.",
+        "additionalProperties": source("Where the secret comes from."),
+    });
+    props([
+        (
+            "project",
+            closed(project, &["name", "zones", "active"], "The project."),
+        ),
+        (
+            "objectives",
+            closed(objectives, &[], "What a disaster may cost."),
+        ),
+        ("state", closed(state, &[], "Where the state is kept.")),
+        ("secret", secrets),
+        (
+            "shared",
+            closed(kinds(registry, true), &[], "Resources of no zone."),
+        ),
+    ])
+}
+
+/// The tables of a zone file, or of an overlay, in which nothing is required.
+fn zone_tables(registry: &Registry) -> Map<String, Json> {
+    let settings = json!({
+        "type": "object",
+        "description": "Settings of the zone, as `${zone.…}`.",
+        "properties": {
+            "extends": text("The zone that this one starts from."),
+            "region": text("The vendor's region."),
+            "cidr": text("The network of the zone."),
+            "exposed": or_reference(json!({ "type": "boolean" })),
+            "observe": or_reference(json!({ "type": "boolean" })),
+        },
+    });
+    let database = props([
+        ("strategy", json!({ "enum": ["replica", "restore"] })),
+        ("reason", text("Why.")),
+        ("date", json!({ "description": "When it was decided." })),
+    ]);
+    let mut out = kinds(registry, false);
+    let providers = registry
+        .providers()
+        .map(|p| (p.name.to_owned(), provider(p)));
+    out.insert(
+        "providers".to_owned(),
+        closed(providers.collect(), &[], "How providers are reached."),
+    );
+    out.insert("zone".to_owned(), settings);
+    out.insert(
+        "database".to_owned(),
+        closed(database, &[], "How the zone comes by its data."),
+    );
+    out
+}
+
+fn provider(schema: &ProviderSchema) -> Json {
+    let mut attrs = attributes(&schema.config);
+    if let Some(link) = &schema.container {
+        let doc = format!("The {} that it lives in.", link.kind);
+        attrs
+            .entry(link.attr.to_owned())
+            .or_insert_with(|| text(&doc));
+    }
+    closed(attrs, &[], schema.doc)
+}
+
+fn kinds(registry: &Registry, required: bool) -> Map<String, Json> {
+    let tables = registry.providers().map(|p| {
+        let kinds = p.kinds.iter().map(|k| {
+            let names = json!({
+                "type": "object",
+                "description": k.doc,
+                "additionalProperties": kind(k, required),
+            });
+            (k.kind.name().to_owned(), names)
+        });
+        (p.name.to_owned(), closed(kinds.collect(), &[], p.doc))
+    });
+    tables.collect()
+}
+
+/// A zone's resource may get its attributes from the base, so only shared ones must be whole.
+fn kind(schema: &KindSchema, whole: bool) -> Json {
+    let mut attrs = attributes(&schema.attrs);
+    for (name, doc) in form_attributes(schema.form) {
+        attrs
+            .entry((*name).to_owned())
+            .or_insert_with(|| json!({ "description": doc }));
+    }
+    attrs.insert("zonewright".to_owned(), meta());
+    attrs.entry("observe".to_owned()).or_insert_with(|| {
+        or_reference(json!({ "type": "boolean", "description": "Read it, never change it." }))
+    });
+    let required = schema.attrs.iter().filter(|a| whole && a.required);
+    let required: Vec<&str> = required.map(|a| a.name).collect();
+    closed(attrs, &required, schema.doc)
+}
+
+/// What the loader reads of a form, beside the attributes in its schema.
+fn form_attributes(form: Form) -> &'static [(&'static str, &'static str)] {
+    match form {
+        Form::Attributes => &[],
+        Form::Manifest => &[
+            ("object", "The object itself."),
+            ("file", "A YAML file with objects."),
+            ("template", "Whether `${…}` in the file means something."),
+            ("with", "Values for `${with.…}` in the file."),
+        ],
+        Form::Chart => &[("values", "The chart's values.")],
+        Form::SecretObject => &[
+            ("data", "Secret values, each a reference."),
+            ("plain", "Values that are no secret."),
+        ],
+    }
+}
+
+fn meta() -> Json {
+    let list =
+        |doc: &str| json!({ "type": "array", "items": { "type": "string" }, "description": doc });
+    let flag = |doc: &str| or_reference(json!({ "type": "boolean", "description": doc }));
+    let entries = props([
+        ("enabled", flag("Whether it exists at all.")),
+        ("after", list("What must be there first.")),
+        ("protect", flag("Never delete or replace it.")),
+        ("timeout", text("How long it may take.")),
+        ("unset", list("Inherited attributes to remove.")),
+        ("observe", flag("Read it, never change it.")),
+    ]);
+    closed(entries, &[], "How the resource is handled.")
+}
+
+fn attributes(attrs: &[Attr]) -> Map<String, Json> {
+    let entries = attrs.iter().map(|attr| {
+        let mut schema = of_type(&attr.ty);
+        schema["description"] = json!(attr.doc);
+        (attr.name.to_owned(), schema)
+    });
+    entries.collect()
+}
+
+fn or_reference(schema: Json) -> Json {
+    json!({ "anyOf": [schema, { "type": "string", "pattern": r"^\$\{[^}]+\}$" }] })
+}
+
+fn of_type(ty: &Type) -> Json {
+    match ty {
+        Type::Bool => or_reference(json!({ "type": "boolean" })),
+        Type::Int => or_reference(json!({ "type": "integer" })),
+        Type::OneOf(options) => or_reference(json!({ "enum": options })),
+        Type::String => json!({ "anyOf": [{ "type": "string" }, file()] }),
+        Type::Cidr | Type::Duration => json!({ "type": "string" }),
+        Type::List(inner) => or_reference(json!({ "type": "array", "items": of_type(inner) })),
+        Type::Map(inner) => {
+            or_reference(json!({ "type": "object", "additionalProperties": of_type(inner) }))
+        }
+        // Overlays give parts of a table, so nothing in it is required here.
+        Type::Object(attrs) => or_reference(json!({
+            "type": "object",
+            "properties": attributes(attrs),
+            "additionalProperties": false,
+        })),
+        Type::Any => json!({}),
+    }
+}
+
+fn file() -> Json {
+    let entries = props([
+        ("file", text("A file of the project.")),
+        ("template", json!({ "type": "boolean" })),
+        ("with", json!({ "type": "object" })),
+    ]);
+    closed(entries, &["file"], "The text of a file.")
+}

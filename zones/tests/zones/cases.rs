@@ -1,0 +1,120 @@
+//! One case per file in `cases/`: a project, then `//= out` and what loading it prints.
+//!
+//! `ZONEWRIGHT_BLESS=1 cargo test -p zonewright-zones` writes what is printed into the files; read
+//! the difference before committing it.
+
+use std::path::PathBuf;
+
+use crate::fixture::{load_text, print};
+
+const MARK: &str = "//= out\n";
+
+fn directory() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases"))
+}
+
+fn check(name: &str) {
+    let path = directory().join(format!("{name}.txt"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (project, expected) = text.split_once(MARK).unwrap_or((&text, ""));
+    let found = print(&load_text(project));
+    if std::env::var_os("ZONEWRIGHT_BLESS").is_some() {
+        std::fs::write(&path, format!("{}{MARK}{found}", project)).unwrap();
+        return;
+    }
+    assert_eq!(found, expected, "in {name}.txt, found:\n{found}");
+}
+
+macro_rules! cases {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { check(stringify!($name)); })*
+
+        #[test]
+        fn every_file_is_a_case() {
+            let mut listed = vec![$(concat!(stringify!($name), ".txt").to_owned()),*];
+            listed.sort();
+            let files = std::fs::read_dir(directory()).unwrap();
+            let mut found: Vec<String> =
+                files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+            found.sort();
+            assert_eq!(found, listed);
+        }
+    };
+}
+
+cases! {
+    active_unknown
+    after_mistakes
+    ambiguous_standby
+    backend
+    bad_cidr
+    bad_container
+    bad_name
+    bad_reference
+    byte_order_mark
+    chart_values
+    chart_without_rendering
+    cidr_overlap
+    cidr_overlap_inherited
+    cidr_overlap_of_resources
+    control_character
+    cycle_across_zones
+    cycle_long
+    cycle_self
+    cycle_through_container
+    dangling
+    dangling_other_zone
+    disabled_both
+    disabled_reference
+    duplicate_object
+    duration
+    enabled_not_known
+    extends_itself
+    extends_loop
+    inherited_mistake
+    inherited_mistake_shows_once
+    kind_without_name
+    list_in_text
+    manifest_source
+    missing_attribute
+    missing_attribute_inherited
+    missing_file
+    namespaces
+    needs_key
+    nested_attribute
+    no_instance
+    no_such_output
+    not_finite
+    observe
+    outside_root
+    project_missing
+    relative_in_edge
+    reserved
+    secret_literal
+    secret_literal_cloudflare
+    secret_literal_in_data
+    secret_literal_in_manifest
+    secret_source
+    setting_loop
+    syntax_several
+    template_mistakes
+    text_from_file
+    too_deep
+    unknown_attribute
+    unknown_base
+    unknown_kind
+    unknown_provider
+    unknown_secret
+    unknown_setting
+    unknown_table
+    unknown_zone
+    unset
+    wordpress
+    wrong_choice
+    wrong_type
+    yaml_boolean_name
+    yaml_mistakes
+    zone_file_missing
+    zone_file_unlisted
+    zone_provider
+}
