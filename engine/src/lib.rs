@@ -6,6 +6,7 @@
 //! [`journal`].
 
 pub mod address;
+pub mod apply;
 pub mod canon;
 pub mod config;
 pub mod diff;
@@ -15,6 +16,7 @@ pub mod journal;
 pub mod observe;
 pub mod plan;
 pub mod provider;
+pub mod retry;
 pub mod schema;
 pub mod secret;
 pub mod snapshot;

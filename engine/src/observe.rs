@@ -20,7 +20,7 @@ use crate::value::Value;
 mod read;
 mod wave;
 
-pub use read::{ObserveError, Sessions, observe};
+pub use read::{ContainerRef, ObserveError, Sessions, observe};
 pub use wave::{Wave, next_wave};
 
 /// Everything that planning starts from.

@@ -15,8 +15,8 @@ use crate::value::Value;
 
 pub mod build;
 mod decide;
-mod edges;
-mod estimate;
+pub(crate) mod edges;
+pub(crate) mod estimate;
 mod scope;
 pub mod stale;
 

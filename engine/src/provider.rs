@@ -191,11 +191,25 @@ pub enum Verb {
         context: Value,
     },
     /// Look for everything that carries the marker, or has the name that was asked for: the reply to
-    /// a create was lost.
+    /// a create was lost. A kind that has no place for a mark (a database, a user, a fresh replica)
+    /// is known by its parent and name alone; what has them is reported with the marker asked for.
     Find {
         /// All attributes of the spec.
         desired: Value,
     },
+}
+
+impl Verb {
+    /// The verb's name, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verb::Create { .. } => "create",
+            Verb::Update { .. } => "update",
+            Verb::Delete { .. } => "delete",
+            Verb::Poll { .. } => "poll",
+            Verb::Find { .. } => "find",
+        }
+    }
 }
 
 /// What a poll waits for.
@@ -218,14 +232,14 @@ pub enum Outcome {
         id: String,
         /// What is known of it already.
         attrs: Value,
-        /// When to ask for the first time.
+        /// An upper bound on the pause between polls: the engine starts lower and ramps up to it.
         poll_after: Duration,
     },
     /// Not there yet.
     Pending {
         /// Why, in a few words; shown as progress.
         detail: String,
-        /// When to ask again.
+        /// An upper bound on the pause between polls: the engine starts lower and ramps up to it.
         poll_after: Duration,
     },
     /// It does not exist (any more).
@@ -247,6 +261,12 @@ pub enum ErrorClass {
     /// Too many requests; nothing was done.
     RateLimited {
         /// When to try again, if the vendor said so.
+        after: Option<Duration>,
+    },
+    /// Nothing was done, but it will work later: something else has to happen first (a backup, the
+    /// departure of a member). Repeating is always safe; the engine does so for a long time.
+    NotYet {
+        /// When to try again, if that is known.
         after: Option<Duration>,
     },
     /// It may or may not have been done.

@@ -6,13 +6,14 @@
 //! `{"$map": {…}}`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value as Json, json};
 
 use crate::address::{AttrPath, Segment};
 use crate::expr::Reference;
-use crate::secret::{Secret, SecretRecord};
+use crate::secret::{DigestKey, Purpose, Secret, SecretRecord};
 
 /// A map of values in key order.
 pub type Map = BTreeMap<String, Value>;
@@ -133,6 +134,24 @@ impl Value {
         }
     }
 
+    /// The same value, with secrets that came from a vendor given the project's digest key.
+    #[must_use]
+    pub fn rekeyed(self, key: Option<&Arc<DigestKey>>) -> Value {
+        match self {
+            Value::List(items) => Value::List(items.into_iter().map(|v| v.rekeyed(key)).collect()),
+            Value::Map(map) => {
+                Value::Map(map.into_iter().map(|(k, v)| (k, v.rekeyed(key))).collect())
+            }
+            Value::Secret(secret) if secret.key().is_none() => {
+                let again = secret
+                    .expose(Purpose::Derive)
+                    .map(|v| Secret::new(secret.label.clone(), v, key.cloned()));
+                Value::Secret(again.unwrap_or(secret))
+            }
+            other => other,
+        }
+    }
+
     /// The value with every secret exposed, as plain JSON: for request bodies only.
     ///
     /// `None` when something is unknown or a secret's value is not at hand.
@@ -153,9 +172,7 @@ impl Value {
                     .map(|(k, v)| Some((k.clone(), v.to_request_json()?)))
                     .collect::<Option<_>>()?,
             ),
-            Value::Secret(secret) => {
-                Json::String(secret.expose(crate::secret::Purpose::Request)?.to_owned())
-            }
+            Value::Secret(secret) => Json::String(secret.expose(Purpose::Request)?.to_owned()),
             Value::Unknown(_) => return None,
         })
     }

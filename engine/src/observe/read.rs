@@ -7,7 +7,7 @@ use futures::future::join_all;
 
 use super::{Inputs, Observations, next_wave};
 use crate::address::{Address, InstanceId, Kind};
-use crate::provider::{ErrorClass, Observed, Provider, ProviderError, ReadTarget, Session};
+use crate::provider::{ErrorClass, Live, Observed, Provider, ProviderError, ReadTarget, Session};
 use crate::value::Value;
 
 /// The open sessions of a run. Never part of a plan or a state.
@@ -139,7 +139,7 @@ pub async fn observe(inputs: &Inputs, sessions: &Sessions) -> Result<Observation
             (id, targets, result)
         });
         for (id, targets, result) in join_all(reading).await {
-            record(&mut seen, id, targets, result)?;
+            record(inputs, &mut seen, id, targets, result)?;
         }
     }
 }
@@ -183,6 +183,7 @@ async fn read_one(
 }
 
 fn record(
+    inputs: &Inputs,
     seen: &mut Observations,
     id: InstanceId,
     targets: Vec<ReadTarget>,
@@ -191,7 +192,7 @@ fn record(
     match result {
         Ok(found) => {
             for (target, observed) in targets.into_iter().zip(found) {
-                seen.seen.insert(target.address, observed);
+                seen.seen.insert(target.address, rekeyed(inputs, observed));
             }
             Ok(())
         }
@@ -206,6 +207,19 @@ fn record(
             }
             Ok(())
         }
+    }
+}
+
+/// What the vendor gave gets the project's digest key, so that it can be compared with records.
+fn rekeyed(inputs: &Inputs, observed: Observed) -> Observed {
+    let rekey = |mut live: Box<Live>| {
+        live.attrs = live.attrs.rekeyed(inputs.digest_key.as_ref());
+        live
+    };
+    match observed {
+        Observed::Present(live) => Observed::Present(rekey(live)),
+        Observed::Foreign(live) => Observed::Foreign(rekey(live)),
+        other => other,
     }
 }
 

@@ -206,6 +206,9 @@ pub(super) fn edges(
                 add(index.up(before), up, why.clone());
             }
         }
+        if change.actions.contains(&Action::Delete) && !container_made(inputs, changes, change) {
+            add(index.open(&change.instance), down, EdgeReason::Provider);
+        }
         if down.is_some() {
             let record = inputs.state.record(address);
             for before in record.iter().flat_map(|r| down_dependencies(r)) {
@@ -225,6 +228,20 @@ pub(super) fn edges(
         }
     }
     out.into_iter().collect()
+}
+
+/// Whether the container that a change's instance lives in is made by this plan: then the instance
+/// opens in the new one, and what is deleted is deleted in the old one.
+fn container_made(inputs: &Inputs, changes: &[Change], change: &Change) -> bool {
+    let container = inputs
+        .instance(&change.instance)
+        .and_then(|i| i.container.as_ref());
+    container
+        .and_then(|address| {
+            let found = changes.binary_search_by(|c| c.address.cmp(address));
+            found.ok().map(|i| &changes[i])
+        })
+        .is_some_and(|c| c.actions.contains(&Action::Create))
 }
 
 fn down_dependencies(record: &Record) -> impl Iterator<Item = &Address> {
@@ -256,7 +273,7 @@ pub(super) fn needed_instances(changes: &[Change]) -> BTreeSet<InstanceId> {
 }
 
 /// The steps as a graph of positions.
-pub(super) fn graph(steps: usize, edges: &[Edge]) -> DiGraphMap<usize, ()> {
+pub(crate) fn graph(steps: usize, edges: &[Edge]) -> DiGraphMap<usize, ()> {
     let mut graph = DiGraphMap::with_capacity(steps, edges.len());
     for position in 0..steps {
         graph.add_node(position);
