@@ -1,0 +1,3 @@
+//! The suites: house rules, and the whole product against the sandbox.
+
+mod house;
