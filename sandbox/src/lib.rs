@@ -2,7 +2,23 @@
 //!
 //! Everything lives in one [`World`](world::World): a directory with an append-only log of JSON
 //! documents. The crate shares no code with the providers, so that both sides can be wrong only
-//! independently.
+//! independently. The public face is [`Sandbox::handle`], from `http` request to `http` response;
+//! [`serve`](lifecycle::serve) puts it on one loopback port.
 
+mod call;
+mod cloudflare;
+pub mod control;
+mod digitalocean;
+pub mod fault;
+pub mod identity;
+mod journal;
+pub mod kubernetes;
+pub mod lifecycle;
+mod listener;
 pub mod profile;
+pub mod reply;
+mod sandbox;
+mod seed;
 pub mod world;
+
+pub use sandbox::{OpenError, Sandbox};

@@ -1,0 +1,78 @@
+//! Backups of a database: the first a while after it is ready, then one a day, the newest seven.
+
+use serde_json::{Value, json};
+
+use crate::call::{Scene, due, rfc3339, text};
+use crate::reply;
+
+use super::error::ApiError;
+use super::{Answer, all, catalog, database};
+
+/// How long after it is ready a database has its first backup, in the vendor's seconds.
+pub(super) const FIRST: u64 = 600;
+const DAY: u64 = 24 * 3600;
+const KEPT: u64 = 7;
+/// Without latencies a day would take no time at all.
+const SHORTEST_DAY_MS: u64 = 14_400;
+
+pub(super) fn answer(scene: &Scene<'_, '_>, id: &str) -> Answer {
+    let doc = database::find(scene, id)?;
+    // In no order that a client could rely on: here, the oldest last but one.
+    let mut shown: Vec<Value> = times(scene, &doc)
+        .map(
+            |at| json!({"created_at": rfc3339(at), "size_gigabytes": 0.0336, "incremental": false}),
+        )
+        .collect();
+    let middle = shown.len() / 2;
+    shown.rotate_left(middle);
+    Ok(reply::json(
+        200,
+        &json!({"backups": shown, "backup_progress": "0", "scheduled_backup_time": {
+            "backup_hour": 2, "backup_minute": 0, "backup_interval_hours": 24}}),
+    ))
+}
+
+/// Whether a database has a finished backup.
+pub(super) fn exists(scene: &Scene<'_, '_>, doc: &Value) -> bool {
+    due(doc, "backup_ms", scene.now)
+}
+
+/// The cluster whose backup a request wants to restore.
+pub(super) fn source(
+    scene: &Scene<'_, '_>,
+    restore: &Value,
+    size: &str,
+) -> Result<Value, ApiError> {
+    let name = text(restore, "database_name");
+    let doc = all(scene.txn.tables(), database::TABLE)
+        .find(|doc| text(doc, "name") == name)
+        .cloned()
+        .ok_or_else(|| ApiError::new(404, "not_found", "the source cluster does not exist"))?;
+    if !exists(scene, &doc) {
+        return Err(ApiError::precondition(
+            "the source cluster has no backup yet",
+        ));
+    }
+    let wanted = text(restore, "backup_created_at");
+    if !wanted.is_empty() && !times(scene, &doc).any(|at| rfc3339(at) == wanted) {
+        return Err(ApiError::unprocessable("there is no backup of that time"));
+    }
+    if catalog::database_rank(size) < catalog::database_rank(text(&doc, "size")) {
+        let message = "the size must not be smaller than that of the source";
+        return Err(ApiError::unprocessable(message));
+    }
+    Ok(doc)
+}
+
+// Newest first.
+fn times(scene: &Scene<'_, '_>, doc: &Value) -> impl Iterator<Item = u64> + use<> {
+    let day = scene.scaled(DAY).max(SHORTEST_DAY_MS);
+    let first = doc["backup_ms"].as_u64().unwrap_or(u64::MAX);
+    let count = match scene.now.checked_sub(first) {
+        Some(age) => age / day + 1,
+        None => 0,
+    };
+    (count.saturating_sub(KEPT)..count)
+        .rev()
+        .map(move |n| first + n * day)
+}

@@ -1,0 +1,263 @@
+//! The life of a sandbox server: who owns a world, where it is served, when it ends.
+//!
+//! A world directory has one owner at a time, the holder of the lock on `serve.lock`. What the
+//! owner writes to `serve.json` is a hint: [`attach`] believes it only when the server answers
+//! there and serves this very directory.
+
+mod ready;
+
+use std::fs::{File, TryLockError};
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+
+use crate::control::Client;
+use crate::identity::Identity;
+use crate::listener;
+use crate::profile::Profile;
+use crate::sandbox::{OpenError, Sandbox};
+
+pub use ready::Ready;
+
+const PAUSE: Duration = Duration::from_millis(20);
+const HANDOVER: Duration = Duration::from_secs(5);
+
+/// How a world is served.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// The world's directory; created when missing.
+    pub dir: PathBuf,
+    /// The address to listen on; without one, the port of the last time or any free one.
+    pub listen: Option<SocketAddr>,
+    /// How fast asynchronous work gets done.
+    pub profile: Profile,
+    /// Stop after this time without requests.
+    pub idle_exit: Option<Duration>,
+}
+
+/// Why a world cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Another server has this world.
+    #[error("the sandbox in {dir} is served by process {pid} already")]
+    Owned {
+        /// The world's directory.
+        dir: String,
+        /// The owner.
+        pid: u32,
+    },
+    /// Another process has the lock but does not answer.
+    #[error("another process has locked the sandbox in {dir} and does not answer")]
+    Locked {
+        /// The world's directory.
+        dir: String,
+    },
+    /// Only loopback addresses are served.
+    #[error("{0} is not a loopback address")]
+    NotLoopback(SocketAddr),
+    /// The address is taken or not to be had.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// The world cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A file of the world cannot be read or written.
+    #[error("cannot use {path}")]
+    File {
+        /// The file.
+        path: String,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// No server came up in time.
+    #[error("no server for the sandbox in {dir} came up in time")]
+    NotReady {
+        /// The world's directory.
+        dir: String,
+    },
+}
+
+/// Serves a world until `shutdown` resolves, a stop is asked for, or it has been idle for long
+/// enough. `on_ready` is called once the server takes requests.
+///
+/// # Errors
+/// The world is served already, or its files or its address cannot be used.
+pub async fn serve(
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()>,
+    on_ready: impl FnOnce(&Ready),
+) -> Result<(), ServeError> {
+    if let Some(address) = options.listen
+        && !address.ip().is_loopback()
+    {
+        return Err(ServeError::NotLoopback(address));
+    }
+    let dir = prepare(&options.dir)?;
+    let _owner = own(&dir).await?;
+    let file_error = |file: &str| {
+        let path = dir.join(file).display().to_string();
+        move |source| ServeError::File { path, source }
+    };
+    let mut identity = Identity::load_or_create(&dir).map_err(file_error("identity.json"))?;
+    let listener = bind(options.listen, identity.port).await?;
+    let address = listener.local_addr().map_err(|source| ServeError::Listen {
+        address: options.listen.unwrap_or(any_port()),
+        source,
+    })?;
+    identity.port = Some(address.port());
+    identity.save(&dir).map_err(file_error("identity.json"))?;
+    let origin = format!("http://{address}");
+    let sandbox = Arc::new(Sandbox::open(&dir, options.profile, origin)?);
+    let ready = Ready::of(&sandbox, address);
+    ready.save(&dir).map_err(file_error("serve.json"))?;
+    on_ready(&ready);
+    let ended = listener::run(
+        sandbox.clone(),
+        listener,
+        end(&sandbox, options.idle_exit, shutdown),
+    )
+    .await;
+    // Gone before the lock is: nobody is led to a server that has ended.
+    Ready::remove(&dir).map_err(file_error("serve.json"))?;
+    ended.map_err(|source| ServeError::Listen { address, source })
+}
+
+/// The server of a directory, if one answers.
+pub async fn attach(dir: &Path) -> Option<Ready> {
+    let dir = dir.canonicalize().ok()?;
+    let ready = Ready::load(&dir)?;
+    let health = Client::new(&ready.control_url())
+        .ok()?
+        .health()
+        .await
+        .ok()?;
+    let serves = |field: &str, want: &str| health[field].as_str() == Some(want);
+    (serves("id", ready.id()) && serves("dir", dir.to_str()?)).then_some(ready)
+}
+
+/// Waits for a server of a directory that somebody is starting.
+///
+/// # Errors
+/// None answers in time.
+pub async fn wait_ready(dir: &Path, timeout: Duration) -> Result<Ready, ServeError> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        if let Some(ready) = attach(dir).await {
+            return Ok(ready);
+        }
+        if Instant::now() >= deadline {
+            return Err(ServeError::NotReady {
+                dir: dir.display().to_string(),
+            });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The id of the world in a directory, served or not, if there is one.
+pub fn world_id(dir: &Path) -> Option<String> {
+    Identity::load(dir).ok().flatten().map(|found| found.id)
+}
+
+fn prepare(dir: &Path) -> Result<PathBuf, ServeError> {
+    let prepare = || {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::DirBuilderExt;
+            builder.mode(0o700);
+        }
+        builder.create(dir)?;
+        dir.canonicalize()
+    };
+    prepare().map_err(|source| ServeError::File {
+        path: dir.display().to_string(),
+        source,
+    })
+}
+
+async fn own(dir: &Path) -> Result<File, ServeError> {
+    let path = dir.join("serve.lock");
+    let file_error = |source| ServeError::File {
+        path: path.display().to_string(),
+        source,
+    };
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(file_error)?;
+    let deadline = Instant::now() + HANDOVER;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(source)) => return Err(file_error(source)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let shown = dir.display().to_string();
+        if let Some(ready) = attach(dir).await {
+            let pid = ready.pid();
+            return Err(ServeError::Owned { dir: shown, pid });
+        }
+        // The owner is starting or ending: one of the two will show soon.
+        if Instant::now() >= deadline {
+            return Err(ServeError::Locked { dir: shown });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+async fn bind(
+    listen: Option<SocketAddr>,
+    recorded: Option<u16>,
+) -> Result<TcpListener, ServeError> {
+    let failed = |address| move |source| ServeError::Listen { address, source };
+    if let Some(address) = listen {
+        return TcpListener::bind(address).await.map_err(failed(address));
+    }
+    if let Some(port) = recorded {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            // Somebody else has taken the port meanwhile: another one is better than none.
+            Err(error) => tracing::warn!(%error, port, "the recorded port cannot be had"),
+        }
+    }
+    TcpListener::bind(any_port())
+        .await
+        .map_err(failed(any_port()))
+}
+
+async fn end(sandbox: &Sandbox, idle_exit: Option<Duration>, shutdown: impl Future<Output = ()>) {
+    let idle = async {
+        let Some(limit) = idle_exit else {
+            return std::future::pending().await;
+        };
+        while let Some(left) = limit.checked_sub(sandbox.idle()).filter(|d| !d.is_zero()) {
+            tokio::time::sleep(left.max(Duration::from_millis(1))).await;
+        }
+    };
+    tokio::select! {
+        () = shutdown => {}
+        () = sandbox.stopped() => {}
+        () = idle => {}
+    }
+}

@@ -1,0 +1,103 @@
+//! What a client needs to talk to a running sandbox; the content of `serve.json`.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{Identity, write_private};
+use crate::sandbox::Sandbox;
+
+const FILE: &str = "serve.json";
+
+/// A running sandbox: where it is and what it takes. Holds tokens: the file is 0600 and nothing
+/// here prints them.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Ready {
+    pid: u32,
+    address: SocketAddr,
+    control: String,
+    identity: Identity,
+    digitalocean_token: String,
+    cloudflare_token: String,
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready")
+            .field("id", &self.identity.id)
+            .field("pid", &self.pid)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ready {
+    pub(super) fn of(sandbox: &Sandbox, address: SocketAddr) -> Ready {
+        let identity = sandbox.identity();
+        Ready {
+            pid: std::process::id(),
+            address,
+            control: format!("http://{address}/_sandbox"),
+            identity: identity.clone(),
+            digitalocean_token: identity.digitalocean_token(),
+            cloudflare_token: identity.cloudflare_token(),
+        }
+    }
+
+    /// The id of the world.
+    pub fn id(&self) -> &str {
+        &self.identity.id
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of the control API.
+    pub fn control_url(&self) -> String {
+        self.control.clone()
+    }
+
+    /// The environment that points the providers at the sandbox.
+    pub fn env(&self) -> Vec<(&'static str, String)> {
+        let origin = format!("http://{}", self.address);
+        vec![
+            ("DIGITALOCEAN_API_URL", origin.clone()),
+            ("DIGITALOCEAN_TOKEN", self.digitalocean_token.clone()),
+            ("CLOUDFLARE_BASE_URL", format!("{origin}/client/v4")),
+            ("CLOUDFLARE_API_TOKEN", self.cloudflare_token.clone()),
+            ("ZONEWRIGHT_SANDBOX_CONTROL", self.control.clone()),
+        ]
+    }
+
+    /// The sandbox's value for a secret that the user has not set: the same for every server of
+    /// this world.
+    pub fn secret(&self, name: &str) -> String {
+        self.identity.secret(name)
+    }
+
+    pub(super) fn load(dir: &Path) -> Option<Ready> {
+        // A file that is being replaced or is damaged names no server.
+        serde_json::from_slice(&std::fs::read(dir.join(FILE)).ok()?).ok()
+    }
+
+    pub(super) fn save(&self, dir: &Path) -> io::Result<()> {
+        write_private(&dir.join(FILE), &serde_json::to_vec_pretty(self)?)
+    }
+
+    pub(super) fn remove(dir: &Path) -> io::Result<()> {
+        match std::fs::remove_file(dir.join(FILE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The emulators from outside: requests in, replies out.
+
+// Everything here is test code, also what is no test itself.
+#![allow(clippy::unwrap_used)]
+
+mod cloudflare;
+mod databases;
+mod digitalocean;
+mod faults;
+mod lifetime;
+mod schemas;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use zonewright_sandbox::Sandbox;
+use zonewright_sandbox::profile::Profile;
+use zonewright_sandbox::reply::Body;
+
+/// A sandbox without a socket.
+pub(crate) struct World {
+    pub(crate) sandbox: Arc<Sandbox>,
+    _dir: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) fn new(profile: Profile) -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let sandbox = Sandbox::open(dir.path(), profile, "http://127.0.0.1:4000").unwrap();
+        World {
+            sandbox: Arc::new(sandbox),
+            _dir: dir,
+        }
+    }
+
+    /// Sends `METHOD /path` with a body; gives status and JSON body (null when empty).
+    pub(crate) async fn ask(&self, line: &str, body: &str) -> (u16, Value) {
+        let response = self.raw(line, body, None).await;
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let value = match bytes.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&bytes).into_owned())),
+        };
+        (status, value)
+    }
+
+    /// Like `ask`, and the status must be as given.
+    pub(crate) async fn expect(&self, status: u16, line: &str, body: &str) -> Value {
+        let (got, value) = self.ask(line, body).await;
+        assert_eq!(got, status, "{line} {body} -> {value}");
+        value
+    }
+
+    /// Asks again until `done` says so.
+    pub(crate) async fn until(&self, line: &str, done: impl Fn(u16, &Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let (status, value) = self.ask(line, "").await;
+            if done(status, &value) {
+                return value;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5), "{line}: {value}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    pub(crate) async fn raw(&self, line: &str, body: &str, token: Option<&str>) -> Response<Body> {
+        let (method, path) = line.split_once(' ').unwrap();
+        let identity = self.sandbox.identity();
+        let own = match path.starts_with("/client/") {
+            true => identity.cloudflare_token(),
+            false => identity.digitalocean_token(),
+        };
+        let token = token.map_or(own, str::to_owned);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {token}"))
+            .body(Bytes::from(body.to_owned()))
+            .unwrap();
+        self.sandbox.handle(request).await
+    }
+}
+
+/// An id in a reply.
+pub(crate) fn id(value: &Value, root: &str) -> String {
+    value[root]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_refused_and_the_control_api_keeps_web_pages_out() {
+    let world = World::new(Profile::Instant);
+    world.expect(404, "GET /nothing", "").await;
+    for (name, value) in [("origin", "http://evil.test"), ("host", "evil.test:4000")] {
+        let request = Request::builder()
+            .uri("/_sandbox/health")
+            .header(name, value)
+            .body(Bytes::new())
+            .unwrap();
+        let response = world.sandbox.handle(request).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    }
+    let request = Request::builder()
+        .uri("/_sandbox/health")
+        .header("host", "127.0.0.1:4000")
+        .body(Bytes::new())
+        .unwrap();
+    assert_eq!(world.sandbox.handle(request).await.status(), StatusCode::OK);
+}
