@@ -95,6 +95,9 @@ mod tests {
     fn no_drift_is_one_line() {
         let mut clean = report();
         clean.drift.clear();
-        assert_eq!(text(&clean, Paint::new(false)), "No drift: 3 resources compared.\n");
+        assert_eq!(
+            text(&clean, Paint::new(false)),
+            "No drift: 3 resources compared.\n"
+        );
     }
 }

@@ -95,6 +95,7 @@ fn failure(error: &ProviderError) -> Json {
 pub fn class(class: &ErrorClass) -> &'static str {
     match class {
         ErrorClass::NotSent => "not_sent",
+        ErrorClass::NotYet { .. } => "not_yet",
         ErrorClass::Transient { .. } => "transient",
         ErrorClass::RateLimited { .. } => "rate_limited",
         ErrorClass::Ambiguous => "ambiguous",

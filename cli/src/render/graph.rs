@@ -48,17 +48,31 @@ impl Graph {
 
     /// For Graphviz: an arrow leads from what comes first to what waits for it.
     pub fn dot(&self) -> String {
-        let mut out = String::from("digraph zonewright {\n  rankdir = LR;\n  node [shape = box];\n");
+        let mut out =
+            String::from("digraph zonewright {\n  rankdir = LR;\n  node [shape = box];\n");
         for (zone, nodes) in self.by_zone() {
-            let _ = writeln!(out, "  subgraph {} {{\n    label = {};", quoted(&format!("cluster_{zone}")), quoted(&zone));
+            let _ = writeln!(
+                out,
+                "  subgraph {} {{\n    label = {};",
+                quoted(&format!("cluster_{zone}")),
+                quoted(&zone)
+            );
             for (address, n) in nodes {
                 let label = quoted(&label(address, n));
-                let _ = writeln!(out, "    {} [label = {label}];", quoted(&address.to_string()));
+                let _ = writeln!(
+                    out,
+                    "    {} [label = {label}];",
+                    quoted(&address.to_string())
+                );
             }
             out.push_str("  }\n");
         }
         for (from, to, why) in &self.edges {
-            let style = if *why == "refers" { "" } else { ", style = dashed" };
+            let style = if *why == "refers" {
+                ""
+            } else {
+                ", style = dashed"
+            };
             let _ = writeln!(
                 out,
                 "  {} -> {} [label = {}{style}];",
@@ -111,7 +125,10 @@ impl Graph {
     fn by_zone(&self) -> BTreeMap<String, Vec<(&Address, usize)>> {
         let mut zones: BTreeMap<String, Vec<(&Address, usize)>> = BTreeMap::new();
         for (address, n) in &self.nodes {
-            zones.entry(address.zone.to_string()).or_default().push((address, *n));
+            zones
+                .entry(address.zone.to_string())
+                .or_default()
+                .push((address, *n));
         }
         zones
     }

@@ -56,7 +56,10 @@ fn is_quiet(plan: &Plan) -> bool {
 fn nothing(plan: &Plan) -> String {
     let n = plan.changes.len();
     let are = if n == 1 { "is" } else { "are" };
-    format!("No changes: {} {are} as the spec says.\n", count(n, "resource"))
+    format!(
+        "No changes: {} {are} as the spec says.\n",
+        count(n, "resource")
+    )
 }
 
 /// `Plan: 12 to create, 1 to update`.
@@ -134,7 +137,12 @@ fn of(plan: &Plan, severity: Severity) -> impl Iterator<Item = &Note> {
 
 fn note_line(note: &Note) -> String {
     let about = note.address.as_ref().map(|a| format!("{a}: "));
-    let line = format!("{}{} [{}]", about.unwrap_or_default(), note.message, note.code);
+    let line = format!(
+        "{}{} [{}]",
+        about.unwrap_or_default(),
+        note.message,
+        note.code
+    );
     escape(&line).into_owned()
 }
 
@@ -160,7 +168,10 @@ fn zones(plan: &Plan, view: &View, out: &mut String) {
     let mut by_zone: BTreeMap<(bool, &ZoneName), Vec<&Change>> = BTreeMap::new();
     for change in plan.changes.iter().filter(|c| changes::is_shown(c)) {
         let zone = &change.address.zone;
-        by_zone.entry((zone.is_edge(), zone)).or_default().push(change);
+        by_zone
+            .entry((zone.is_edge(), zone))
+            .or_default()
+            .push(change);
     }
     for ((_, zone), list) in by_zone {
         let title = if zone.is_edge() {

@@ -183,14 +183,25 @@ mod tests {
         assert_eq!(change["reason"]["why"], "new");
         assert_eq!(change["change"]["actions"], json!(["create"]));
         assert_eq!(change["change"]["before"], Json::Null);
-        assert_eq!(change["change"]["after"], json!({"name": "net", "token": null}));
+        assert_eq!(
+            change["change"]["after"],
+            json!({"name": "net", "token": null})
+        );
         assert_eq!(change["change"]["after_unknown"], json!({"token": true}));
     }
 
     #[test]
     fn an_update_shows_what_was_there_at_the_changed_places() {
-        let mut db = change("bz/digitalocean.vpc.main", &[Action::Update], Reason::Drifted);
-        db.attrs = vec![attr("spec.ports[1].port", Some(Value::from(80)), Some(Value::from(81)))];
+        let mut db = change(
+            "bz/digitalocean.vpc.main",
+            &[Action::Update],
+            Reason::Drifted,
+        );
+        db.attrs = vec![attr(
+            "spec.ports[1].port",
+            Some(Value::from(80)),
+            Some(Value::from(81)),
+        )];
         let json = json(&plan(vec![db]), None);
         assert_eq!(
             json["resource_changes"][0]["change"]["before"],

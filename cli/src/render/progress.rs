@@ -69,7 +69,11 @@ pub fn line(plan: &Plan, event: &Event, paint: Paint) -> Option<String> {
             error,
             elapsed,
         } => {
-            let line = format!("failed: {}: {error} ({})", doing(node(step)?), duration(*elapsed));
+            let line = format!(
+                "failed: {}: {error} ({})",
+                doing(node(step)?),
+                duration(*elapsed)
+            );
             paint.tone(Tone::Bad, escape(&line))
         }
         Event::Blocked { step, by } => {
@@ -77,7 +81,11 @@ pub fn line(plan: &Plan, event: &Event, paint: Paint) -> Option<String> {
             paint.tone(Tone::Change, escape(&line))
         }
         Event::Interrupted { step, elapsed } => {
-            let line = format!("left as it is: {} ({})", doing(node(step)?), duration(*elapsed));
+            let line = format!(
+                "left as it is: {} ({})",
+                doing(node(step)?),
+                duration(*elapsed)
+            );
             paint.tone(Tone::Change, escape(&line))
         }
         Event::Stopping => paint.tone(
@@ -167,11 +175,21 @@ fn troubles(plan: &Plan, report: &RunReport, paint: Paint, out: &mut String) {
         match verdict {
             Verdict::Failed(error) => {
                 let line = format!("{}: {error}", step.node);
-                let _ = writeln!(out, "{}  {}", paint.tone(Tone::Bad, "failed  "), escape(&line));
+                let _ = writeln!(
+                    out,
+                    "{}  {}",
+                    paint.tone(Tone::Bad, "failed  "),
+                    escape(&line)
+                );
             }
             Verdict::InDoubt(error) => {
                 let line = format!("{}: {error}", step.node);
-                let _ = writeln!(out, "{}  {}", paint.tone(Tone::Bad, "in doubt"), escape(&line));
+                let _ = writeln!(
+                    out,
+                    "{}  {}",
+                    paint.tone(Tone::Bad, "in doubt"),
+                    escape(&line)
+                );
             }
             Verdict::Blocked { by } => {
                 let by = plan.steps.get(*by).map(|s| subject(&s.node));
@@ -182,7 +200,12 @@ fn troubles(plan: &Plan, report: &RunReport, paint: Paint, out: &mut String) {
     }
     for (by, what) in blocked {
         let line = format!("{what}: blocked by {by}");
-        let _ = writeln!(out, "{}  {}", paint.tone(Tone::Change, "blocked "), escape(&line));
+        let _ = writeln!(
+            out,
+            "{}  {}",
+            paint.tone(Tone::Change, "blocked "),
+            escape(&line)
+        );
     }
 }
 

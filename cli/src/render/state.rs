@@ -55,7 +55,10 @@ pub fn record(record: &Record) -> String {
         line("protected", "yes");
     }
     if let Some(container) = &record.contained_in {
-        line("lives in", &format!("{} ({})", container.address, container.id));
+        line(
+            "lives in",
+            &format!("{} ({})", container.address, container.id),
+        );
     }
     for dependency in &record.depends_on {
         line("depends on", &dependency.to_string());

@@ -33,6 +33,11 @@ impl Paint {
         Paint { on }
     }
 
+    /// Whether there are colours.
+    pub fn is_on(self) -> bool {
+        self.on
+    }
+
     /// The text in a tone.
     pub fn tone(self, tone: Tone, text: impl fmt::Display) -> String {
         if !self.on {

@@ -81,7 +81,9 @@ mod tests {
 
     fn samples() -> impl Iterator<Item = String> {
         // A fixed walk over texts with wide, narrow, combining and control characters.
-        let alphabet: Vec<char> = "aß漢字\u{301}\n\u{1b}[2J\u{202e}…\"\\ \0é🦀".chars().collect();
+        let alphabet: Vec<char> = "aß漢字\u{301}\n\u{1b}[2J\u{202e}…\"\\ \0é🦀"
+            .chars()
+            .collect();
         (0..400usize).map(move |seed| {
             (0..seed % 37)
                 .map(|i| alphabet[(seed * 7 + i * i * 3 + i) % alphabet.len()])

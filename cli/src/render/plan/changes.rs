@@ -130,7 +130,9 @@ fn block(class: Class, change: &Change, view: &View, out: &mut String) {
     let why = reason::line(change);
     let _ = writeln!(out, "      {}", view.paint.tone(Tone::Faint, why));
     match class {
-        Class::Create | Class::Recreate if change.attrs.is_empty() || change.address.key.is_none() => {
+        Class::Create | Class::Recreate
+            if change.attrs.is_empty() || change.address.key.is_none() =>
+        {
             desired(change, view, out);
         }
         Class::Update | Class::Replace | Class::Adopt => {
@@ -197,11 +199,19 @@ fn sides(attr: &AttrChange) -> String {
     };
     // A plain value beside a secret one may be the secret itself: neither is shown.
     if let Some(label) = secret(&attr.after) {
-        let how = if attr.before.is_some() { "changed" } else { "set" };
+        let how = if attr.before.is_some() {
+            "changed"
+        } else {
+            "set"
+        };
         return format!("(secret {label}, {how})");
     }
     if let Some(label) = secret(&attr.before) {
-        let how = if attr.after.is_some() { "changed" } else { "removed" };
+        let how = if attr.after.is_some() {
+            "changed"
+        } else {
+            "removed"
+        };
         return format!("(secret {label}, {how})");
     }
     match (&attr.before, &attr.after) {

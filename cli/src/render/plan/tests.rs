@@ -84,7 +84,11 @@ fn show(plan: &Plan, verbose: bool) -> String {
 
 #[test]
 fn a_plan_without_changes_is_one_line() {
-    let one = change("bz/digitalocean.vpc.main", &[Action::NoOp], Reason::Unchanged);
+    let one = change(
+        "bz/digitalocean.vpc.main",
+        &[Action::NoOp],
+        Reason::Unchanged,
+    );
     assert_eq!(
         show(&plan(vec![one]), false),
         "No changes: 1 resource is as the spec says.\n"
@@ -102,7 +106,10 @@ fn what_could_not_be_read_is_never_called_unchanged() {
     );
     one.certainty = Certainty::Unreadable;
     let shown = show(&plan(vec![one]), false);
-    assert!(shown.contains("? unreadable bz/digitalocean.vpc.main"), "{shown}");
+    assert!(
+        shown.contains("? unreadable bz/digitalocean.vpc.main"),
+        "{shown}"
+    );
     assert!(shown.contains("could not be read: timed out"), "{shown}");
 }
 
@@ -177,12 +184,20 @@ fn objects_of_one_chart_are_one_line_unless_everything_is_asked_for() {
 
 #[test]
 fn updates_show_both_sides_and_secrets_by_reference_only() {
-    let mut db = change("bz/digitalocean.database_cluster.main", &[Action::Update], Reason::SpecChanged);
+    let mut db = change(
+        "bz/digitalocean.database_cluster.main",
+        &[Action::Update],
+        Reason::SpecChanged,
+    );
     let secret = Value::Secret(Secret::new("secret.db_password", "hunter2", None));
     db.attrs = vec![
         attr("size", Some("s-1".into()), Some("s-2".into())),
         attr("password", Some("hunter1".into()), Some(secret)),
-        attr("motd", Some("a\nb\n".into()), Some("a\n\u{1b}[2Jc\n".into())),
+        attr(
+            "motd",
+            Some("a\nb\n".into()),
+            Some("a\n\u{1b}[2Jc\n".into()),
+        ),
         attr("tags", None, Some(Value::from_plain_json(json!(["x"])))),
     ];
     let shown = show(&plan(vec![db]), false);
@@ -225,6 +240,9 @@ fn danger_comes_before_the_changes() {
     let danger = shown.find("! DANGER").unwrap();
     assert!(danger < shown.find("-/+ replace").unwrap(), "{shown}");
     assert!(shown.contains("!   bz/digitalocean.database_cluster.main: its data is lost [ZW3001]"));
-    assert!(shown.contains("region: \"sfo3\" -> \"nyc3\"  (forces the replacement)"), "{shown}");
+    assert!(
+        shown.contains("region: \"sfo3\" -> \"nyc3\"  (forces the replacement)"),
+        "{shown}"
+    );
     assert!(shown.contains("Plan: 1 to replace."), "{shown}");
 }
