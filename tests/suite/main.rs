@@ -1,3 +1,4 @@
 //! The suites: house rules, and the whole product against the sandbox.
 
 mod house;
+mod scenarios;

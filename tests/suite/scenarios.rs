@@ -1,0 +1,58 @@
+//! The whole product: the real binary against a real sandbox server.
+
+use zonewright_tests::Env;
+
+mod change;
+mod crash;
+mod lifecycle;
+mod refuse;
+mod secrets;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_zonewright-under-test");
+
+fn example() -> Env {
+    Env::example("wordpress-dr", BINARY)
+}
+
+/// The example, applied.
+fn applied() -> Env {
+    let env = example();
+    env.expect(0, &["apply", "--auto-approve"]);
+    env
+}
+
+/// The names of the ground truth's objects of one table.
+fn names(env: &Env, table: &str) -> Vec<String> {
+    let mut names: Vec<String> = env
+        .table("digitalocean", table)
+        .iter()
+        .filter_map(|d| d["name"].as_str().map(str::to_owned))
+        .filter(|n| !n.starts_with("default-"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Our records at Cloudflare: name and content.
+fn records(env: &Env) -> Vec<(String, String)> {
+    let mut records: Vec<(String, String)> = env
+        .table("cloudflare", "dns_records")
+        .iter()
+        .map(|d| {
+            let text = |key: &str| d[key].as_str().unwrap_or("").to_owned();
+            (text("name"), text("content"))
+        })
+        .collect();
+    records.sort();
+    records
+}
+
+/// Everything of the example exists exactly once.
+fn assert_complete_once(env: &Env) {
+    assert_eq!(names(env, "vpcs"), ["vpc-wp-bz", "vpc-wp-pz"]);
+    assert_eq!(names(env, "kubernetes_clusters"), ["wp-bz-doks-sfo3", "wp-pz-doks-nyc3"]);
+    assert_eq!(records(env).len(), 3, "{:?}", records(env));
+    let mut names: Vec<String> = records(env).into_iter().map(|(n, _)| n).collect();
+    names.dedup();
+    assert_eq!(names.len(), 3);
+}
