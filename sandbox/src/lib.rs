@@ -6,6 +6,7 @@
 //! [`serve`](lifecycle::serve) puts it on one loopback port.
 
 mod call;
+pub mod charts;
 mod cloudflare;
 pub mod control;
 mod digitalocean;

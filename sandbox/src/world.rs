@@ -5,7 +5,7 @@
 //! compacts it. Asynchronous states are computed from stored times when they are asked for, so a
 //! world that was closed for a while has moved on when it is opened again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,26 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::kubernetes::Memory;
 use crate::profile::Profile;
+
+/// How many changes of Kubernetes tables are remembered for watches.
+const HISTORY: usize = 32_768;
+
+/// One write to a Kubernetes table, as watches and controllers see it.
+#[derive(Debug)]
+pub struct Change {
+    /// The revision of the write.
+    pub revision: u64,
+    /// The table.
+    pub table: String,
+    /// The key in the table.
+    pub key: String,
+    /// Whether the document was not there before.
+    pub created: bool,
+    /// What was there, when the write was a delete.
+    pub gone: Option<Value>,
+}
 
 /// One table: documents by key, in key order.
 pub type Table = BTreeMap<String, Value>;
@@ -25,6 +44,8 @@ pub type Table = BTreeMap<String, Value>;
 pub struct Tables {
     tables: BTreeMap<String, Table>,
     revision: u64,
+    history: VecDeque<Change>,
+    forgotten: u64,
 }
 
 impl Tables {
@@ -36,6 +57,57 @@ impl Tables {
     /// The documents of a table in key order.
     pub fn list(&self, table: &str) -> impl Iterator<Item = (&String, &Value)> {
         self.tables.get(table).into_iter().flatten()
+    }
+
+    /// The documents of a table whose key starts with `prefix` and is above `after`, in key order.
+    pub fn range<'a>(
+        &'a self,
+        table: &str,
+        prefix: &'a str,
+        after: &str,
+    ) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        let from = std::ops::Bound::Included(prefix.max(after).to_owned());
+        let after = after.to_owned();
+        self.tables
+            .get(table)
+            .into_iter()
+            .flat_map(move |rows| rows.range((from.clone(), std::ops::Bound::Unbounded)))
+            .take_while(move |(key, _)| key.starts_with(prefix))
+            .filter(move |(key, _)| key.as_str() > after.as_str())
+    }
+
+    /// The changes of Kubernetes tables above `revision`, oldest first; `None` when they are
+    /// forgotten.
+    pub fn changes_since(&self, revision: u64) -> Option<impl Iterator<Item = &Change>> {
+        if revision < self.forgotten {
+            return None;
+        }
+        let from = self.history.partition_point(|c| c.revision <= revision);
+        Some(self.history.range(from..))
+    }
+
+    fn remember(&mut self, table: &str, key: &str, created: bool, gone: Option<Value>) {
+        if !table.starts_with("kubernetes/") {
+            return;
+        }
+        self.history.push_back(Change {
+            revision: self.revision,
+            table: table.to_owned(),
+            key: key.to_owned(),
+            created,
+            gone,
+        });
+        if self.history.len() > HISTORY
+            && let Some(oldest) = self.history.pop_front()
+        {
+            self.forgotten = oldest.revision;
+        }
+    }
+
+    /// Forgets the history up to now.
+    fn forget(&mut self) {
+        self.history.clear();
+        self.forgotten = self.revision;
     }
 
     /// The names of the tables that start with `prefix`, in order.
@@ -53,10 +125,9 @@ impl Tables {
 
     fn put(&mut self, table: &str, key: &str, value: Value) {
         self.revision += 1;
-        self.tables
-            .entry(table.to_owned())
-            .or_default()
-            .insert(key.to_owned(), value);
+        let rows = self.tables.entry(table.to_owned()).or_default();
+        let created = rows.insert(key.to_owned(), value).is_none();
+        self.remember(table, key, created, None);
     }
 
     fn delete(&mut self, table: &str, key: &str) -> Option<Value> {
@@ -65,6 +136,9 @@ impl Tables {
         let gone = rows.remove(key);
         if rows.is_empty() {
             self.tables.remove(table);
+        }
+        if gone.is_some() {
+            self.remember(table, key, false, gone.clone());
         }
         gone
     }
@@ -106,6 +180,7 @@ pub struct World {
     profile: Profile,
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
+    kubernetes: Memory,
 }
 
 struct Inner {
@@ -121,7 +196,8 @@ impl World {
     pub fn open(dir: &Path, profile: Profile) -> io::Result<World> {
         std::fs::create_dir_all(dir)?;
         let path = dir.join("world.log");
-        let tables = replay(&path)?;
+        let mut tables = replay(&path)?;
+        tables.forget();
         compact(dir, &path, &tables)?;
         let log = OpenOptions::new().append(true).open(&path)?;
         let (changed, _) = watch::channel(tables.revision);
@@ -130,7 +206,13 @@ impl World {
             profile,
             inner: Mutex::new(Inner { tables, log }),
             changed,
+            kubernetes: Memory::default(),
         })
+    }
+
+    /// What the Kubernetes emulator derives from the tables and keeps at hand.
+    pub(crate) fn kubernetes(&self) -> &Memory {
+        &self.kubernetes
     }
 
     /// The directory of this world.
@@ -227,7 +309,15 @@ fn replay_op(tables: &mut Tables, op: Value) {
 
 fn compact(dir: &Path, path: &Path, tables: &Tables) -> io::Result<()> {
     let tmp = dir.join("world.log.tmp");
-    let mut out = io::BufWriter::new(File::create(&tmp)?);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        // The world holds passwords.
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let mut out = io::BufWriter::new(options.open(&tmp)?);
     for (name, rows) in &tables.tables {
         for (key, value) in rows {
             let line = serde_json::json!([["put", name, key, value]]);

@@ -1,1 +1,30 @@
-//! Placeholder.
+//! Keeps a snapshot and a log per shard so that nothing acknowledged is ever lost.
+//!
+//! Invariants:
+//! - An append that returned is durable; a failed write or sync poisons the handle for good.
+//! - Recovered state is what was acknowledged, or that plus the one batch in flight.
+//! - Damage, loss and rollback are errors that name the file, never an empty state.
+//! - Nothing here reads the wall clock; times come from callers and are informative.
+
+pub mod conformance;
+pub mod digest_key;
+pub mod dir;
+pub mod error;
+pub mod format;
+pub mod frame;
+pub mod history;
+pub mod journal;
+pub mod lock;
+pub mod meta;
+pub mod record;
+pub mod rng;
+pub mod seen;
+mod shard;
+pub mod store;
+pub mod vfs;
+pub mod writer;
+
+pub use dir::{Loaded, StateDir, StateOptions};
+pub use error::{Class, Notice, StateError};
+pub use rng::{OsRng, Rng, SeededRng};
+pub use writer::Writer;

@@ -58,6 +58,14 @@ pub(super) fn settle(scene: &mut Scene<'_, '_>) {
         vpc::leave(scene, "kubernetes", &doc, text(&doc, "vpc_uuid"));
     }
     node_pool::settle(scene);
+    // What runs in a cluster makes load balancers and volumes, also when nobody asks the cluster.
+    let running: Vec<String> = all(scene.txn.tables(), TABLE)
+        .map(|doc| text(doc, "id").to_owned())
+        .filter(|id| is_running(scene.txn.tables(), id, scene.now))
+        .collect();
+    for id in running {
+        kubernetes::settle(scene.world, scene.txn, &id);
+    }
 }
 
 pub(super) fn options(scene: &Scene<'_, '_>, call: &Call) -> Answer {

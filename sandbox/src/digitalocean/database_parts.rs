@@ -61,21 +61,22 @@ pub(super) fn rules(
             let message = "invalid firewall rule: IPv6 addresses are not supported";
             return Err(ApiError::unprocessable(message));
         }
-        if kind == "k8s" && cluster::find(scene, value).is_err() {
-            let message = "invalid firewall rule: the kubernetes cluster does not exist";
-            return Err(ApiError::unprocessable(message));
-        }
         let uuid = text(&rule, "uuid");
         let same = |other: &&Value| {
             let named = !uuid.is_empty() && text(other, "uuid") == uuid;
             named
                 || (uuid.is_empty() && text(other, "type") == kind && text(other, "value") == value)
         };
+        let kept = old.iter().find(same);
+        // A rule that is there already outlives the cluster it names.
+        if kind == "k8s" && kept.is_none() && cluster::find(scene, value).is_err() {
+            let message = "invalid firewall rule: the kubernetes cluster does not exist";
+            return Err(ApiError::unprocessable(message));
+        }
         let mut new = json!({"type": kind, "value": value, "cluster_uuid": id});
         if let Some(Value::String(description)) = rule.get("description") {
             new["description"] = json!(description);
         }
-        let kept = old.iter().find(same);
         new["uuid"] = kept.map_or_else(|| json!(scene.uuid()), |rule| rule["uuid"].clone());
         new["created_at"] = kept.map_or_else(
             || json!(rfc3339(scene.now)),

@@ -126,6 +126,10 @@ fn update(scene: &mut Scene<'_, '_>, call: &Call, cluster_id: &str, id: &str) ->
     let doc = cluster::changeable(scene, cluster_id)?;
     let body = call.object().ok_or_else(ApiError::malformed)?;
     let (mut pool, others) = split(&doc, id)?;
+    let scales = body.get("auto_scale").is_some_and(|v| v == true);
+    if !body.contains_key("name") || !(scales || body.contains_key("count")) {
+        return Err(ApiError::unprocessable("name and count are required"));
+    }
     change(scene, cluster_id, &mut pool, &body, &others)?;
     let ready = scene.after(JOIN);
     resize(scene, &mut pool, ready);

@@ -20,7 +20,7 @@ async fn database(world: &World) -> String {
 
 #[tokio::test]
 async fn a_database_comes_online_and_names_are_unique_in_the_account() {
-    let world = World::new(Profile::Fast);
+    let world = World::new(Profile::Realistic);
     let made = world.expect(201, "POST /v2/databases", DATABASE).await;
     assert_eq!(made["database"]["status"], "creating");
     assert_eq!(made["database"]["connection"]["host"], "");
@@ -42,9 +42,9 @@ async fn a_database_comes_online_and_names_are_unique_in_the_account() {
             r#"{"name":"wp"}"#,
         )
         .await;
-    let up = world
-        .until(&line, |_, v| v["database"]["status"] == "online")
-        .await;
+    world.pass(301);
+    let up = world.expect(200, &line, "").await;
+    assert_eq!(up["database"]["status"], "online");
     assert_eq!(up["database"]["connection"]["port"], 25060);
     assert_eq!(up["database"]["metrics_endpoints"][0]["port"], 9273);
     let uri = up["database"]["connection"]["uri"].as_str().unwrap();
@@ -60,7 +60,7 @@ async fn a_database_comes_online_and_names_are_unique_in_the_account() {
 
 #[tokio::test]
 async fn a_replica_needs_a_backup_and_its_promotion_keeps_its_id() {
-    let world = World::new(Profile::Fast);
+    let world = World::new(Profile::Realistic);
     let parent = database(&world).await;
     let replicas = format!("/v2/databases/{parent}/replicas");
     let early = world
@@ -68,11 +68,15 @@ async fn a_replica_needs_a_backup_and_its_promotion_keeps_its_id() {
         .await;
     assert_eq!(early["id"], "precondition_failed");
     let backups = format!("GET /v2/databases/{parent}/backups");
+    world.pass(301);
+    let none = world.expect(200, &backups, "").await;
+    assert_eq!(none["backups"], json!([]));
     world
-        .until(&backups, |_, v| {
-            !v["backups"].as_array().unwrap().is_empty()
-        })
+        .expect(412, &format!("POST {replicas}"), REPLICA)
         .await;
+    world.pass(601);
+    let one = world.expect(200, &backups, "").await;
+    assert_eq!(one["backups"].as_array().unwrap().len(), 1);
     let made = world
         .expect(201, &format!("POST {replicas}"), REPLICA)
         .await;
@@ -85,9 +89,9 @@ async fn a_replica_needs_a_backup_and_its_promotion_keeps_its_id() {
         .expect(412, &format!("PUT {replicas}/wp-bz/promote"), "")
         .await;
     let get = format!("GET {replicas}/wp-bz");
-    let up = world
-        .until(&get, |_, v| v["replica"]["status"] == "online")
-        .await;
+    world.pass(301);
+    let up = world.expect(200, &get, "").await;
+    assert_eq!(up["replica"]["status"], "online");
     let host = up["replica"]["connection"]["host"].clone();
     let password = up["replica"]["connection"]["password"].clone();
     let own = format!("/v2/databases/{replica}");
@@ -101,11 +105,11 @@ async fn a_replica_needs_a_backup_and_its_promotion_keeps_its_id() {
         .expect(404, &format!("PUT {replicas}/wp-bz/promote"), "")
         .await;
     world.expect(404, &get, "").await;
-    let cluster = world
-        .until(&format!("GET {own}"), |_, v| {
-            v["database"]["status"] == "online"
-        })
-        .await;
+    let cluster = world.expect(200, &format!("GET {own}"), "").await;
+    assert_eq!(cluster["database"]["status"], "creating");
+    world.pass(31);
+    let cluster = world.expect(200, &format!("GET {own}"), "").await;
+    assert_eq!(cluster["database"]["status"], "online");
     assert_eq!(cluster["database"]["id"], replica);
     assert_eq!(cluster["database"]["connection"]["host"], host);
     assert_eq!(cluster["database"]["connection"]["password"], password);
@@ -285,4 +289,29 @@ async fn a_database_is_resized_up_and_moved() {
     assert_eq!(now["database"]["region"], "sfo3");
     assert_eq!(now["database"]["storage_size_mib"], 61_440);
     assert_eq!(now["database"]["maintenance_window"]["hour"], "13:00:00");
+}
+
+#[tokio::test]
+async fn a_rule_outlives_the_cluster_that_it_names() {
+    let world = World::new(Profile::Instant);
+    let body = r#"{"name":"pz","region":"nyc3","version":"latest",
+        "node_pools":[{"name":"main","size":"s-2vcpu-4gb","count":1}]}"#;
+    let made = world
+        .expect(201, "POST /v2/kubernetes/clusters", body)
+        .await;
+    let cluster = id(&made, "kubernetes_cluster");
+    let path = format!("/v2/databases/{}/firewall", database(&world).await);
+    let rules = json!({"rules": [{"type": "k8s", "value": cluster}]}).to_string();
+    world.expect(204, &format!("PUT {path}"), &rules).await;
+    let line = format!("DELETE /v2/kubernetes/clusters/{cluster}");
+    world.expect(204, &line, "").await;
+    let there = world.expect(200, &format!("GET {path}"), "").await;
+    assert_eq!(there["rules"][0]["value"], cluster);
+    world
+        .expect(204, &format!("PUT {path}"), &there.to_string())
+        .await;
+    world
+        .expect(204, &format!("PUT {path}"), r#"{"rules":[]}"#)
+        .await;
+    world.expect(422, &format!("PUT {path}"), &rules).await;
 }

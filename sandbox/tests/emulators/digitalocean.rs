@@ -137,7 +137,7 @@ async fn vpcs_are_checked() {
 
 #[tokio::test]
 async fn a_cluster_goes_through_its_life_and_holds_its_vpc() {
-    let world = World::new(Profile::Fast);
+    let world = World::new(Profile::Realistic);
     let vpc = vpc(&world).await;
     let body = CLUSTER.replace("VPC", &vpc);
     let made = world
@@ -150,7 +150,9 @@ async fn a_cluster_goes_through_its_life_and_holds_its_vpc() {
     assert_eq!(made["kubernetes_cluster"]["endpoint"], "");
     let line = format!("GET /v2/kubernetes/clusters/{cluster}");
     world.expect(409, &format!("{line}/credentials"), "").await;
-    let up = world.until(&line, |_, v| state(v) == "running").await;
+    world.pass(301);
+    let up = world.expect(200, &line, "").await;
+    assert_eq!(state(&up), "running");
     let endpoint = format!("http://127.0.0.1:4000/clusters/{cluster}");
     assert_eq!(up["kubernetes_cluster"]["endpoint"], endpoint);
     let pool = &up["kubernetes_cluster"]["node_pools"][0];
@@ -178,9 +180,12 @@ async fn a_cluster_goes_through_its_life_and_holds_its_vpc() {
     world
         .expect(409, &format!("DELETE /v2/vpcs/{vpc}"), "")
         .await;
-    world.until(&line, |status, _| status == 404).await;
-    let members = format!("GET /v2/vpcs/{vpc}/members");
-    world.until(&members, |_, v| v["meta"]["total"] == 0).await;
+    world.pass(61);
+    world.expect(404, &line, "").await;
+    world
+        .expect(409, &format!("DELETE /v2/vpcs/{vpc}"), "")
+        .await;
+    world.pass(31);
     world
         .expect(204, &format!("DELETE /v2/vpcs/{vpc}"), "")
         .await;
@@ -280,6 +285,7 @@ async fn node_pools_come_and_go_but_the_last_one_stays() {
     let changed = world.expect(202, &line, body).await;
     assert_eq!(changed["node_pool"]["nodes"].as_array().unwrap().len(), 3);
     assert_eq!(changed["node_pool"]["labels"], json!({"a": "b"}));
+    world.expect(422, &line, r#"{"name":"big"}"#).await;
     let body = r#"{"name":"big","count":1,"auto_scale":false}"#;
     let changed = world.expect(202, &line, body).await;
     assert_eq!(changed["node_pool"]["max_nodes"], 0);
@@ -399,4 +405,27 @@ async fn tags_compare_without_case_and_find_objects() {
     world.expect(204, &format!("DELETE {line}"), &body).await;
     world.expect(204, "DELETE /v2/tags/prod", "").await;
     world.expect(404, "GET /v2/tags/prod", "").await;
+}
+
+#[tokio::test]
+async fn a_service_of_a_cluster_gets_a_load_balancer_in_its_vpc() {
+    let world = World::new(Profile::Instant);
+    let cluster = cluster(&world).await;
+    let token = world.sandbox.identity().cluster_token(&cluster);
+    let line = format!("GET /clusters/{cluster}/api/v1/namespaces");
+    let listed = world.raw(&line, "", Some(&token)).await;
+    assert_eq!(listed.status(), 200);
+    let body = r#"{"apiVersion":"v1","kind":"Service","metadata":{"name":"web"},
+        "spec":{"type":"LoadBalancer","ports":[{"port":80}],"selector":{"a":"b"}}}"#;
+    let line = format!("POST /clusters/{cluster}/api/v1/namespaces/default/services");
+    let made = world.raw(&line, body, Some(&token)).await;
+    assert_eq!(made.status(), 201);
+    let balancers = world.expect(200, "GET /v2/load_balancers", "").await;
+    let balancer = &balancers["load_balancers"][0];
+    assert_eq!(balancer["region"]["slug"], "sfo3");
+    assert_eq!(balancer["status"], "active");
+    let vpc = balancer["vpc_uuid"].as_str().unwrap();
+    let line = format!("GET /v2/vpcs/{vpc}/members?resource_type=loadbalancer");
+    let members = world.expect(200, &line, "").await;
+    assert_eq!(members["meta"]["total"], 1);
 }

@@ -29,6 +29,14 @@ fn document(name: &str) -> Option<Value> {
 
 /// Checks a reply against the schema of an operation's response.
 fn check(document: &Value, operation: &str, status: &str, reply: &Value) {
+    let errors = errors(document, operation, status, reply);
+    assert!(
+        errors.is_empty(),
+        "{operation} {status}: {errors:#?}\n{reply:#}"
+    );
+}
+
+fn errors(document: &Value, operation: &str, status: &str, reply: &Value) -> Vec<String> {
     let (method, path) = operation.split_once(' ').unwrap();
     let responses = &document["paths"][path][method]["responses"];
     let mut response = &responses[status];
@@ -41,14 +49,10 @@ fn check(document: &Value, operation: &str, status: &str, reply: &Value) {
     translate(&mut whole);
     let validator =
         jsonschema::draft4::new(&whole).unwrap_or_else(|error| panic!("{operation}: {error}"));
-    let errors: Vec<String> = validator
+    validator
         .iter_errors(reply)
-        .map(|e| format!("{} at {}", e, e.instance_path()))
-        .collect();
-    assert!(
-        errors.is_empty(),
-        "{operation} {status}: {errors:#?}\n{reply:#}"
-    );
+        .map(|e| format!("{e} at {}", e.instance_path()))
+        .collect()
 }
 
 // The published document merges all record types and requires the fields of each of them from
@@ -205,6 +209,12 @@ async fn databases_fit(world: &World, spec: &Value) {
         let reply = world.expect(200, &format!("GET {path}{tail}"), "").await;
         check(spec, &format!("get {base}{tail}"), "200", &reply);
     }
+    // The check itself must be able to fail, deep inside as well.
+    let mut spoiled = world.expect(200, &format!("GET {path}"), "").await;
+    spoiled["database"]["status"] = json!("sleeping");
+    spoiled["database"]["connection"]["port"] = json!("25060");
+    let found = errors(spec, &format!("get {base}"), "200", &spoiled);
+    assert_eq!(found.len(), 2, "{found:#?}");
     let reply = world.expect(200, "GET /v2/databases", "").await;
     check(spec, "get /v2/databases", "200", &reply);
 }

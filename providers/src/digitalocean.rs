@@ -1,0 +1,117 @@
+//! DigitalOcean: networks, Kubernetes clusters and managed MySQL.
+
+use std::sync::{Arc, Mutex};
+
+use http::StatusCode;
+use http::header::HeaderMap;
+use serde_json::Value as Json;
+use zonewright_engine::provider::{ErrorClass, Provider, ProviderError};
+
+use crate::clock::Clock;
+use crate::cloud::CloudProvider;
+use crate::http::{ApiError, Complaint, Dialect};
+use crate::transport::Transport;
+
+mod database;
+mod database_cluster;
+mod database_firewall;
+mod database_replica;
+mod database_user;
+mod inside;
+mod kubernetes_cluster;
+mod node_pool;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod top;
+mod vpc;
+
+static DIALECT: Dialect = Dialect {
+    vendor: "DigitalOcean",
+    base: "https://api.digitalocean.com",
+    request_id: "x-request-id",
+    complaint,
+    remaining,
+};
+
+/// The DigitalOcean provider.
+pub fn digitalocean(transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Arc<dyn Provider> {
+    provider(transport, clock, None)
+}
+
+/// The DigitalOcean provider at another address (without `/v2`), whatever the configuration says.
+pub fn digitalocean_at(
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    endpoint: impl Into<String>,
+) -> Arc<dyn Provider> {
+    provider(transport, clock, Some(endpoint.into()))
+}
+
+fn provider(
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    endpoint: Option<String>,
+) -> Arc<dyn Provider> {
+    Arc::new(CloudProvider {
+        name: "digitalocean",
+        doc: "DigitalOcean: networks, Kubernetes clusters and managed MySQL.",
+        dialect: &DIALECT,
+        kinds: &[
+            &vpc::Vpc,
+            &kubernetes_cluster::KubernetesCluster,
+            &database_cluster::DatabaseCluster,
+            &database_replica::DatabaseReplica,
+            &database::Database,
+            &database_user::DatabaseUser,
+            &database_firewall::DatabaseFirewall,
+        ],
+        transport,
+        clock,
+        endpoint,
+        limiters: Mutex::default(),
+    })
+}
+
+fn complaint(status: StatusCode, body: &Json) -> Option<Complaint> {
+    if status.is_success() {
+        return None;
+    }
+    let message = body.get("message")?.as_str()?.to_owned();
+    Some(Complaint {
+        message,
+        code: None,
+        class: None,
+    })
+}
+
+fn remaining(headers: &HeaderMap) -> Option<u32> {
+    let left = headers.get("ratelimit-remaining")?;
+    left.to_str().ok()?.trim().parse().ok()
+}
+
+/// A refused create: a name or a range that is taken is a conflict, not a bad value.
+fn create_error(failed: ApiError) -> ProviderError {
+    let said = failed.error.message.to_ascii_lowercase();
+    let taken = [
+        "already exist",
+        "not available",
+        "taken",
+        "in use",
+        "unique",
+        "overlap",
+    ];
+    if failed.is(422) && taken.iter().any(|t| said.contains(t)) {
+        return failed.into_class(ErrorClass::Conflict);
+    }
+    failed.error
+}
+
+/// The id in the reply to a create. Without one the object may exist all the same.
+fn created_id(reply: &Json, pointer: &str) -> Result<String, ProviderError> {
+    let id = crate::live::text(reply, pointer).map(str::to_owned);
+    id.ok_or_else(|| {
+        let message = "DigitalOcean accepted the request but told no id";
+        ProviderError::new(ErrorClass::Ambiguous, message)
+    })
+}

@@ -1,0 +1,471 @@
+//! The state directory of a project: lock-free reading, and taking shards for writing.
+//!
+//! ```text
+//! meta.json            the lineage
+//! pz.state.json        snapshot        pz.journal   what came after it
+//! pz.lock              lock            pz.history/  earlier snapshots by serial
+//! ```
+//!
+//! Each shard is read consistently by itself; two shards are not read at one instant.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::journal::Holder;
+use zonewright_engine::snapshot::{Snapshot, State};
+
+use crate::error::{Notice, StateError};
+use crate::history;
+use crate::lock::{self, Lock};
+use crate::meta::{self, Meta};
+use crate::rng::{OsRng, Rng};
+use crate::seen::{Mark, Seen, SeenFile};
+use crate::shard::log::{self, Begin, ShardLog};
+use crate::shard::{self, Shard};
+use crate::store::file::FileStore;
+use crate::vfs::real::RealVfs;
+use crate::vfs::{self, Vfs};
+use crate::writer::Writer;
+
+/// How often a reader looks again before it believes that something is wrong: a writer may be
+/// between two of its effects.
+const LOOKS: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How a state directory is used.
+#[derive(Debug, Clone)]
+pub struct StateOptions {
+    /// `live` or `sandbox:<id>`.
+    pub world: String,
+    /// The program and its version, recorded when the lineage is made.
+    pub created_by: String,
+    /// The file of the high-water marks, outside the state directory.
+    pub seen: Option<PathBuf>,
+    /// How many earlier snapshots are kept.
+    pub keep_history: usize,
+    /// Take an older state than was seen for the truth, and say so in the log.
+    pub accept_rollback: bool,
+    /// Allow a directory that belongs to another user.
+    pub any_owner: bool,
+}
+
+impl StateOptions {
+    /// The usual options of a world.
+    pub fn new(world: &str, created_by: &str) -> StateOptions {
+        StateOptions {
+            world: world.to_owned(),
+            created_by: created_by.to_owned(),
+            seen: None,
+            keep_history: history::KEEP,
+            accept_rollback: false,
+            any_owner: false,
+        }
+    }
+}
+
+enum Root {
+    Path(PathBuf),
+    Vfs(Arc<dyn Vfs>),
+}
+
+/// A project's state directory.
+pub struct StateDir {
+    root: Root,
+    options: StateOptions,
+    rng: Mutex<Box<dyn Rng>>,
+}
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The state. A project that was never written has the empty lineage.
+    pub state: State,
+    /// What should be told.
+    pub notices: Vec<Notice>,
+}
+
+impl StateDir {
+    /// Names a state directory. It need not exist; it is made when shards are first acquired.
+    ///
+    /// # Errors
+    /// It exists and is refused: a link, no directory, writable by others, somebody else's.
+    pub fn open(path: impl Into<PathBuf>, options: StateOptions) -> Result<StateDir, StateError> {
+        let dir = StateDir {
+            root: Root::Path(path.into()),
+            options,
+            rng: Mutex::new(Box::new(OsRng)),
+        };
+        dir.vfs()?;
+        Ok(dir)
+    }
+
+    /// Uses given file effects and randomness.
+    pub fn with_vfs(vfs: Arc<dyn Vfs>, options: StateOptions, rng: Box<dyn Rng>) -> StateDir {
+        StateDir {
+            root: Root::Vfs(vfs),
+            options,
+            rng: Mutex::new(rng),
+        }
+    }
+
+    fn vfs(&self) -> Result<Option<Arc<dyn Vfs>>, StateError> {
+        match &self.root {
+            Root::Vfs(vfs) => Ok(Some(Arc::clone(vfs))),
+            Root::Path(path) => {
+                let vfs = RealVfs::open(path, self.options.any_owner)
+                    .map_err(|e| StateError::io(path, "open", e))?;
+                Ok(vfs.map(|vfs| Arc::new(vfs) as Arc<dyn Vfs>))
+            }
+        }
+    }
+
+    fn vfs_or_create(&self) -> Result<Arc<dyn Vfs>, StateError> {
+        match &self.root {
+            Root::Vfs(vfs) => Ok(Arc::clone(vfs)),
+            Root::Path(path) => {
+                let vfs = RealVfs::create(path, self.options.any_owner)
+                    .map_err(|e| StateError::io(path, "create", e))?;
+                Ok(Arc::new(vfs))
+            }
+        }
+    }
+
+    fn seen_file(&self) -> Option<SeenFile> {
+        self.options.seen.as_ref().map(SeenFile::new)
+    }
+
+    fn nonce(&self) -> String {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        rng.hex128()
+    }
+
+    /// Reads shards without a lock, also while a writer is active.
+    ///
+    /// # Errors
+    /// The state is damaged, lost, rolled back, newer, or of another world.
+    pub fn read(&self, shards: &[ZoneName]) -> Result<Loaded, StateError> {
+        // The marks first: a writer raises them after the state, never before.
+        let seen = self.seen()?;
+        let vfs = self.vfs()?;
+        let meta = match &vfs {
+            Some(vfs) => self.steady(|| self.meta(vfs.as_ref(), seen.as_ref()), |_| true)?,
+            None => self.no_meta(None, seen.as_ref())?,
+        };
+        let mut out = Loaded {
+            state: State::default(),
+            notices: Vec::new(),
+        };
+        for shard in shards {
+            let snapshot = match (&vfs, &meta) {
+                (Some(vfs), Some(meta)) => {
+                    let look = || shard::read(vfs.as_ref(), meta, shard);
+                    let mut found = self.steady(look, |s| {
+                        !s.notices
+                            .iter()
+                            .any(|n| matches!(n, Notice::TornTail { .. }))
+                    })?;
+                    self.check_seen(vfs.as_ref(), shard, &found, seen.as_ref())?
+                        .into_iter()
+                        .for_each(|n| out.notices.push(n));
+                    out.notices.extend(log::notices(&mut found));
+                    found.snapshot
+                }
+                _ => Snapshot::empty("", shard.clone(), &self.options.world),
+            };
+            out.state.shards.insert(shard.clone(), snapshot);
+        }
+        Ok(out)
+    }
+
+    /// Looks again while what is seen could be a writer at work.
+    fn steady<T>(
+        &self,
+        look: impl Fn() -> Result<T, StateError>,
+        settled: impl Fn(&T) -> bool,
+    ) -> Result<T, StateError> {
+        for _ in 1..LOOKS {
+            match look() {
+                Ok(found) if settled(&found) => return Ok(found),
+                Ok(_) | Err(StateError::Damaged { .. } | StateError::Lost { .. }) => {
+                    std::thread::sleep(PAUSE);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        look()
+    }
+
+    fn seen(&self) -> Result<Option<Seen>, StateError> {
+        match self.seen_file() {
+            Some(file) => file.read(),
+            None => Ok(None),
+        }
+    }
+
+    /// The project's lineage; `None` when nothing was ever written here.
+    fn meta(&self, vfs: &dyn Vfs, seen: Option<&Seen>) -> Result<Option<Meta>, StateError> {
+        let file = vfs.locate(meta::KEY);
+        let bytes = vfs::read(vfs, meta::KEY).map_err(|e| StateError::io(&file, "read", e))?;
+        let Some(bytes) = bytes else {
+            return self.no_meta(Some(vfs), seen);
+        };
+        let meta = Meta::decode(&bytes, &file)?;
+        if meta.world != self.options.world {
+            return Err(StateError::World {
+                file,
+                expected: self.options.world.clone(),
+                found: meta.world,
+            });
+        }
+        if let Some(seen) = seen.filter(|seen| seen.lineage != meta.lineage) {
+            return Err(StateError::Lineage {
+                file,
+                expected: seen.lineage.clone(),
+                found: meta.lineage,
+            });
+        }
+        Ok(Some(meta))
+    }
+
+    /// Without a lineage there must be nothing else either.
+    fn no_meta(
+        &self,
+        vfs: Option<&dyn Vfs>,
+        seen: Option<&Seen>,
+    ) -> Result<Option<Meta>, StateError> {
+        let (file, shards) = match vfs {
+            Some(vfs) => (vfs.locate(meta::KEY), shards_in(vfs)?),
+            None => match &self.root {
+                Root::Path(path) => (path.join(meta::KEY), BTreeSet::new()),
+                Root::Vfs(vfs) => (vfs.locate(meta::KEY), BTreeSet::new()),
+            },
+        };
+        let what = match (shards.first(), seen.filter(|s| !s.shards.is_empty())) {
+            (Some(shard), _) => format!("is missing, but files of shard {shard} exist"),
+            (None, Some(seen)) => format!(
+                "is missing, but this host has seen lineage {} here; restore a backup, or remove {} if the project was ended on purpose",
+                seen.lineage,
+                self.seen_file()
+                    .map_or_else(String::new, |f| f.path().display().to_string()),
+            ),
+            (None, None) => return Ok(None),
+        };
+        let mut history = Vec::new();
+        if let Some(vfs) = vfs {
+            for shard in &shards {
+                history.extend(history::list(vfs, shard)?.into_iter().map(|i| i.file));
+            }
+        }
+        Err(StateError::Lost {
+            file,
+            what,
+            history,
+        })
+    }
+
+    /// Compares a shard with its high-water mark.
+    fn check_seen(
+        &self,
+        vfs: &dyn Vfs,
+        shard: &ZoneName,
+        found: &Shard,
+        seen: Option<&Seen>,
+    ) -> Result<Option<Notice>, StateError> {
+        let Some(mark) = seen.and_then(|seen| seen.shards.get(shard)) else {
+            return Ok(None);
+        };
+        let Mark { serial, seq, head } = *mark;
+        let file = vfs.locate(&shard::state_path(shard));
+        if found.journal.is_none() {
+            let history = history::list(vfs, shard)?;
+            return Err(StateError::Lost {
+                file,
+                what: format!("is missing, but this host has seen serial {serial} (log {seq})"),
+                history: history.into_iter().map(|item| item.file).collect(),
+            });
+        }
+        let behind = found.seq < seq || found.snapshot.serial < serial;
+        let forked = found.seq == seq && found.head != head;
+        if !behind && !forked {
+            return Ok(None);
+        }
+        if self.options.accept_rollback {
+            return Ok(Some(Notice::RollbackAccepted {
+                shard: shard.clone(),
+                seen_serial: serial,
+                serial: found.snapshot.serial,
+            }));
+        }
+        Err(StateError::RolledBack {
+            shard: shard.clone(),
+            file,
+            serial: found.snapshot.serial,
+            seq: found.seq,
+            seen_serial: serial,
+            seen_seq: seq,
+        })
+    }
+
+    /// Takes shards for writing, in the order of their names; all or none. Blocks up to `timeout`.
+    ///
+    /// # Errors
+    /// As for [`StateDir::read`]; another writer holds a shard; the disk failed.
+    pub fn acquire(
+        &self,
+        shards: &[ZoneName],
+        holder: &Holder,
+        timeout: Duration,
+    ) -> Result<Writer, StateError> {
+        // Reading first: a directory that is refused stays as it is.
+        let known = self.seen()?;
+        if let Some(vfs) = self.vfs()? {
+            self.steady(|| self.meta(vfs.as_ref(), known.as_ref()), |_| true)?;
+        } else {
+            self.no_meta(None, known.as_ref())?;
+        }
+        let vfs = self.vfs_or_create()?;
+        let deadline = Instant::now() + timeout;
+        let mut locks: BTreeMap<ZoneName, Lock> = BTreeMap::new();
+        for shard in shards.iter().collect::<BTreeSet<_>>() {
+            let lock = lock::take(vfs.as_ref(), shard, holder, deadline)?;
+            locks.insert(shard.clone(), lock);
+        }
+        let meta = self.meta_or_create(&vfs)?;
+        // Once more, under the locks: another writer may have gone on meanwhile.
+        let seen = self.seen()?;
+        let nonce = self.nonce();
+        let mut notices = Vec::new();
+        let mut found = Vec::new();
+        for (shard, lock) in locks {
+            let mut read = shard::read(vfs.as_ref(), &meta, &shard)?;
+            let rollback = self.check_seen(vfs.as_ref(), &shard, &read, seen.as_ref())?;
+            let note = rollback.as_ref().map(ToString::to_string);
+            notices.extend(rollback);
+            notices.extend(log::notices(&mut read));
+            found.push((shard, lock, read, note));
+        }
+        let mut logs = BTreeMap::new();
+        for (shard, lock, read, note) in found {
+            let begin = Begin {
+                vfs: Arc::clone(&vfs),
+                meta: &meta,
+                shard: &shard,
+                nonce: nonce.clone(),
+                keep: self.options.keep_history,
+            };
+            let log = ShardLog::begin(begin, read, lock, holder, note)?;
+            logs.insert(shard, Arc::new(Mutex::new(log)));
+        }
+        let writer = Writer {
+            lineage: meta.lineage,
+            nonce,
+            seen: self.seen_file(),
+            notices,
+            logs,
+        };
+        writer.raise_marks()?;
+        Ok(writer)
+    }
+
+    fn meta_or_create(&self, vfs: &Arc<dyn Vfs>) -> Result<Meta, StateError> {
+        let seen = self.seen()?;
+        if let Some(meta) = self.steady(|| self.meta(vfs.as_ref(), seen.as_ref()), |_| true)? {
+            return Ok(meta);
+        }
+        let file = vfs.locate(meta::KEY);
+        let made = Meta {
+            format: meta::FORMAT.to_owned(),
+            version: meta::VERSION,
+            lineage: self.nonce(),
+            world: self.options.world.clone(),
+            created_by: self.options.created_by.clone(),
+        };
+        let seed = self.nonce();
+        let store = FileStore::new(Arc::clone(vfs), Box::new(OneNonce(seed)));
+        store
+            .put_new_now(meta::KEY, made.encode().as_bytes())
+            .map_err(|e| StateError::io(&file, "create", std::io::Error::other(e)))?;
+        // Whoever was first: that lineage is the project's.
+        let meta = self.meta(vfs.as_ref(), None)?;
+        meta.ok_or_else(|| StateError::io(&file, "create", std::io::ErrorKind::NotFound.into()))
+    }
+
+    /// The earlier snapshots of a shard, newest first.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn history(&self, shard: &ZoneName) -> Result<Vec<history::Item>, StateError> {
+        match self.vfs()? {
+            Some(vfs) => history::list(vfs.as_ref(), shard),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The high-water marks of this host, by shard.
+    ///
+    /// # Errors
+    /// Their file is damaged.
+    pub fn high_water(&self) -> Result<BTreeMap<ZoneName, Mark>, StateError> {
+        Ok(self.seen()?.map(|seen| seen.shards).unwrap_or_default())
+    }
+
+    /// The shards that have files here.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn shards(&self) -> Result<BTreeSet<ZoneName>, StateError> {
+        match self.vfs()? {
+            Some(vfs) => shards_in(vfs.as_ref()),
+            None => Ok(BTreeSet::new()),
+        }
+    }
+
+    /// The directory, for messages.
+    pub fn path(&self) -> PathBuf {
+        match &self.root {
+            Root::Path(path) => path.clone(),
+            Root::Vfs(vfs) => vfs.locate(""),
+        }
+    }
+}
+
+impl std::fmt::Debug for StateDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path: &Path = &self.path();
+        f.debug_struct("StateDir")
+            .field("path", &path)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives the store of the lineage the one name that it needs.
+struct OneNonce(String);
+
+impl Rng for OneNonce {
+    fn fill(&mut self, out: &mut [u8]) {
+        for (to, from) in out.iter_mut().zip(self.0.bytes().cycle()) {
+            *to = from;
+        }
+    }
+
+    fn hex128(&mut self) -> String {
+        self.0.clone()
+    }
+}
+
+/// The lock file of a shard does not count: it is made before the lineage is.
+fn shards_in(vfs: &dyn Vfs) -> Result<BTreeSet<ZoneName>, StateError> {
+    let items = vfs
+        .list("")
+        .map_err(|e| StateError::io(vfs.locate(""), "list", e))?;
+    let shard = |name: &str| {
+        [".state.json", ".journal", ".history"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end)?.parse().ok())
+    };
+    Ok(items.iter().filter_map(|item| shard(&item.name)).collect())
+}

@@ -1,0 +1,316 @@
+//! Everything that can be wrong with a state directory, with the file, the place and the remedy.
+//!
+//! Messages never hold record contents: a record may name what its owner would rather not print.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::journal::{Holder, IllegalEntry};
+
+use crate::vfs::Refusal;
+
+/// What went wrong with the state.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Another writer has the shard.
+    #[error(
+        "the state of shard {shard} is locked by {}; wait for it, or give a lock timeout",
+        HolderText(holder.as_ref())
+    )]
+    Locked {
+        /// The shard.
+        shard: ZoneName,
+        /// Who has it, when the lock file says so.
+        holder: Option<Box<Holder>>,
+    },
+    /// A file does not hold what was written to it.
+    #[error(
+        "{} is damaged at byte {offset}: {what}; nothing was changed{}",
+        file.display(),
+        Remedy(history)
+    )]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// Where the first bad byte may be.
+        offset: u64,
+        /// What is wrong there.
+        what: String,
+        /// Earlier snapshots, newest first.
+        history: Vec<PathBuf>,
+    },
+    /// State that existed is gone.
+    #[error("state was lost: {} {what}{}", file.display(), Remedy(history))]
+    Lost {
+        /// The file that should be there.
+        file: PathBuf,
+        /// What is wrong and how it is known that there was state.
+        what: String,
+        /// Earlier snapshots, newest first.
+        history: Vec<PathBuf>,
+    },
+    /// The state is older than what this host has seen.
+    #[error(
+        "the state of shard {shard} was rolled back: {} is at serial {serial} (log {seq}), this host has seen serial \
+         {seen_serial} (log {seen_seq}); restore the newer state, or accept the rollback explicitly",
+        file.display()
+    )]
+    RolledBack {
+        /// The shard.
+        shard: ZoneName,
+        /// The snapshot.
+        file: PathBuf,
+        /// Its serial now.
+        serial: u64,
+        /// Its log position now.
+        seq: u64,
+        /// The serial that was seen.
+        seen_serial: u64,
+        /// The log position that was seen.
+        seen_seq: u64,
+    },
+    /// The state belongs to another world.
+    #[error(
+        "{} belongs to world {found}, this command runs in world {expected}; use the state directory of that world",
+        file.display()
+    )]
+    World {
+        /// The file.
+        file: PathBuf,
+        /// The world of the command.
+        expected: String,
+        /// The world of the file.
+        found: String,
+    },
+    /// The state belongs to another project.
+    #[error(
+        "{} belongs to lineage {found}, expected lineage {expected}; put back the file of this project",
+        file.display()
+    )]
+    Lineage {
+        /// The file.
+        file: PathBuf,
+        /// The project's lineage.
+        expected: String,
+        /// The file's lineage.
+        found: String,
+    },
+    /// The file was written by a later version.
+    #[error(
+        "{} has format version {found}, this program reads up to {supported}; use a newer zonewright (the file is untouched)",
+        file.display()
+    )]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: u64,
+        /// What is understood here.
+        supported: u64,
+    },
+    /// Others could change the file, or it is not what it seems.
+    #[error("{0}")]
+    Insecure(Refusal),
+    /// An entry cannot follow what was there; nothing was written.
+    #[error("an entry for shard {shard} was refused before it was written")]
+    Illegal {
+        /// The shard.
+        shard: ZoneName,
+        /// Why.
+        #[source]
+        source: IllegalEntry,
+    },
+    /// A shard is used that the writer does not hold.
+    #[error("shard {shard} was not acquired by this writer")]
+    NotHeld {
+        /// The shard.
+        shard: ZoneName,
+    },
+    /// An earlier write failed: what is on disk is not known, so nothing more is written.
+    #[error(
+        "the log of shard {shard} had a failed write and takes no more; look at the disk, then run the command again"
+    )]
+    Poisoned {
+        /// The shard.
+        shard: ZoneName,
+    },
+    /// The file system refused.
+    #[error("cannot {doing} {}", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Classes of [`StateError`] that callers tell apart (the command line maps them to exit codes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Somebody else writes.
+    Locked,
+    /// Contents are wrong.
+    Damaged,
+    /// Contents are gone.
+    Lost,
+    /// Contents are older than they were.
+    RolledBack,
+    /// It is the state of another world or project.
+    WorldMismatch,
+    /// It was written by a newer version.
+    Newer,
+    /// Permissions or file types are refused.
+    Insecure,
+    /// Anything else that stops a read or a write.
+    Io,
+}
+
+impl StateError {
+    /// Its class.
+    pub fn class(&self) -> Class {
+        match self {
+            StateError::Locked { .. } => Class::Locked,
+            StateError::Damaged { .. } => Class::Damaged,
+            StateError::Lost { .. } => Class::Lost,
+            StateError::RolledBack { .. } => Class::RolledBack,
+            StateError::World { .. } | StateError::Lineage { .. } => Class::WorldMismatch,
+            StateError::Newer { .. } => Class::Newer,
+            StateError::Insecure(_) => Class::Insecure,
+            StateError::Illegal { .. }
+            | StateError::NotHeld { .. }
+            | StateError::Poisoned { .. }
+            | StateError::Io { .. } => Class::Io,
+        }
+    }
+
+    /// Wraps a failed file effect; refusals of the file layer keep their own variant.
+    pub(crate) fn io(file: impl AsRef<Path>, doing: &'static str, source: io::Error) -> StateError {
+        match source.get_ref().and_then(|e| e.downcast_ref::<Refusal>()) {
+            Some(refusal) => StateError::Insecure(refusal.clone()),
+            None => StateError::Io {
+                file: file.as_ref().to_owned(),
+                doing,
+                source,
+            },
+        }
+    }
+
+    /// As the error of the log port, which carries an `io::Error`.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            StateError::Io { source, .. } => source,
+            StateError::Illegal { .. } => io::Error::new(io::ErrorKind::InvalidInput, self),
+            other => io::Error::other(other),
+        }
+    }
+}
+
+struct HolderText<'a>(Option<&'a Box<Holder>>);
+
+impl fmt::Display for HolderText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(h) => write!(
+                f,
+                "{}@{} (pid {}, `{}`, since {})",
+                h.user, h.host, h.pid, h.command, h.since
+            ),
+            None => f.write_str("another process"),
+        }
+    }
+}
+
+struct Remedy<'a>(&'a [PathBuf]);
+
+impl fmt::Display for Remedy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("; no earlier snapshot was found beside it, restore a backup"),
+            [newest, rest @ ..] => {
+                write!(f, "; earlier snapshots: {}", newest.display())?;
+                for path in rest.iter().take(2) {
+                    write!(f, ", {}", path.display())?;
+                }
+                if rest.len() > 2 {
+                    write!(f, " and {} more", rest.len() - 2)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Something worth telling that does not stop the command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The last append was cut short by a crash; it was never acknowledged.
+    TornTail {
+        /// The journal.
+        file: PathBuf,
+        /// Where the incomplete record begins.
+        offset: u64,
+        /// How many bytes of it there are.
+        bytes: u64,
+    },
+    /// The last writer ended without letting the shard go.
+    Unreleased {
+        /// The shard.
+        shard: ZoneName,
+        /// Its number.
+        epoch: u64,
+        /// Who it was, when the journal still says so.
+        holder: Option<Box<Holder>>,
+    },
+    /// An older state was accepted because the caller said so.
+    RollbackAccepted {
+        /// The shard.
+        shard: ZoneName,
+        /// The serial that had been seen.
+        seen_serial: u64,
+        /// The serial that is now taken as true.
+        serial: u64,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::TornTail {
+                file,
+                offset,
+                bytes,
+            } => write!(
+                f,
+                "{} ends in an incomplete record at byte {offset} ({bytes} bytes): a write was cut short before it was acknowledged",
+                file.display()
+            ),
+            Notice::Unreleased {
+                shard,
+                epoch,
+                holder,
+            } => {
+                write!(
+                    f,
+                    "writer {epoch} of shard {shard} ended without releasing it"
+                )?;
+                match holder {
+                    Some(_) => write!(f, ": {}", HolderText(holder.as_ref())),
+                    None => Ok(()),
+                }
+            }
+            Notice::RollbackAccepted {
+                shard,
+                seen_serial,
+                serial,
+            } => write!(
+                f,
+                "shard {shard} goes on from serial {serial} although serial {seen_serial} was seen"
+            ),
+        }
+    }
+}

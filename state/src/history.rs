@@ -1,0 +1,66 @@
+//! Earlier snapshots of a shard: `<shard>.history/<serial>.json`, the last fifty.
+
+use std::path::PathBuf;
+
+use zonewright_engine::address::ZoneName;
+
+use crate::error::StateError;
+use crate::vfs::Vfs;
+
+/// How many snapshots are kept.
+pub const KEEP: usize = 50;
+
+/// One earlier snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its serial.
+    pub serial: u64,
+    /// The file.
+    pub file: PathBuf,
+    /// Its size in bytes.
+    pub len: u64,
+    /// When it was written, in seconds since 1970; informative.
+    pub modified: Option<i64>,
+}
+
+/// The directory of a shard's history.
+pub(crate) fn dir(shard: &ZoneName) -> String {
+    format!("{shard}.history")
+}
+
+/// The key of one snapshot.
+pub(crate) fn key(shard: &ZoneName, serial: u64) -> String {
+    format!("{}/{serial}.json", dir(shard))
+}
+
+/// The earlier snapshots of a shard, newest first.
+pub(crate) fn list(vfs: &dyn Vfs, shard: &ZoneName) -> Result<Vec<Item>, StateError> {
+    let dir = dir(shard);
+    let found = vfs
+        .list(&dir)
+        .map_err(|e| StateError::io(vfs.locate(&dir), "list", e))?;
+    let mut items: Vec<Item> = found
+        .into_iter()
+        .filter_map(|item| {
+            let serial = item.name.strip_suffix(".json")?.parse().ok()?;
+            Some(Item {
+                serial,
+                file: vfs.locate(&format!("{dir}/{}", item.name)),
+                len: item.len,
+                modified: item.modified,
+            })
+        })
+        .collect();
+    items.sort_by_key(|item| std::cmp::Reverse(item.serial));
+    Ok(items)
+}
+
+/// Removes all but the newest. That some cannot be removed is no reason to stop.
+pub(crate) fn prune(vfs: &dyn Vfs, shard: &ZoneName, keep: usize) {
+    let Ok(items) = list(vfs, shard) else { return };
+    for item in items.iter().skip(keep) {
+        if let Err(error) = vfs.unlink(&key(shard, item.serial)) {
+            tracing::warn!(%shard, serial = item.serial, %error, "an old snapshot cannot be removed");
+        }
+    }
+}

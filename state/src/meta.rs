@@ -1,0 +1,73 @@
+//! `meta.json`: the project's lineage and world, made once and never changed.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use zonewright_engine::canon;
+
+use crate::error::StateError;
+
+/// The key of the object.
+pub const KEY: &str = "meta.json";
+
+/// The name of the format.
+pub const FORMAT: &str = "zonewright.meta";
+
+/// The version that is written.
+pub const VERSION: u64 = 1;
+
+/// What all shards of a project share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meta {
+    /// [`FORMAT`].
+    pub format: String,
+    /// The version of the file.
+    pub version: u64,
+    /// 32 hex digits, never reused.
+    pub lineage: String,
+    /// `live` or `sandbox:<id>`.
+    pub world: String,
+    /// Which program made it, informative.
+    pub created_by: String,
+}
+
+impl Meta {
+    /// The text of the object.
+    pub fn encode(&self) -> String {
+        canon::pretty(self)
+    }
+
+    /// Reads the object.
+    ///
+    /// # Errors
+    /// It is damaged or newer.
+    pub fn decode(bytes: &[u8], file: &Path) -> Result<Meta, StateError> {
+        let damaged = |what: &str| StateError::Damaged {
+            file: file.to_owned(),
+            offset: 0,
+            what: what.to_owned(),
+            history: Vec::new(),
+        };
+        let json: serde_json::Value =
+            serde_json::from_slice(bytes).map_err(|_| damaged("it is not JSON"))?;
+        match json.get("version").and_then(serde_json::Value::as_u64) {
+            Some(VERSION) => {}
+            Some(found) if found > VERSION => {
+                return Err(StateError::Newer {
+                    file: file.to_owned(),
+                    found,
+                    supported: VERSION,
+                });
+            }
+            _ => return Err(damaged("it has no version that exists")),
+        }
+        let meta: Meta = serde_json::from_value(json)
+            .map_err(|_| damaged("a field is unknown, missing or of the wrong type"))?;
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if meta.format != FORMAT || meta.lineage.len() != 32 || !meta.lineage.bytes().all(hex) {
+            return Err(damaged("it does not hold a lineage"));
+        }
+        Ok(meta)
+    }
+}

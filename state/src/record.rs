@@ -1,0 +1,97 @@
+//! The records of a log: numbered batches of entries, each naming the digest of the one before.
+//!
+//! The chain begins at [`genesis`], so a batch cannot be moved to another shard or lineage. The
+//! same batches are what a remote store keeps as immutable numbered objects.
+
+use serde::{Deserialize, Serialize};
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::canon::{self, Digest};
+use zonewright_engine::journal::Entry;
+
+/// The version of batches and journal headers that is written.
+pub const VERSION: u64 = 1;
+
+/// The name of the journal format.
+pub const JOURNAL_FORMAT: &str = "zonewright.journal";
+
+/// One batch: what is made durable together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    /// The version of this form.
+    pub v: u64,
+    /// The project.
+    pub lineage: String,
+    /// The shard.
+    pub shard: ZoneName,
+    /// Its number; the first is 1.
+    pub seq: u64,
+    /// The writer's number.
+    pub epoch: u64,
+    /// The writer's nonce, 32 hex digits.
+    pub writer: String,
+    /// The digest of the bytes of batch `seq - 1`.
+    pub prev: Digest,
+    /// What happened.
+    pub entries: Vec<Entry>,
+}
+
+/// The first frame of a journal file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// [`JOURNAL_FORMAT`].
+    pub format: String,
+    /// The version of the file.
+    pub version: u64,
+    /// The project.
+    pub lineage: String,
+    /// The shard.
+    pub shard: ZoneName,
+    /// The world.
+    pub world: String,
+    /// The number of the batch before the first of this file.
+    pub base_seq: u64,
+    /// The digest of that batch.
+    pub prev: Digest,
+}
+
+/// The digest that the first batch of a shard names as the one before.
+pub fn genesis(lineage: &str, shard: &ZoneName) -> Digest {
+    canon::digest(&("zonewright.log", lineage, shard))
+}
+
+/// Only the version of a form, whatever else is in it.
+#[derive(Deserialize)]
+struct Versioned {
+    #[serde(alias = "version")]
+    v: u64,
+}
+
+/// Why bytes are no batch or header.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// A later version wrote it.
+    #[error("it has version {0}")]
+    Newer(u64),
+    /// It is not of this form.
+    #[error("it is not of version {VERSION}")]
+    Form(#[source] serde_json::Error),
+}
+
+/// Reads a batch or a header.
+///
+/// # Errors
+/// It is newer or malformed.
+pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let Versioned { v } = serde_json::from_slice(bytes).map_err(DecodeError::Form)?;
+    if v > VERSION {
+        return Err(DecodeError::Newer(v));
+    }
+    if v != VERSION {
+        use serde::de::Error as _;
+        let none = serde_json::Error::custom("versions begin at 1");
+        return Err(DecodeError::Form(none));
+    }
+    serde_json::from_slice(bytes).map_err(DecodeError::Form)
+}

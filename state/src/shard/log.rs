@@ -1,0 +1,443 @@
+//! The writing side of one shard: append, checkpoint, release.
+//!
+//! The order of effects is the protocol; `tests/crash.rs` tries every crash in between.
+//! - Append: take disk space, write one frame, sync its data.
+//! - Checkpoint: new snapshot under another name and synced; the old one linked into the history;
+//!   rename; sync the directory; only then the journal is started anew in the same way.
+
+use std::sync::Arc;
+
+use zonewright_engine::address::{Address, ZoneName};
+use zonewright_engine::canon::{self, Digest};
+use zonewright_engine::journal::{Entry, Holder, fold};
+use zonewright_engine::snapshot::{OpenIntent, Record, Snapshot};
+
+use super::{Shard, journal_path, state_path};
+use crate::error::{Notice, StateError};
+use crate::format::{self, Stored};
+use crate::frame;
+use crate::history;
+use crate::journal::{self, Owner};
+use crate::lock::Lock;
+use crate::meta::Meta;
+use crate::record::{self, Batch};
+use crate::seen::Mark;
+use crate::vfs::{self, Open, Vfs, VfsFile};
+
+/// Space that is on hand before a request is sent, so that its outcome can be written.
+const AHEAD: u64 = 64 * 1024;
+
+/// Records after which releasing the shard makes a checkpoint even though nothing changed.
+const LONG_RECORDS: u64 = 256;
+
+/// Bytes after which it does.
+const LONG_BYTES: u64 = 1024 * 1024;
+
+/// A shard that this process may write.
+pub(crate) struct ShardLog {
+    vfs: Arc<dyn Vfs>,
+    shard: ZoneName,
+    nonce: String,
+    keep: usize,
+    snapshot: Snapshot,
+    seq: u64,
+    head: Digest,
+    epoch: u64,
+    base_serial: u64,
+    base_seq: u64,
+    file: Box<dyn VfsFile>,
+    len: u64,
+    reserved: u64,
+    poisoned: bool,
+    lock: Option<Lock>,
+}
+
+/// How to begin writing.
+pub(crate) struct Begin<'a> {
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) meta: &'a Meta,
+    pub(crate) shard: &'a ZoneName,
+    pub(crate) nonce: String,
+    pub(crate) keep: usize,
+}
+
+impl ShardLog {
+    /// Takes over a locked shard: finishes what a crash left, cuts a torn tail, makes the rest
+    /// durable and writes the new epoch.
+    pub(crate) fn begin(
+        begin: Begin<'_>,
+        found: Shard,
+        lock: Lock,
+        holder: &Holder,
+        note: Option<String>,
+    ) -> Result<ShardLog, StateError> {
+        let Begin {
+            vfs,
+            meta,
+            shard,
+            nonce,
+            keep,
+        } = begin;
+        remove_leftovers(vfs.as_ref(), shard)?;
+        let fresh = found.epoch == 0 && found.seq == 0;
+        let mut end = found.journal;
+        if fresh {
+            end = Some(create(vfs.as_ref(), meta, &found, &nonce)?);
+        }
+        let end = end.expect("invariant: a shard that was written has a journal");
+        let path = journal_path(shard);
+        let io = |doing| {
+            let file = vfs.locate(&path);
+            move |e| StateError::io(&file, doing, e)
+        };
+        let mut file = vfs.open(&path, Open::Write).map_err(io("open"))?;
+        if end.torn > 0 {
+            file.set_len(end.valid).map_err(io("cut"))?;
+        }
+        // A record that was read need not be durable: its writer may have died before its sync.
+        file.sync_all().map_err(io("sync"))?;
+        vfs.sync_dir("").map_err(io("sync the directory of"))?;
+        let mut log = ShardLog {
+            base_seq: found.seq,
+            vfs,
+            shard: shard.clone(),
+            nonce,
+            keep,
+            snapshot: found.snapshot,
+            seq: found.seq,
+            head: found.head,
+            epoch: found.epoch + 1,
+            base_serial: found.base_serial,
+            file,
+            len: end.valid,
+            reserved: 0,
+            poisoned: false,
+            lock: Some(lock),
+        };
+        if end.stale {
+            // A crash came between the two renames of a checkpoint.
+            log.restart_journal()?;
+        }
+        let mut entries = vec![Entry::Acquire {
+            epoch: log.epoch,
+            holder: holder.clone(),
+        }];
+        entries.extend(note.map(|text| Entry::Note { text }));
+        log.append(entries)?;
+        Ok(log)
+    }
+
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            serial: self.snapshot.serial,
+            seq: self.seq,
+            head: self.head,
+        }
+    }
+
+    /// Appends one batch. When this returns `Ok` the batch is durable and folded.
+    pub(crate) fn append(&mut self, entries: Vec<Entry>) -> Result<(), StateError> {
+        self.usable()?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let undo = self.fold(&entries)?;
+        let intent = entries.iter().any(|e| matches!(e, Entry::Intent { .. }));
+        let payload = canon::bytes(&Batch {
+            v: record::VERSION,
+            lineage: self.snapshot.lineage.clone(),
+            shard: self.shard.clone(),
+            seq: self.seq + 1,
+            epoch: self.epoch,
+            writer: self.nonce.clone(),
+            prev: self.head,
+            entries,
+        });
+        let bytes = frame::encode(&payload);
+        if let Err(error) = self.write(&bytes, intent) {
+            undo.apply(&mut self.snapshot);
+            return Err(error);
+        }
+        self.len += bytes.len() as u64;
+        self.seq += 1;
+        self.head = Digest::of(&payload);
+        Ok(())
+    }
+
+    fn usable(&self) -> Result<(), StateError> {
+        if self.poisoned {
+            return Err(StateError::Poisoned {
+                shard: self.shard.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, entries: &[Entry]) -> Result<Undo, StateError> {
+        let undo = Undo::of(&self.snapshot, entries);
+        for entry in entries {
+            if let Err(source) = fold(&mut self.snapshot, entry) {
+                undo.apply(&mut self.snapshot);
+                return Err(StateError::Illegal {
+                    shard: self.shard.clone(),
+                    source,
+                });
+            }
+        }
+        Ok(undo)
+    }
+
+    fn write(&mut self, bytes: &[u8], intent: bool) -> Result<(), StateError> {
+        let end = self.len + bytes.len() as u64;
+        let needed = if intent { end + AHEAD } else { end };
+        if needed > self.reserved {
+            // Nothing is written yet: a full disk here stops the run, it does not poison the log.
+            self.file
+                .reserve(self.len, needed + AHEAD - self.len)
+                .map_err(|e| self.io("take disk space for", e))?;
+            self.reserved = needed + AHEAD;
+        }
+        let written = self.file.write_at(self.len, bytes);
+        self.durable(written, "write")?;
+        let synced = self.file.sync_data();
+        self.durable(synced, "sync")
+    }
+
+    /// Passes a result on; a failure means that nobody knows what is on disk, for good.
+    fn durable<T>(
+        &mut self,
+        result: std::io::Result<T>,
+        doing: &'static str,
+    ) -> Result<T, StateError> {
+        result.map_err(|e| {
+            self.poisoned = true;
+            self.io(doing, e)
+        })
+    }
+
+    fn io(&self, doing: &'static str, e: std::io::Error) -> StateError {
+        StateError::io(self.vfs.locate(&journal_path(&self.shard)), doing, e)
+    }
+
+    /// Writes the snapshot and starts the journal anew.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), StateError> {
+        self.usable()?;
+        let stored = Stored {
+            snapshot: self.snapshot.clone(),
+            base_seq: self.seq,
+            head: self.head,
+            epoch: self.epoch,
+        };
+        let old_serial = self.base_serial;
+        let done = write_snapshot(self.vfs.as_ref(), &stored, &self.nonce, Some(old_serial));
+        self.poison_on(done)?;
+        self.base_serial = self.snapshot.serial;
+        self.restart_journal()?;
+        history::prune(self.vfs.as_ref(), &self.shard, self.keep);
+        Ok(())
+    }
+
+    fn restart_journal(&mut self) -> Result<(), StateError> {
+        let owner = Owner {
+            lineage: &self.snapshot.lineage,
+            world: &self.snapshot.world,
+            shard: &self.shard,
+        };
+        let bytes = journal::start(&owner, self.seq, self.head);
+        let path = journal_path(&self.shard);
+        let tmp = format!(".{}.journal.tmp.{}", self.shard, self.nonce);
+        let done = vfs::replace(self.vfs.as_ref(), &tmp, &path, &bytes)
+            .and_then(|()| self.vfs.open(&path, Open::Write));
+        self.file = self.durable(done, "start anew")?;
+        self.len = bytes.len() as u64;
+        self.reserved = 0;
+        self.base_seq = self.seq;
+        Ok(())
+    }
+
+    fn poison_on<T>(&mut self, result: Result<T, StateError>) -> Result<T, StateError> {
+        self.poisoned |= result.is_err();
+        result
+    }
+
+    /// Says in the log that the shard is free, and makes a checkpoint when there is something in it.
+    pub(crate) fn release(&mut self) -> Result<(), StateError> {
+        self.append(vec![Entry::Release { epoch: self.epoch }])?;
+        let changed = self.snapshot.serial != self.base_serial;
+        let long = self.seq - self.base_seq > LONG_RECORDS || self.len > LONG_BYTES;
+        if changed || long {
+            self.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// Lets the lock go; afterwards nothing can be written.
+    pub(crate) fn unlock(&mut self) {
+        self.poisoned = true;
+        if let Some(lock) = self.lock.take() {
+            lock.release();
+        }
+    }
+}
+
+/// What a batch may change, as it was before.
+struct Undo {
+    serial: u64,
+    records: Vec<(Address, Option<Record>, Option<OpenIntent>)>,
+}
+
+impl Undo {
+    fn of(snapshot: &Snapshot, entries: &[Entry]) -> Undo {
+        let mut records = Vec::new();
+        let mut keep = |address: &Address| {
+            records.push((
+                address.clone(),
+                snapshot.records.get(address).cloned(),
+                snapshot.open.get(address).cloned(),
+            ));
+        };
+        for entry in entries {
+            match entry {
+                Entry::Intent { record, .. } | Entry::Import { record } => keep(&record.address),
+                Entry::Outcome {
+                    address, result, ..
+                } => {
+                    keep(address);
+                    use zonewright_engine::journal::OpResult::{Created, Done};
+                    if let Created { record } | Done { record } = result {
+                        keep(&record.address);
+                    }
+                }
+                Entry::Forget { address, .. } => keep(address),
+                Entry::Move { from, to } => {
+                    keep(from);
+                    keep(to);
+                }
+                Entry::Acquire { .. }
+                | Entry::Release { .. }
+                | Entry::Break { .. }
+                | Entry::Run { .. }
+                | Entry::Note { .. } => {}
+            }
+        }
+        Undo {
+            serial: snapshot.serial,
+            records,
+        }
+    }
+
+    fn apply(self, snapshot: &mut Snapshot) {
+        snapshot.serial = self.serial;
+        for (address, record, open) in self.records {
+            match record {
+                Some(record) => snapshot.records.insert(address.clone(), record),
+                None => snapshot.records.remove(&address),
+            };
+            match open {
+                Some(open) => snapshot.open.insert(address, open),
+                None => snapshot.open.remove(&address),
+            };
+        }
+    }
+}
+
+/// Makes the files of a shard: the journal, then the snapshot.
+fn create(
+    vfs: &dyn Vfs,
+    meta: &Meta,
+    found: &Shard,
+    nonce: &str,
+) -> Result<super::JournalEnd, StateError> {
+    let shard = &found.snapshot.shard;
+    let history = history::dir(shard);
+    let path = journal_path(shard);
+    let owner = Owner {
+        lineage: &meta.lineage,
+        world: &meta.world,
+        shard,
+    };
+    let bytes = journal::start(&owner, 0, found.head);
+    let tmp = format!(".{shard}.journal.tmp.{nonce}");
+    vfs.make_dir(&history)
+        .and_then(|()| vfs::replace(vfs, &tmp, &path, &bytes))
+        .map_err(|e| StateError::io(vfs.locate(&path), "create", e))?;
+    let stored = Stored {
+        snapshot: found.snapshot.clone(),
+        base_seq: 0,
+        head: found.head,
+        epoch: 0,
+    };
+    write_snapshot(vfs, &stored, nonce, None)?;
+    Ok(super::JournalEnd {
+        valid: bytes.len() as u64,
+        torn: 0,
+        stale: false,
+    })
+}
+
+/// Replaces a shard's snapshot, keeping the old one as `old_serial` in the history.
+fn write_snapshot(
+    vfs: &dyn Vfs,
+    stored: &Stored,
+    nonce: &str,
+    old_serial: Option<u64>,
+) -> Result<(), StateError> {
+    let shard = &stored.snapshot.shard;
+    let path = state_path(shard);
+    let io = |e| StateError::io(vfs.locate(&path), "write", e);
+    let text = format::encode(stored);
+    let again = format::decode(text.as_bytes(), &vfs.locate(&path), &[])?;
+    if again != *stored {
+        // Better no snapshot than one that says something else than the log.
+        return Err(io(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            "the snapshot does not read back as it was",
+        )));
+    }
+    let tmp = format!(".{shard}.state.tmp.{nonce}");
+    vfs::write_new(vfs, &tmp, text.as_bytes()).map_err(io)?;
+    if let Some(serial) = old_serial {
+        let key = history::key(shard, serial);
+        let linked = match vfs.link(&path, &key) {
+            // The same serial again, without a change or after an accepted rollback: newest wins.
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                vfs.unlink(&key).and_then(|()| vfs.link(&path, &key))
+            }
+            other => other,
+        };
+        linked
+            .and_then(|()| vfs.sync_dir(&history::dir(shard)))
+            .map_err(io)?;
+    }
+    vfs.rename(&tmp, &path)
+        .and_then(|()| vfs.sync_dir(""))
+        .map_err(io)
+}
+
+/// Removes what a writer that died left under temporary names. The lock is held.
+fn remove_leftovers(vfs: &dyn Vfs, shard: &ZoneName) -> Result<(), StateError> {
+    let io = |e| StateError::io(vfs.locate(""), "clean up", e);
+    let prefixes = [
+        format!(".{shard}.state.tmp."),
+        format!(".{shard}.journal.tmp."),
+    ];
+    for item in vfs.list("").map_err(io)? {
+        if prefixes.iter().any(|p| item.name.starts_with(p.as_str())) {
+            vfs.unlink(&item.name).map_err(io)?;
+        }
+    }
+    Ok(())
+}
+
+/// Notices of a shard as found, once.
+pub(crate) fn notices(found: &mut Shard) -> Vec<Notice> {
+    std::mem::take(&mut found.notices)
+}

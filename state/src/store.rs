@@ -1,0 +1,69 @@
+//! The port to a dumb store. Correctness rests on one primitive: [`Store::put_new`] makes an
+//! immutable object unless its key exists, and of several at once exactly one wins.
+//!
+//! Keys are `/`-separated names (letters, digits, `.`, `_`, `-`), in byte order.
+
+use futures::future::BoxFuture;
+
+pub mod file;
+pub mod memory;
+
+/// What became of [`Store::put_new`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The object is ours and durable.
+    Created,
+    /// Somebody made it before; it is unchanged.
+    Exists,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The key is not of the allowed form.
+    #[error("`{0}` is not a key of the store")]
+    Key(String),
+    /// The store failed; whether a write happened is not known.
+    #[error("the store cannot {doing} `{key}`")]
+    Io {
+        /// The key.
+        key: String,
+        /// What was tried.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The result of a store's future.
+pub type StoreResult<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// A store of immutable objects, and of hints that nothing depends on.
+pub trait Store: Send + Sync {
+    /// Makes an object unless the key exists. Durable when it returns.
+    fn put_new<'a>(&'a self, key: &'a str, bytes: &'a [u8]) -> StoreResult<'a, Put>;
+    /// The bytes of an object.
+    fn get<'a>(&'a self, key: &'a str) -> StoreResult<'a, Option<Vec<u8>>>;
+    /// The keys that begin with a prefix and come after a key, in order.
+    fn list<'a>(&'a self, prefix: &'a str, after: Option<&'a str>) -> StoreResult<'a, Vec<String>>;
+    /// Writes over whatever is there. For hints: never durable, never trusted.
+    fn put_hint<'a>(&'a self, key: &'a str, bytes: &'a [u8]) -> StoreResult<'a, ()>;
+    /// Removes an object that a later one has made superfluous; one that is gone is fine.
+    fn gc<'a>(&'a self, key: &'a str) -> StoreResult<'a, ()>;
+}
+
+/// Checks the form of a key.
+pub(crate) fn check_key(key: &str) -> Result<(), StoreError> {
+    let part_ok = |part: &str| {
+        !part.is_empty()
+            // A leading dot is for temporary names of a store.
+            && !part.starts_with('.')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    };
+    if key.len() <= 512 && key.split('/').all(part_ok) {
+        Ok(())
+    } else {
+        Err(StoreError::Key(key.to_owned()))
+    }
+}

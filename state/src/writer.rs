@@ -1,0 +1,148 @@
+//! The writer: holds the locks of its shards and is the engine's [`Journal`].
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::journal::{Entry, Journal, JournalError};
+use zonewright_engine::snapshot::State;
+
+use crate::error::{Notice, StateError};
+use crate::seen::SeenFile;
+use crate::shard::log::ShardLog;
+
+/// The only one that writes its shards. Dropped without [`Writer::release`], the locks go free and
+/// the next writer is told that this one ended early.
+pub struct Writer {
+    pub(crate) lineage: String,
+    pub(crate) nonce: String,
+    pub(crate) seen: Option<SeenFile>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) logs: BTreeMap<ZoneName, Arc<Mutex<ShardLog>>>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("lineage", &self.lineage)
+            .field("shards", &self.logs.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+fn locked(log: &Mutex<ShardLog>) -> MutexGuard<'_, ShardLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Writer {
+    /// The project's lineage.
+    pub fn lineage(&self) -> &str {
+        &self.lineage
+    }
+
+    /// What was noticed while the shards were taken over.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// The writer's number in each shard.
+    pub fn epochs(&self) -> BTreeMap<ZoneName, u64> {
+        let epoch =
+            |(shard, log): (&ZoneName, &Arc<Mutex<ShardLog>>)| (shard.clone(), locked(log).epoch());
+        self.logs.iter().map(epoch).collect()
+    }
+
+    /// The state of the held shards: everything that is durable.
+    pub fn state(&self) -> State {
+        let snapshot = |(shard, log): (&ZoneName, &Arc<Mutex<ShardLog>>)| {
+            (shard.clone(), locked(log).snapshot().clone())
+        };
+        State {
+            shards: self.logs.iter().map(snapshot).collect(),
+        }
+    }
+
+    /// Appends one batch to a shard; for callers that block anyway.
+    ///
+    /// # Errors
+    /// The shard is not held, an entry is illegal (nothing is written), or the disk failed.
+    pub fn append_now(&self, shard: &ZoneName, entries: Vec<Entry>) -> Result<(), StateError> {
+        let log = self.log(shard)?;
+        locked(log).append(entries)
+    }
+
+    fn log(&self, shard: &ZoneName) -> Result<&Arc<Mutex<ShardLog>>, StateError> {
+        self.logs.get(shard).ok_or_else(|| StateError::NotHeld {
+            shard: shard.clone(),
+        })
+    }
+
+    /// Writes the snapshot of every shard and starts their journals anew.
+    ///
+    /// # Errors
+    /// The disk failed; the shard takes no more writes, what was durable still is.
+    pub fn checkpoint(&self) -> Result<(), StateError> {
+        for log in self.logs.values() {
+            locked(log).checkpoint()?;
+        }
+        self.raise_marks()
+    }
+
+    /// Ends writing: says so in each log, checkpoints what changed, and frees the locks (also on
+    /// failure).
+    ///
+    /// # Errors
+    /// The disk failed; what was durable still is.
+    pub fn release(self) -> Result<(), StateError> {
+        let mut first = Ok(());
+        for log in self.logs.values() {
+            let released = locked(log).release();
+            first = first.and(released);
+        }
+        first = first.and(self.raise_marks());
+        for log in self.logs.values() {
+            locked(log).unlock();
+        }
+        first
+    }
+
+    pub(crate) fn raise_marks(&self) -> Result<(), StateError> {
+        let Some(seen) = &self.seen else {
+            return Ok(());
+        };
+        let mark =
+            |(shard, log): (&ZoneName, &Arc<Mutex<ShardLog>>)| (shard.clone(), locked(log).mark());
+        let marks: Vec<_> = self.logs.iter().map(mark).collect();
+        seen.set(&self.lineage, marks, &self.nonce)
+    }
+}
+
+impl Journal for Writer {
+    fn append<'a>(
+        &'a self,
+        shard: &'a ZoneName,
+        entries: Vec<Entry>,
+    ) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move {
+            let failed = |source: std::io::Error| JournalError {
+                shard: shard.clone(),
+                source,
+            };
+            let log = Arc::clone(self.log(shard).map_err(|e| failed(e.into_io()))?);
+            let write = move || locked(&log).append(entries);
+            // Off the runtime's threads where there is a runtime; a future that is dropped does
+            // not stop the write, which then is the batch in flight.
+            let done = match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => runtime
+                    .spawn_blocking(write)
+                    .await
+                    .map_err(|e| failed(std::io::Error::other(e)))?,
+                Err(_) => write(),
+            };
+            done.map_err(|e| failed(e.into_io()))
+        }
+        .boxed()
+    }
+}

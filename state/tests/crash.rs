@@ -1,0 +1,215 @@
+//! Every crash of append, checkpoint, take-over and release, and every failing file effect.
+//!
+//! Oracle: what is recovered is what was acknowledged, or that and the one batch in flight; and the
+//! recovered directory can be written on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::journal::Entry;
+use zonewright_engine::snapshot::Snapshot;
+use zonewright_state::vfs::model::{Image, ModelVfs};
+use zonewright_state::{SeededRng, StateDir, StateError, StateOptions, Writer};
+
+mod entries;
+use entries::{created, deleted, holder, intent, shard};
+
+fn dir(vfs: &ModelVfs, seed: u64) -> StateDir {
+    let mut options = StateOptions::new("live", "test");
+    options.keep_history = 2;
+    StateDir::with_vfs(
+        Arc::new(vfs.clone()),
+        options,
+        Box::new(SeededRng::new(seed)),
+    )
+}
+
+fn acquire(dir: &StateDir) -> Result<Writer, StateError> {
+    dir.acquire(&[shard()], &holder("apply"), Duration::ZERO)
+}
+
+/// What of a state must survive; the lineage is checked by the crate itself.
+fn essence(snapshot: &Snapshot) -> String {
+    format!(
+        "{} {:?} {:?}",
+        snapshot.serial, snapshot.records, snapshot.open
+    )
+}
+
+fn held(writer: &Writer) -> String {
+    essence(&writer.state().shards[&shard()])
+}
+
+fn read(dir: &StateDir) -> Result<String, StateError> {
+    let loaded = dir.read(&[shard()])?;
+    Ok(essence(&loaded.state.shards[&shard()]))
+}
+
+/// The states in order of acknowledgement, each with the number of effects done by then.
+#[derive(Default)]
+struct Acked(Vec<(usize, String)>);
+
+impl Acked {
+    fn push(&mut self, vfs: &ModelVfs, state: String) {
+        self.0.push((vfs.effects(), state));
+    }
+
+    /// What may be found after so many effects.
+    fn allowed(&self, effects: usize) -> Vec<&str> {
+        let before = self.0.iter().rposition(|(at, _)| *at <= effects);
+        let first = before.unwrap_or(0);
+        let states = self.0.iter().skip(first).take(2);
+        states.map(|(_, state)| state.as_str()).collect()
+    }
+}
+
+fn batches() -> Vec<Vec<Entry>> {
+    vec![
+        vec![intent("op-1", "a"), intent("op-2", "b")],
+        vec![created("op-1", "a"), created("op-2", "b")],
+        vec![intent("op-3", "c")],
+        vec![created("op-3", "c")],
+        deleted("op-4", "a"),
+    ]
+}
+
+/// One run: take over, append, with checkpoints in between, release.
+fn run(vfs: &ModelVfs, dir: &StateDir, acked: &mut Acked) -> Result<(), StateError> {
+    let zone = shard();
+    let writer = acquire(dir)?;
+    acked.push(vfs, held(&writer));
+    for (i, batch) in batches().into_iter().enumerate() {
+        writer.append_now(&zone, batch)?;
+        acked.push(vfs, held(&writer));
+        if i % 2 == 1 {
+            writer.checkpoint()?;
+        }
+    }
+    writer.release()
+}
+
+fn empty() -> Acked {
+    let none = Snapshot::empty("", shard(), "live");
+    Acked(vec![(0, essence(&none))])
+}
+
+fn check(image: &Image, allowed: &[&str]) -> ModelVfs {
+    let vfs = ModelVfs::from_image(image);
+    let dir = dir(&vfs, 77);
+    let found = read(&dir).unwrap_or_else(|e| panic!("{e}\n{image:#?}"));
+    assert!(
+        allowed.contains(&found.as_str()),
+        "found {found}\nallowed {allowed:#?}"
+    );
+    let writer = acquire(&dir).unwrap_or_else(|e| panic!("{e}\n{image:#?}"));
+    assert_eq!(held(&writer), found, "the writer sees what the reader saw");
+    drop(writer);
+    assert_eq!(read(&dir).expect("it reads after recovery"), found);
+    vfs
+}
+
+#[test]
+fn inv_i09_every_crash_leaves_the_state_before_or_after() {
+    let vfs = ModelVfs::default();
+    let mut acked = empty();
+    run(&vfs, &dir(&vfs, 1), &mut acked).expect("the run works");
+    let mut seen: BTreeSet<(Image, Vec<String>)> = BTreeSet::new();
+    for effects in 0..=vfs.effects() {
+        let allowed = acked.allowed(effects);
+        let key: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+        for image in vfs.crashes(effects) {
+            if seen.insert((image.clone(), key.clone())) {
+                check(&image, &allowed);
+            }
+        }
+    }
+    assert!(seen.len() > 200, "only {} crash states", seen.len());
+}
+
+#[test]
+fn a_crash_during_recovery_loses_nothing_either() {
+    let vfs = ModelVfs::default();
+    let mut acked = empty();
+    run(&vfs, &dir(&vfs, 1), &mut acked).expect("the run works");
+    let mut seen = BTreeSet::new();
+    for effects in (0..=vfs.effects()).step_by(3) {
+        let allowed = acked.allowed(effects);
+        for image in vfs.crashes(effects).into_iter().step_by(5) {
+            if !seen.insert(image.clone()) {
+                continue;
+            }
+            let second = check(&image, &allowed);
+            for again in 0..=second.effects() {
+                for image in second.crashes(again) {
+                    let found = read(&dir(&ModelVfs::from_image(&image), 3));
+                    let found = found.unwrap_or_else(|e| panic!("{e}\n{image:#?}"));
+                    assert!(allowed.contains(&found.as_str()), "found {found}");
+                }
+            }
+        }
+    }
+    assert!(seen.len() > 20);
+}
+
+#[test]
+fn every_failing_effect_stops_the_writer_and_loses_nothing() {
+    let calls = {
+        let vfs = ModelVfs::default();
+        run(&vfs, &dir(&vfs, 1), &mut empty()).expect("the run works");
+        vfs.calls()
+    };
+    for call in 1..=calls {
+        let vfs = ModelVfs::default();
+        vfs.fail_call(call);
+        let mut acked = empty();
+        let ended = run(&vfs, &dir(&vfs, 1), &mut acked);
+        let last = acked.allowed(vfs.effects() + 1);
+        match ended {
+            // The batch that failed may be there or not; nothing else may differ.
+            Err(_) => {
+                let image = vfs.image();
+                let found = read(&dir(&ModelVfs::from_image(&image), 5));
+                let found = found.unwrap_or_else(|e| panic!("call {call}: {e}"));
+                let next = next_states(&acked);
+                assert!(
+                    last.contains(&found.as_str()) || next.contains(&found),
+                    "call {call}: found {found}"
+                );
+                check(&image, &[&found]);
+            }
+            // Only cleaning up may fail without stopping: old history, the name in the lock file.
+            Ok(()) => {
+                check(&vfs.image(), &last);
+            }
+        }
+    }
+}
+
+/// All states of an undisturbed run that follow the last acknowledged one directly.
+fn next_states(acked: &Acked) -> Vec<String> {
+    let vfs = ModelVfs::default();
+    let mut full = empty();
+    run(&vfs, &dir(&vfs, 1), &mut full).expect("the run works");
+    let next = full.0.get(acked.0.len());
+    next.map(|(_, state)| state.clone()).into_iter().collect()
+}
+
+#[test]
+fn a_failed_write_poisons_for_good() {
+    let vfs = ModelVfs::default();
+    let zone: ZoneName = shard();
+    let writer = acquire(&dir(&vfs, 1)).expect("it is free");
+    let before = held(&writer);
+    vfs.fail_call(vfs.calls() + 1);
+    let first = writer.append_now(&zone, vec![intent("op-1", "a")]);
+    assert!(matches!(first, Err(StateError::Io { .. })), "{first:?}");
+    assert_eq!(held(&writer), before, "what failed is not in the state");
+    let second = writer.append_now(&zone, vec![intent("op-1", "a")]);
+    assert!(matches!(second, Err(StateError::Poisoned { .. })));
+    assert!(matches!(
+        writer.checkpoint(),
+        Err(StateError::Poisoned { .. })
+    ));
+}
