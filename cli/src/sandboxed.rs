@@ -35,9 +35,9 @@ pub(crate) async fn start(ctx: &Context, dir: &Path) -> Result<Ready, Failure> {
             .append(true)
             .mode(0o600)
             .open(&log)?;
-        Ok((file.try_clone()?, file))
+        std::io::Result::Ok(file)
     };
-    let (out, err) = open().map_err(|e| Failure::file("write", &log, e))?;
+    let err = open().map_err(|e| Failure::file("write", &log, e))?;
     let exe = std::env::current_exe()
         .map_err(|e| Failure::error("the own program cannot be found").because(e))?;
     let mut command = Command::new(exe);
@@ -46,10 +46,11 @@ pub(crate) async fn start(ctx: &Context, dir: &Path) -> Result<Ready, Failure> {
     if let Some(profile) = ctx.global.profile {
         command.args(["--profile", name(profile)]);
     }
+    // What it prints once ready holds tokens and belongs in no log.
     // Its own process group: an interrupt at the terminal is for the command, not for the server.
     let child = command
         .stdin(Stdio::null())
-        .stdout(out)
+        .stdout(Stdio::null())
         .stderr(err)
         .process_group(0)
         .spawn();

@@ -93,7 +93,14 @@ impl Stage {
 
     /// Reads the whole state, without a lock.
     pub(crate) fn read(&self) -> Result<State, Failure> {
-        let loaded = self.state_dir.read(&self.shards()?)?;
+        self.read_others(&State::default())
+    }
+
+    /// Reads the shards that are not at hand.
+    pub(crate) fn read_others(&self, held: &State) -> Result<State, Failure> {
+        let mut shards = self.shards()?;
+        shards.retain(|s| !held.shards.contains_key(s));
+        let loaded = self.state_dir.read(&shards)?;
         for notice in &loaded.notices {
             self.ctx.term.say(&format!("note: {notice}"));
         }

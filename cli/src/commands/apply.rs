@@ -193,8 +193,9 @@ async fn under_lock(
 
 /// The held shards as they are under the lock, the others as they were read.
 fn whole_state(stage: &Stage, writer: &Writer) -> Result<State, Failure> {
-    let mut state = stage.read()?;
-    state.shards.extend(writer.state().shards);
+    let held = writer.state();
+    let mut state = stage.read_others(&held)?;
+    state.shards.extend(held.shards);
     Ok(state)
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use zonewright_engine::snapshot::{Record, RecordStatus, State};
+use zonewright_engine::snapshot::{IntentAction, Record, RecordStatus, State};
 use zonewright_engine::value::Value;
 
 use super::text::{count, escape};
@@ -18,25 +18,25 @@ pub fn status(status: RecordStatus) -> &'static str {
     }
 }
 
-/// One line per record: status, address and id.
+/// One line per record: the address, and the status unless it is ready. Vendors' ids differ from run
+/// to run and are shown by [`record`] only.
 pub fn list(state: &State) -> String {
     let mut out = String::new();
     for record in state.records() {
         let address = record.address.to_string();
-        let _ = writeln!(
-            out,
-            "{:<8} {}  {}",
-            status(record.status),
-            escape(&address),
-            escape(&record.id)
-        );
+        let _ = match record.status {
+            RecordStatus::Ok => writeln!(out, "{}", escape(&address)),
+            other => writeln!(out, "{} ({})", escape(&address), status(other)),
+        };
     }
     for (address, open) in state.opens() {
-        let line = format!("in doubt {address}  {:?} {}", open.action, open.op);
+        let what = match open.action {
+            IntentAction::Create => "create",
+            IntentAction::Update => "update",
+            IntentAction::Delete => "delete",
+        };
+        let line = format!("{address} ({what} without a known outcome, operation {})", open.op);
         let _ = writeln!(out, "{}", escape(&line));
-    }
-    if out.is_empty() {
-        out.push_str("Nothing is recorded.\n");
     }
     out
 }
