@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The zone language: TOML in, a [`Config`](zonewright_engine::config::Config) or diagnostics out.
+//!
+//! [`load`] never stops at the first mistake. It reads through the ports [`Files`] and [`Charts`]
+//! only, and knows kinds from the engine's schemas only.
+
+mod charts;
+mod diag;
+mod load;
+mod project;
+mod secretlike;
+mod source;
+mod suggest;
+mod tree;
+
+pub use charts::{ChartSpec, Charts, Rendering, VendoredCharts, rendering_path};
+pub use diag::{Code, Diagnostic, Label, Place, Position, Record, Severity, codes, explain};
+pub use load::{Loaded, MAX_SHOWN, load};
+pub use project::{Facts, Objectives, StateSettings};
+pub use source::{DiskFiles, FileError, Files, MAX_FILE, MemoryFiles};

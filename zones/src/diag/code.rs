@@ -1,0 +1,150 @@
+//! The stable codes of mistakes, each with a page that explains it.
+
+use super::Severity;
+
+macro_rules! code_table {
+    ($($variant:ident $id:literal $severity:ident $title:literal $page:literal)*) => {
+        /// A kind of mistake. Codes are never reused.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        const ALL: &[Code] = &[$(Code::$variant),*];
+
+        impl Code {
+            /// The code as it is shown: `ZW1502`.
+            pub fn id(self) -> &'static str {
+                match self { $(Code::$variant => $id,)* }
+            }
+
+            /// One line about it.
+            pub fn title(self) -> &'static str {
+                match self { $(Code::$variant => $title,)* }
+            }
+
+            /// Whether it prevents a configuration.
+            pub fn severity(self) -> Severity {
+                match self { $(Code::$variant => Severity::$severity,)* }
+            }
+
+            /// The page that explains it.
+            pub fn page(self) -> &'static str {
+                match self { $(Code::$variant => $page,)* }
+            }
+        }
+    };
+}
+
+/// All codes in order.
+pub fn codes() -> impl Iterator<Item = Code> {
+    ALL.iter().copied()
+}
+
+/// The page that explains a code; any case.
+pub fn explain(code: &str) -> Option<&'static str> {
+    codes()
+        .find(|c| c.id().eq_ignore_ascii_case(code))
+        .map(Code::page)
+}
+
+code_table! {
+Syntax "ZW1001" Error "A file is not TOML."
+"The file breaks a rule of TOML at the marked place. Strings need quotes, tables start with `[name]`, and every key stands once. The rest of the file was read as far as possible, so that other mistakes show at the same time."
+NotUtf8 "ZW1002" Error "A file is not UTF-8."
+"Spec files and manifests are UTF-8. The message gives the first byte that is not. Files saved as UTF-16 or Latin-1 must be converted, for example with `iconv -f latin1 -t utf-8`. A byte order mark is accepted."
+ControlCharacter "ZW1003" Error "A text holds a control character."
+"Texts may hold tabs and line ends, no other control characters: vendors refuse or mangle them, and terminals act on them."
+BadNumber "ZW1004" Error "A number is not finite or too large."
+"Neither JSON nor a vendor's API has NaN or infinity, and whole numbers have 64 bits. Quote the value if text is meant."
+TooDeep "ZW1005" Error "A value nests too deeply."
+"Lists and tables may nest 128 deep (80 in TOML). No vendor accepts more; a file that does is broken or hostile."
+MissingFile "ZW1006" Error "A file that is named does not exist."
+"The path is relative to the directory of `zonewright.toml`, also when a zone file or an overlay names it."
+OutsideRoot "ZW1007" Error "A path leaves the project."
+"Files are named relative to the project and stay in it: no absolute paths, no `..` beyond the root, no links that point out. A project must be the same on every machine."
+TooLarge "ZW1008" Error "A file is too large."
+"Input files have at most 8 MiB. Split a manifest into several, or declare a chart."
+Unreadable "ZW1009" Error "A file cannot be read."
+"The system refused to read the file, or it is no regular file. Check its permissions."
+ActiveUnknown "ZW1101" Error "The active zone is no zone of the project."
+"`[project] active` names the zone that serves. It must be one of `[project] zones`."
+Reserved "ZW1102" Error "A name is reserved."
+"`edge`, `active` and `standby` cannot be names of zones: references use them. `name`, `role` and `database` are settings that zonewright sets itself."
+ZoneFileMissing "ZW1103" Error "A zone has no file."
+"Every zone in `[project] zones` has a file `zones/<name>.toml`. It may be nearly empty: `[zone]` with `extends` is enough."
+ZoneFileUnlisted "ZW1104" Warning "A zone file belongs to no zone of the project."
+"A file in `zones/` is not named in `[project] zones`, so nothing in it is read. Add the zone, or move the file away."
+BackendUnsupported "ZW1105" Error "This version does not know the state backend."
+"`[state] backend` is `file` in this version: a snapshot and a journal in `[state] dir`."
+SecretSource "ZW1106" Error "A secret's source is not understood."
+"A secret is declared with exactly one source: `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ cmd = [\"program\", \"argument\"] }`."
+BadName "ZW1107" Error "A name has characters that names cannot have."
+"Names of zones, resources and providers start with a letter and go on with up to 62 letters, digits, `_` or `-`."
+UnknownTable "ZW1201" Error "There is no such table."
+"The root file has `project`, `objectives`, `state`, `secret`, `providers` and `shared`; a zone file has `zone`, `database`, `providers`, `role` and one table per provider."
+UnknownKind "ZW1202" Error "There is no such kind of resource."
+"Resources are declared as `[provider.kind.name]`. `zonewright schema` lists the kinds."
+UnknownAttribute "ZW1203" Error "The kind has no such attribute."
+"The attribute is not in the kind's schema. The reference of kinds lists attributes and types."
+UnknownSetting "ZW1204" Error "The zone has no such setting."
+"`${zone.x}` takes `x` from the `[zone]` table of the zone in which the text ends up, after inheritance and overlays. Settings that only one zone has must be given for the other too, or set in the base."
+UnknownSecret "ZW1205" Error "The secret is not declared."
+"`${secret.x}` takes a secret that `[secret]` in `zonewright.toml` declares."
+UnknownZone "ZW1206" Error "There is no such zone."
+"A pinned reference starts with a zone of the project, `edge`, `active` or `standby`."
+WrongType "ZW1301" Error "A value has the wrong type."
+"The schema wants another type at this place. The message says what was wanted and what was found; a reference takes the type of what it names."
+MissingAttribute "ZW1302" Error "A required attribute is missing."
+"The kind cannot do without this attribute. It can also come from the base zone or an overlay."
+BadCidr "ZW1303" Error "A network is not written as one."
+"Networks are written as address and prefix length, with all host bits zero: `10.10.0.0/16`."
+CidrOverlap "ZW1304" Error "The networks of two zones overlap."
+"Zones must have networks that never overlap, or they cannot be peered and a failover has two meanings for one address. A zone that extends another must set its own `cidr`."
+BadDuration "ZW1305" Error "A duration is not written as one."
+"Durations are numbers with units: `90s`, `20m`, `1h 30m`. They are not negative."
+ExtendsLoop "ZW1401" Error "Zones extend each other in a circle."
+"A zone can extend another that extends a third, but the chain must end at a zone that extends none."
+UnknownBase "ZW1402" Error "The base of a zone does not exist."
+"`extends` names another zone of the project: a file in `zones/`."
+NothingToUnset "ZW1403" Warning "There is nothing to unset."
+"`unset` removes what was inherited. Nothing is inherited at this path, so the entry has no effect."
+BadReference "ZW1501" Error "A reference is not written as one."
+"References look like `${provider.kind.name.attribute}`, `${zone-name/provider.kind.name.attribute}`, `${zone.setting}` or `${secret.name}`. To write `${` itself, write `$${`."
+Dangling "ZW1502" Error "A reference names a resource that is not declared."
+"A reference without a zone is looked up in the zone in which the text ends up. Pin a zone to reach another one's resource: `${pz/…}`."
+NoSuchOutput "ZW1503" Error "The resource has no such attribute or output."
+"A reference names an attribute or an output of the kind; without a path it is the resource's id."
+Disabled "ZW1504" Error "A reference names a disabled resource."
+"The resource exists in the spec but `enabled` is false in this zone and role, so there is nothing to refer to. Disable the referrer too, or remove the reference with `unset`."
+Cycle "ZW1505" Error "Resources wait for each other in a circle."
+"Each resource of the circle needs another one first, by a reference, by `after`, or because its provider lives in it. Take one of the references out."
+RelativeInEdge "ZW1506" Error "A shared resource refers to no zone."
+"Shared resources belong to no zone, so their references must say which: `${active/…}`, `${standby/…}`, `${edge/…}` or a zone's name."
+AmbiguousRole "ZW1507" Error "It is not clear which zone stands by."
+"`standby/` needs exactly one zone besides the active one. Name the zone instead."
+NeedsKey "ZW1508" Error "A reference does not say which object."
+"The declaration brings several Kubernetes objects. Say which: `${kubernetes.chart.x[\"core/Service/namespace/name\"].status…}`."
+NotText "ZW1509" Error "A list or table stands inside a text."
+"Only scalars can be put into a text. A string that is nothing but one reference takes the whole value."
+SettingLoop "ZW1510" Error "Settings of a zone refer to each other in a circle."
+"A setting may use other settings of its zone, as long as no circle comes up."
+NoInstance "ZW1601" Error "The provider is not configured."
+"A resource needs its provider: `[providers.NAME]` in the zone's file, or in `zonewright.toml` for all zones."
+BadContainer "ZW1602" Error "The provider's container is not a reference to one."
+"A provider that lives in a resource names it by reference: `cluster = \"${digitalocean.kubernetes_cluster.main}\"`."
+Yaml "ZW1701" Error "A file is not YAML."
+"The file breaks a rule of YAML at the marked place. Keys stand once per mapping, indentation is spaces, and aliases are limited."
+NotAnObject "ZW1702" Error "A document is no Kubernetes object."
+"Every document has `apiVersion`, `kind` and `metadata.name`. Names must be known before anything is applied."
+GenerateName "ZW1703" Error "An object has no fixed name."
+"`generateName` makes a new object at every apply. Give it a `name`."
+DuplicateObject "ZW1704" Error "One object is declared twice."
+"Two declarations, or two documents, bring the same object of the same cluster. They would overwrite each other at every apply."
+NoRendering "ZW1705" Error "A chart has no vendored rendering."
+"Plans read rendered charts from `charts/<zone>/<name>.yaml`, so that neither a plan nor a failover needs helm or a chart server. `zonewright charts lock` makes them."
+ManifestSource "ZW1706" Error "A manifest has no single source."
+"A manifest has either `object = { … }` or `file = \"manifests/x.yaml\"`, and `template` and `with` go with `file`."
+SecretLiteral "ZW1801" Error "A secret is written into the spec."
+"Credentials are referred to, never written down: declare `[secret] name = { env = \"NAME\" }` and use `${secret.name}`. The spec is in version control; take the value for exposed and replace it."
+}

@@ -1,0 +1,236 @@
+//! From files to a configuration, never stopping at the first mistake.
+//!
+//! Order of the passes: root file, zone files with inheritance, settings, declarations with their
+//! objects, provider instances, bodies with references, then what concerns all of them (cycles,
+//! overlapping networks). Every pass works on what the one before could make out.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use zonewright_engine::config::Config;
+use zonewright_engine::expr::Origin;
+use zonewright_engine::schema::Registry;
+
+use crate::charts::{ChartSpec, Charts};
+use crate::diag::{self, Code, Diagnostic, Draft, Severity};
+use crate::project::Facts;
+use crate::source::{FileError, Files, Sources};
+use crate::tree::{self, Loc, Table};
+
+mod body;
+mod cycle;
+mod declare;
+mod hygiene;
+mod instance;
+mod meta;
+mod network;
+mod object;
+mod realm;
+mod root;
+mod scope;
+mod template;
+mod types;
+mod value;
+mod yaml;
+
+/// At most this many diagnostics are shown: what comes after mostly follows from them.
+pub const MAX_SHOWN: usize = 50;
+
+/// What loading a project gave.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration; `None` when any diagnostic is an error.
+    pub config: Option<Config>,
+    /// All mistakes, by file and place; at most [`MAX_SHOWN`].
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many more there are.
+    pub hidden: usize,
+    /// What the command line needs even when there is no configuration.
+    pub facts: Facts,
+    /// The declared charts, enabled ones only, with or without a rendering.
+    pub charts: Vec<ChartSpec>,
+    /// The texts that were read, by file, secrets blanked out.
+    pub sources: BTreeMap<Arc<str>, String>,
+}
+
+/// Loads a project: `zonewright.toml`, its zone files and the files that they name.
+pub fn load(files: &dyn Files, charts: &dyn Charts, registry: &Registry) -> Loaded {
+    let ctx = Ctx {
+        files,
+        charts,
+        registry,
+        sources: RefCell::default(),
+        drafts: RefCell::default(),
+        texts: RefCell::default(),
+    };
+    let project = root::read(&ctx);
+    let realms = realm::read(&ctx, &project);
+    network::zones(&ctx, &realms);
+    let (decls, chart_specs) = declare::all(&ctx, &project, &realms);
+    let world = scope::World {
+        ctx: &ctx,
+        project: &project,
+        realms: &realms,
+        decls: &decls,
+    };
+    let instances = instance::all(&world);
+    let resources = body::all(&world);
+    network::resources(&world, &resources);
+    cycle::check(&ctx, &instances, &resources);
+    let config = root::config(&ctx, &project, &realms, instances, resources);
+    ctx.finish(config, project.facts, chart_specs)
+}
+
+/// What all passes share.
+pub(crate) struct Ctx<'a> {
+    files: &'a dyn Files,
+    charts: &'a dyn Charts,
+    registry: &'a Registry,
+    sources: RefCell<Sources>,
+    drafts: RefCell<Vec<Draft>>,
+    /// Files that were read already, so that each has one source however often it is named.
+    texts: RefCell<BTreeMap<String, Option<Text>>>,
+}
+
+/// The text of a file.
+#[derive(Clone)]
+pub(crate) struct Text {
+    pub(crate) file: u32,
+    pub(crate) text: Rc<str>,
+}
+
+impl Ctx<'_> {
+    pub(crate) fn report(&self, draft: Draft) {
+        self.drafts.borrow_mut().push(draft);
+    }
+
+    pub(crate) fn origin(&self, at: Loc) -> Origin {
+        self.sources.borrow().origin(at)
+    }
+
+    /// The place of an origin that came from [`Ctx::origin`].
+    pub(crate) fn loc(&self, at: &Origin) -> Loc {
+        let file = self.sources.borrow().find(&at.file);
+        Loc::new(file, at.start, at.end)
+    }
+
+    pub(crate) fn blank(&self, at: Loc) {
+        self.sources.borrow_mut().blank(at);
+    }
+
+    pub(crate) fn add_source(&self, name: &str, text: &str) -> u32 {
+        self.sources.borrow_mut().add(name, text)
+    }
+
+    /// Reads a file that `at` names.
+    pub(crate) fn text(&self, path: &str, at: Loc) -> Option<Text> {
+        if let Some(known) = self.texts.borrow().get(path) {
+            if known.is_some() {
+                return known.clone();
+            }
+        }
+        let text = match self.files.read(path) {
+            Ok(bytes) => self.decode(path, bytes),
+            Err(error) => {
+                self.report(unreadable(path, &error).label(at, "named here"));
+                None
+            }
+        };
+        self.texts
+            .borrow_mut()
+            .insert(path.to_owned(), text.clone());
+        text
+    }
+
+    /// Reads a file that nothing names; a missing one is `None` without a report.
+    fn top(&self, path: &str) -> Result<Option<(Text, Table)>, FileError> {
+        let bytes = self.files.read(path)?;
+        let Some(text) = self.decode(path, bytes) else {
+            return Ok(None);
+        };
+        let (table, drafts) = tree::parse(text.file, &text.text);
+        drafts.into_iter().for_each(|d| self.report(d));
+        hygiene::check(self, &table);
+        Ok(Some((text, table)))
+    }
+
+    fn decode(&self, path: &str, bytes: Vec<u8>) -> Option<Text> {
+        match String::from_utf8(bytes) {
+            Ok(text) => {
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                Some(Text {
+                    file: self.add_source(path, text),
+                    text: text.into(),
+                })
+            }
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let lossy = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
+                let file = self.add_source(path, &lossy);
+                let draft = Draft::new(Code::NotUtf8, format!("{path} is not UTF-8: byte {at}"))
+                    .label(Loc::new(file, at, at), "the first byte that is not")
+                    .help("save the file as UTF-8");
+                self.report(draft);
+                None
+            }
+        }
+    }
+
+    fn finish(self, config: Option<Config>, facts: Facts, charts: Vec<ChartSpec>) -> Loaded {
+        let sources = self.sources.into_inner();
+        let drafts = distinct(self.drafts.into_inner(), &sources);
+        let failed = drafts.iter().any(|d| d.code.severity() == Severity::Error);
+        let hidden = drafts.len().saturating_sub(MAX_SHOWN);
+        let shown = drafts.into_iter().take(MAX_SHOWN).collect();
+        let texts = sources.texts();
+        Loaded {
+            config: config.filter(|_| !failed),
+            diagnostics: diag::finish(shown, sources),
+            hidden,
+            facts,
+            charts,
+            sources: texts,
+        }
+    }
+}
+
+/// By file name and place. A mistake that zones inherit shows once, at best where it is not
+/// inherited.
+fn distinct(mut drafts: Vec<Draft>, sources: &Sources) -> Vec<Draft> {
+    let key = |d: &Draft| {
+        let at = d.at();
+        let name = at.map(|at| sources.get(at.file).name.clone());
+        (
+            name,
+            at.map(|at| (at.start, at.end)),
+            d.code,
+            d.message.clone(),
+        )
+    };
+    drafts.sort_by_cached_key(|d| (key(d), d.labels.len()));
+    let mut seen = BTreeSet::new();
+    drafts.retain(|d| seen.insert(key(d)));
+    // Errors first matter most when the list is cut.
+    if drafts.len() > MAX_SHOWN {
+        drafts.sort_by_key(|d| d.code.severity());
+    }
+    drafts
+}
+
+pub(crate) fn unreadable(path: &str, error: &FileError) -> Draft {
+    let (code, help) = match error {
+        FileError::NotFound => (
+            Code::MissingFile,
+            "paths are relative to the directory of zonewright.toml",
+        ),
+        FileError::OutsideRoot => (
+            Code::OutsideRoot,
+            "keep the file in the project and name it relative to zonewright.toml",
+        ),
+        FileError::TooLarge { .. } => (Code::TooLarge, "split it, or declare a chart"),
+        FileError::NotAFile | FileError::Io(_) => (Code::Unreadable, "check what is there"),
+    };
+    Draft::new(code, format!("cannot read `{path}`: {error}")).help(help)
+}

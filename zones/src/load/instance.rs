@@ -1,0 +1,187 @@
+//! Provider instances: which there are, what configures them and what they live in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use zonewright_engine::address::{Address, InstanceId, RefText};
+use zonewright_engine::config::Instance;
+use zonewright_engine::expr::{Expr, Node, Reference};
+use zonewright_engine::schema::{ContainerLink, ProviderSchema};
+
+use super::realm::Realm;
+use super::scope::World;
+use super::types;
+use super::value::Fields;
+use crate::diag::{Code, Draft};
+use crate::suggest;
+use crate::tree::{self, Entry, Item, Table};
+
+/// The instance that a zone's resources of a provider use.
+pub(super) fn of(world: &World<'_, '_>, realm: &Realm, provider: &str) -> Option<InstanceId> {
+    let zone = if realm.providers.contains_key(provider) {
+        realm.name.clone()
+    } else if world.project.providers.contains_key(provider) {
+        zonewright_engine::address::ZoneName::edge()
+    } else {
+        return None;
+    };
+    Some(InstanceId {
+        zone,
+        provider: provider.to_owned(),
+    })
+}
+
+pub(super) fn all(world: &World<'_, '_>) -> BTreeMap<InstanceId, Instance> {
+    let used: BTreeSet<InstanceId> = world
+        .decls
+        .values()
+        .filter(|d| d.enabled)
+        .filter_map(|d| {
+            let realm = world.realms.get(&d.address.zone)?;
+            of(world, realm, d.address.kind.provider())
+        })
+        .collect();
+    let mut out = BTreeMap::new();
+    for realm in world.realms.values() {
+        for (provider, entry) in &realm.providers {
+            let id = InstanceId {
+                zone: realm.name.clone(),
+                provider: provider.clone(),
+            };
+            let Some(schema) = world.ctx.registry.provider(provider) else {
+                unknown(world, realm, provider, entry);
+                continue;
+            };
+            // A root table that every zone completes is no instance by itself.
+            let completed = realm.role.is_none()
+                && world
+                    .realms
+                    .values()
+                    .any(|r| r.role.is_some() && r.providers.contains_key(provider));
+            if used.contains(&id) || !(completed || idle(world, realm, schema, entry)) {
+                let lowered = lower(world, realm, schema, id.clone(), entry);
+                out.extend(lowered.map(|i| (id, i)));
+            }
+        }
+    }
+    out
+}
+
+fn unknown(world: &World<'_, '_>, realm: &Realm, provider: &str, entry: &Entry) {
+    let names = world.ctx.registry.providers().map(|p| p.name);
+    let draft = Draft::new(
+        Code::UnknownTable,
+        format!("there is no provider `{provider}`"),
+    )
+    .label(entry.key, "not known")
+    .maybe_help(suggest::help(provider, names));
+    world.ctx.report(realm.inherited(draft));
+}
+
+/// Whether an unused instance lives in a resource that is disabled.
+fn idle(world: &World<'_, '_>, realm: &Realm, schema: &ProviderSchema, entry: &Entry) -> bool {
+    let target = || -> Option<bool> {
+        let link = schema.container.as_ref()?;
+        let text = entry.value.table()?.get(link.attr)?.value.str()?;
+        let inner = text.strip_prefix("${")?.strip_suffix('}')?;
+        let RefText::Resource {
+            zone, kind, name, ..
+        } = RefText::parse(inner).ok()?
+        else {
+            return None;
+        };
+        let mut scope = world.scope(realm);
+        scope.quiet = true;
+        let zone = scope.zone(zone.as_ref(), entry.key)?;
+        let address = Address {
+            zone,
+            kind,
+            name,
+            key: None,
+        };
+        Some(!world.decls.get(&address)?.enabled)
+    };
+    target().unwrap_or(false)
+}
+
+fn lower(
+    world: &World<'_, '_>,
+    realm: &Realm,
+    schema: &ProviderSchema,
+    id: InstanceId,
+    entry: &Entry,
+) -> Option<Instance> {
+    let scope = world.scope(realm);
+    let Item::Table(own) = &entry.value.node else {
+        let name = format!("providers.{}", id.provider);
+        scope.report(types::wrong(
+            entry.value.at,
+            &name,
+            "a table",
+            entry.value.what(),
+        ));
+        return None;
+    };
+    let mut table = Table::new();
+    if let Some(root) = world
+        .project
+        .providers
+        .get(&id.provider)
+        .and_then(|e| e.value.table())
+    {
+        tree::merge(&mut table, root);
+    }
+    tree::merge(&mut table, own);
+    let mut attrs = schema.config.clone();
+    if let Some(link) = &schema.container
+        && attrs.iter().all(|a| a.name != link.attr)
+    {
+        let doc = "The resource that it lives in.";
+        attrs.push(zonewright_engine::schema::Attr::optional(
+            link.attr,
+            zonewright_engine::schema::Type::String,
+            doc,
+        ));
+    }
+    let owner = format!("providers.{}", id.provider);
+    let fields = Fields {
+        table: &table,
+        at: entry.key,
+        owner: &owner,
+        prefix: "",
+    };
+    let config = scope.fields(&attrs, &fields);
+    let container = match &schema.container {
+        Some(link) => container(&scope, link, &config, &table),
+        None => None,
+    };
+    Some(Instance {
+        id,
+        config: scope.placed(Node::Map(config), entry.key),
+        container,
+    })
+}
+
+fn container(
+    scope: &super::scope::Scope<'_, '_>,
+    link: &ContainerLink,
+    config: &BTreeMap<String, Expr>,
+    table: &Table,
+) -> Option<Address> {
+    let expr = config.get(link.attr)?;
+    if let Node::Ref(Reference::Resource { address, path }) = &expr.node
+        && address.kind == link.kind
+        && path.is_empty()
+    {
+        return Some(address.clone());
+    }
+    let at = table.get(link.attr)?.value.at;
+    let message = format!("`{}` must refer to a `{}`", link.attr, link.kind);
+    let draft = Draft::new(Code::BadContainer, message)
+        .label(at, "something else")
+        .help(format!(
+            "write `{} = \"${{{}.NAME}}\"`",
+            link.attr, link.kind
+        ));
+    scope.report(draft);
+    None
+}

@@ -1,0 +1,166 @@
+//! The `zonewright` sub-table: how a resource is handled.
+
+use zonewright_engine::address::Address;
+use zonewright_engine::address::{RefText, ZoneSelector};
+use zonewright_engine::config::Meta;
+use zonewright_engine::expr::Origin;
+use zonewright_engine::value::Value;
+
+use super::declare::Decl;
+use super::scope::Scope;
+use super::types;
+use crate::diag::{Code, Draft};
+use crate::suggest;
+use crate::tree::{Item, Loc, Table, Tree};
+
+const KEYS: &[&str] = &["enabled", "after", "protect", "timeout", "unset", "observe"];
+
+/// The switch and where it was set.
+pub(super) fn enabled(scope: &Scope<'_, '_>, meta: &Table) -> (bool, Option<Loc>) {
+    let Some(tree) = meta.get("enabled").map(|e| &e.value) else {
+        return (true, None);
+    };
+    let known = match &tree.node {
+        Item::Bool(b) => return (*b, Some(tree.at)),
+        Item::String(text) => match scope.text(text, tree.at.into()) {
+            Some(lowered) => match lowered.expr.node {
+                zonewright_engine::expr::Node::Literal(value) => Some(value),
+                _ => None,
+            },
+            None => return (true, Some(tree.at)),
+        },
+        _ => None,
+    };
+    if let Some(Value::Bool(b)) = known {
+        return (b, Some(tree.at));
+    }
+    let draft = Draft::new(
+        Code::WrongType,
+        "`enabled` wants a boolean that is known while planning",
+    )
+    .label(tree.at, "is something else")
+    .help("write `true`, `false` or a setting: `\"${zone.exposed}\"`");
+    scope.report(draft);
+    (true, Some(tree.at))
+}
+
+/// Reports keys that there are not.
+pub(super) fn known(scope: &Scope<'_, '_>, meta: &Table) {
+    for (key, entry) in meta {
+        if !KEYS.contains(&key.as_str()) {
+            let draft = Draft::new(
+                Code::UnknownAttribute,
+                format!("`zonewright` has no `{key}`"),
+            )
+            .label(entry.key, "not known")
+            .maybe_help(suggest::help(key, KEYS.iter().copied()));
+            scope.report(draft);
+        }
+    }
+}
+
+/// A boolean of a table, or a report.
+pub(super) fn flag(scope: &Scope<'_, '_>, table: &Table, name: &str) -> Option<bool> {
+    let tree = &table.get(name)?.value;
+    let known = match &tree.node {
+        Item::Bool(b) => return Some(*b),
+        Item::String(text) => scope.known(text, tree.at),
+        _ => None,
+    };
+    if let Some(Value::Bool(b)) = known {
+        return Some(b);
+    }
+    scope.report(types::wrong(tree.at, name, "a boolean", tree.what()));
+    None
+}
+
+/// Lowers the sub-table of an enabled declaration.
+pub(super) fn lower(scope: &Scope<'_, '_>, decl: &Decl<'_>) -> Meta {
+    let meta = &decl.meta;
+    let timeout = meta.get("timeout").and_then(|e| {
+        let parsed = e.value.str().and_then(types::duration);
+        if parsed.is_none() {
+            scope.report(match e.value.str() {
+                Some(text) => types::bad_duration(text, e.value.at),
+                None => types::wrong(e.value.at, "timeout", "a duration", e.value.what()),
+            });
+        }
+        parsed
+    });
+    Meta {
+        after: after(scope, meta.get("after").map(|e| &e.value)),
+        protect: flag(scope, meta, "protect").unwrap_or(decl.schema.protect),
+        timeout,
+        observe: decl.observe,
+        stand_in: decl.stand_in,
+    }
+}
+
+fn after(scope: &Scope<'_, '_>, tree: Option<&Tree>) -> Vec<(Address, Option<Origin>)> {
+    let Some(tree) = tree else {
+        return Vec::new();
+    };
+    let Item::List(items) = &tree.node else {
+        scope.report(types::wrong(
+            tree.at,
+            "after",
+            "a list of resources",
+            tree.what(),
+        ));
+        return Vec::new();
+    };
+    let mut out = Vec::new();
+    for item in items {
+        let Some(text) = item.str() else {
+            scope.report(types::wrong(item.at, "after", "a resource", item.what()));
+            continue;
+        };
+        let text = text
+            .strip_prefix("${")
+            .and_then(|t| t.strip_suffix('}'))
+            .unwrap_or(text);
+        let origin = scope.ctx.origin(item.at);
+        let addresses = one(scope, text, item.at).unwrap_or_default();
+        out.extend(addresses.into_iter().map(|a| (a, Some(origin.clone()))));
+    }
+    out
+}
+
+/// The resources that an entry of `after` names: for a chart or a manifest all its objects.
+fn one(scope: &Scope<'_, '_>, text: &str, at: Loc) -> Option<Vec<Address>> {
+    let parsed = RefText::parse(text);
+    let Ok(RefText::Resource {
+        zone,
+        kind,
+        name,
+        key,
+        path,
+    }) = parsed
+    else {
+        let draft = Draft::new(Code::BadReference, format!("`{text}` names no resource"))
+            .label(at, "here")
+            .help("write `provider.kind.name`, with a zone and `/` before it to pin it");
+        scope.report(draft);
+        return None;
+    };
+    if !path.is_empty() {
+        let draft = Draft::new(
+            Code::BadReference,
+            "`after` names resources, not attributes",
+        )
+        .label(at, format!("take `.{path}` off"));
+        scope.report(draft);
+    }
+    let zone = scope.zone(zone.as_ref().map(|z: &ZoneSelector| z), at)?;
+    let address = Address {
+        zone,
+        kind,
+        name,
+        key,
+    };
+    let decl = scope.target(&address, at)?;
+    Some(match address.key {
+        Some(_) => vec![address],
+        None => decl.addresses(),
+    })
+}

@@ -1,0 +1,312 @@
+//! The root file, and the configuration that comes out at the end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use zonewright_engine::address::{Address, EDGE, InstanceId, ZoneName};
+use zonewright_engine::canon;
+use zonewright_engine::config::{Config, Instance, Resource, SecretSource, Zone};
+
+use super::realm::Realm;
+use super::{Ctx, types, unreadable};
+use crate::diag::{Code, Draft};
+use crate::project::{Facts, Objectives, StateSettings};
+use crate::suggest;
+use crate::tree::{Entry, Item, Loc, Table, Tree};
+
+/// The root file's name.
+pub(super) const ROOT: &str = "zonewright.toml";
+
+/// What the root file says.
+pub(crate) struct Project {
+    pub(super) file: u32,
+    pub(super) facts: Facts,
+    pub(super) zones: Vec<(ZoneName, Loc)>,
+    pub(super) active: Option<ZoneName>,
+    pub(super) secrets: BTreeMap<String, SecretSource>,
+    pub(super) providers: Table,
+    pub(super) shared: Table,
+}
+
+const TABLES: &[&str] = &[
+    "project",
+    "objectives",
+    "state",
+    "secret",
+    "providers",
+    "shared",
+];
+
+pub(super) fn read(ctx: &Ctx<'_>) -> Project {
+    let (file, table) = match ctx.top(ROOT) {
+        Ok(Some((text, table))) => (text.file, table),
+        Ok(None) => (ctx.add_source(ROOT, ""), Table::new()),
+        Err(error) => {
+            let file = ctx.add_source(ROOT, "");
+            let help = "run this where the project is, or name its directory with --project";
+            ctx.report(unreadable(ROOT, &error).label(start(file), "").help(help));
+            (file, Table::new())
+        }
+    };
+    let empty = Table::new();
+    let root = Root { ctx, file };
+    root.known(&table, TABLES, "the root file");
+    let sub = |name: &str| root.sub(&table, name).unwrap_or(&empty);
+    let mut out = Project {
+        file,
+        facts: Facts::default(),
+        zones: Vec::new(),
+        active: None,
+        secrets: root.secrets(sub("secret")),
+        providers: sub("providers").clone(),
+        shared: sub("shared").clone(),
+    };
+    if table.contains_key("project") || !table.is_empty() {
+        root.project(sub("project"), table.get("project"), &mut out);
+    }
+    out.facts.objectives = root.objectives(sub("objectives"));
+    out.facts.state = root.state(sub("state"));
+    out
+}
+
+pub(super) fn start(file: u32) -> Loc {
+    Loc::new(file, 0, 0)
+}
+
+struct Root<'c, 'a> {
+    ctx: &'c Ctx<'a>,
+    file: u32,
+}
+
+impl Root<'_, '_> {
+    fn known(&self, table: &Table, names: &[&str], what: &str) {
+        for (key, entry) in table {
+            if !names.contains(&key.as_str()) {
+                let draft = Draft::new(Code::UnknownTable, format!("{what} has no `{key}`"))
+                    .label(entry.key, "not known")
+                    .maybe_help(suggest::help(key, names.iter().copied()));
+                self.ctx.report(draft);
+            }
+        }
+    }
+
+    fn sub<'t>(&self, table: &'t Table, name: &str) -> Option<&'t Table> {
+        let entry = table.get(name)?;
+        let inner = entry.value.table();
+        if inner.is_none() {
+            self.wrong(&entry.value, name, "a table");
+        }
+        inner
+    }
+
+    fn wrong(&self, tree: &Tree, name: &str, wanted: &str) {
+        self.ctx
+            .report(types::wrong(tree.at, name, wanted, tree.what()));
+    }
+
+    fn missing(&self, at: Loc, name: &str, example: &str) {
+        let draft = Draft::new(Code::MissingAttribute, format!("`{name}` is missing"))
+            .label(at, "in this table")
+            .help(format!("write `{example}`"));
+        self.ctx.report(draft);
+    }
+
+    fn text<'t>(&self, table: &'t Table, name: &str) -> Option<(&'t str, Loc)> {
+        let tree = &table.get(name)?.value;
+        let text = tree.str();
+        if text.is_none() {
+            self.wrong(tree, name, "text");
+        }
+        text.map(|t| (t, tree.at))
+    }
+
+    fn project(&self, table: &Table, entry: Option<&Entry>, out: &mut Project) {
+        self.known(table, &["name", "env", "zones", "active"], "[project]");
+        let here = entry.map_or(start(self.file), |e| e.value.at);
+        match self.text(table, "name") {
+            Some((name, _)) => out.facts.name = Some(name.to_owned()),
+            None if table.contains_key("name") => {}
+            None => self.missing(here, "name", "name = \"shop\""),
+        }
+        out.facts.env = self.text(table, "env").map(|(e, _)| e.to_owned());
+        match table.get("zones").map(|e| &e.value) {
+            Some(Tree {
+                node: Item::List(items),
+                ..
+            }) => out.zones = items.iter().filter_map(|t| self.zone(t)).collect(),
+            Some(other) => self.wrong(other, "zones", "a list of names"),
+            None => self.missing(here, "zones", "zones = [\"pz\", \"bz\"]"),
+        }
+        out.zones.dedup_by(|b, a| a.0 == b.0);
+        match self.text(table, "active") {
+            Some((name, at)) => out.active = self.active(name, at, &out.zones),
+            None if table.contains_key("active") => {}
+            None => self.missing(here, "active", "active = \"pz\""),
+        }
+    }
+
+    fn zone(&self, tree: &Tree) -> Option<(ZoneName, Loc)> {
+        let Some(text) = tree.str() else {
+            self.wrong(tree, "zones", "the name of a zone");
+            return None;
+        };
+        if [EDGE, "active", "standby"].contains(&text) {
+            let draft = Draft::new(Code::Reserved, format!("no zone can be named `{text}`"))
+                .label(tree.at, "reserved")
+                .help("references use this name; choose another");
+            self.ctx.report(draft);
+            return None;
+        }
+        name(self.ctx, text, tree.at).map(|zone| (zone, tree.at))
+    }
+
+    fn active(&self, text: &str, at: Loc, zones: &[(ZoneName, Loc)]) -> Option<ZoneName> {
+        let found = zones.iter().find(|(z, _)| z.as_str() == text);
+        if found.is_none() {
+            let names = zones.iter().map(|(z, _)| z.as_str());
+            let message = format!("the active zone `{text}` is no zone of the project");
+            let draft = Draft::new(Code::ActiveUnknown, message)
+                .label(at, "not in `zones`")
+                .maybe_help(suggest::help(text, names));
+            self.ctx.report(draft);
+        }
+        found.map(|(z, _)| z.clone())
+    }
+
+    fn objectives(&self, table: &Table) -> Objectives {
+        self.known(table, &["rto", "rpo", "strict"], "[objectives]");
+        let strict = table.get("strict").map(|e| &e.value);
+        if let Some(tree) = strict.filter(|t| t.bool().is_none()) {
+            self.wrong(tree, "strict", "a boolean");
+        }
+        Objectives {
+            rto: self.duration(table, "rto"),
+            rpo: self.duration(table, "rpo"),
+            strict: strict.and_then(Tree::bool).unwrap_or(false),
+        }
+    }
+
+    fn duration(&self, table: &Table, name: &str) -> Option<Duration> {
+        let (text, at) = self.text(table, name)?;
+        let parsed = types::duration(text);
+        if parsed.is_none() {
+            self.ctx.report(types::bad_duration(text, at));
+        }
+        parsed
+    }
+
+    fn state(&self, table: &Table) -> StateSettings {
+        self.known(table, &["backend", "dir", "digest_key"], "[state]");
+        if let Some((backend, at)) = self.text(table, "backend")
+            && backend != "file"
+        {
+            let message = format!("the state backend `{backend}` is not supported in this version");
+            let draft = Draft::new(Code::BackendUnsupported, message)
+                .label(at, "only `file` is")
+                .help("write `backend = \"file\"`; the state is then in `[state] dir`");
+            self.ctx.report(draft);
+        }
+        let mut out = StateSettings::default();
+        if let Some((dir, _)) = self.text(table, "dir") {
+            dir.clone_into(&mut out.dir);
+        }
+        out.digest_key = table
+            .get("digest_key")
+            .and_then(|e| self.secret("digest_key", &e.value));
+        out
+    }
+
+    fn secrets(&self, table: &Table) -> BTreeMap<String, SecretSource> {
+        // A source that is wrong still declares its name, or every use would be reported too.
+        let unknown = SecretSource::Env(String::new());
+        table
+            .iter()
+            .map(|(name, entry)| {
+                let source = self.secret(name, &entry.value);
+                (name.clone(), source.unwrap_or(unknown.clone()))
+            })
+            .collect()
+    }
+
+    fn secret(&self, name: &str, tree: &Tree) -> Option<SecretSource> {
+        let parsed = match &tree.node {
+            Item::String(_) => {
+                super::hygiene::literal(self.ctx, "the value of a secret", tree.at);
+                return None;
+            }
+            Item::Table(table) => source(table),
+            _ => None,
+        };
+        if parsed.is_none() {
+            let message = format!("the source of the secret `{name}` is not understood");
+            let draft = Draft::new(Code::SecretSource, message)
+                .label(tree.at, "here")
+                .help("write `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ cmd = [\"program\", \"argument\"] }`");
+            self.ctx.report(draft);
+        }
+        parsed
+    }
+}
+
+fn source(table: &Table) -> Option<SecretSource> {
+    let mut entries = table.iter();
+    let (Some((key, entry)), None) = (entries.next(), entries.next()) else {
+        return None;
+    };
+    let text = entry.value.str().filter(|t| !t.is_empty());
+    match (key.as_str(), &entry.value.node) {
+        ("env", _) => Some(SecretSource::Env(text?.to_owned())),
+        ("file", _) => Some(SecretSource::File(text?.to_owned())),
+        ("cmd", Item::List(items)) if !items.is_empty() => {
+            let words = items.iter().map(|t| t.str().map(str::to_owned));
+            Some(SecretSource::Cmd(words.collect::<Option<_>>()?))
+        }
+        _ => None,
+    }
+}
+
+/// A name of any sort, or a report.
+pub(super) fn name<T: std::str::FromStr<Err: std::fmt::Display>>(
+    ctx: &Ctx<'_>,
+    text: &str,
+    at: Loc,
+) -> Option<T> {
+    match text.parse() {
+        Ok(name) => Some(name),
+        Err(error) => {
+            ctx.report(Draft::new(Code::BadName, format!("{error}")).label(at, "this name"));
+            None
+        }
+    }
+}
+
+/// Puts the parts together; `None` when the root file lacks what a configuration cannot do without.
+pub(super) fn config(
+    ctx: &Ctx<'_>,
+    project: &Project,
+    realms: &BTreeMap<ZoneName, Realm>,
+    instances: BTreeMap<InstanceId, Instance>,
+    resources: BTreeMap<Address, Resource>,
+) -> Option<Config> {
+    let zones = realms.values().filter_map(|realm| {
+        let zone = Zone {
+            name: realm.name.clone(),
+            role: realm.role?,
+            settings: realm.values(),
+            at: Some(ctx.origin(start(realm.file))),
+        };
+        Some((realm.name.clone(), zone))
+    });
+    let mut config = Config {
+        project: project.facts.name.clone()?,
+        zones: zones.collect(),
+        active: project.active.clone()?,
+        instances,
+        resources,
+        secrets: project.secrets.clone(),
+        digest_key: project.facts.state.digest_key.clone(),
+        digest: canon::Digest::of(b""),
+    };
+    config.digest = config.compute_digest();
+    Some(config)
+}

@@ -1,0 +1,195 @@
+//! A registry of the kinds that the cases use; small, so that the cases do not change with the
+//! providers.
+
+use zonewright_engine::schema::{
+    Attr, ContainerLink, Containment, Form, KindSchema, Output, ProviderSchema, Registry,
+    ReplaceOrder, Type, Typical,
+};
+
+fn kind(name: &str, attrs: Vec<Attr>, outputs: Vec<Output>) -> KindSchema {
+    KindSchema {
+        kind: name.parse().unwrap(),
+        doc: "A kind of the tests.",
+        form: Form::Attributes,
+        attrs,
+        outputs,
+        contained_in: Containment::None,
+        replace: ReplaceOrder::DeleteFirst,
+        protect: false,
+        typical: Typical::secs(1, 1, 1),
+        identity: &["name"],
+    }
+}
+
+fn text(name: &'static str) -> Attr {
+    Attr::required(name, Type::String, "Some text.")
+}
+
+fn maybe(name: &'static str, ty: Type) -> Attr {
+    Attr::optional(name, ty, "Something optional.")
+}
+
+fn out(name: &'static str) -> Output {
+    Output::plain(name, Type::String, "Something that comes out.")
+}
+
+fn digitalocean() -> ProviderSchema {
+    let pool = Type::Object(vec![
+        text("size"),
+        Attr::required("min", Type::Int, "Fewest nodes."),
+        Attr::required("max", Type::Int, "Most nodes."),
+    ]);
+    let tags = || maybe("tags", Type::List(Box::new(Type::String)));
+    let vpc = vec![
+        text("name"),
+        text("region").replaces(),
+        maybe("ip_range", Type::Cidr).replaces(),
+    ];
+    let cluster = vec![
+        text("name"),
+        text("region"),
+        text("version"),
+        maybe("vpc", Type::String),
+        Attr::required("node_pool", pool, "The nodes."),
+        maybe("ha", Type::Bool),
+        tags(),
+    ];
+    let database = vec![
+        text("name"),
+        Attr::required("engine", Type::OneOf(&["mysql", "pg"]), "The engine."),
+        text("version"),
+        text("region"),
+        text("size"),
+        Attr::required("nodes", Type::Int, "How many nodes."),
+        maybe("vpc", Type::String),
+        maybe("maintenance", Type::Duration),
+        tags(),
+    ];
+    let outputs = || {
+        let port = Output::plain("port", Type::Int, "The port.");
+        vec![
+            out("id"),
+            out("host"),
+            port,
+            Output::secret("ca", "Its authority."),
+        ]
+    };
+    let replica = vec![text("name"), text("source"), text("region"), text("size")];
+    let rules = Type::List(Box::new(Type::Map(Box::new(Type::String))));
+    let mut kinds = vec![
+        kind("digitalocean.vpc", vpc, vec![out("id"), out("urn")]),
+        kind(
+            "digitalocean.kubernetes_cluster",
+            cluster,
+            vec![
+                out("id"),
+                out("endpoint"),
+                Output::ephemeral("credentials", "Opens a session."),
+            ],
+        ),
+        kind("digitalocean.database_cluster", database, outputs()),
+        kind("digitalocean.database_replica", replica, outputs()),
+        kind(
+            "digitalocean.database",
+            vec![text("name"), text("cluster")],
+            vec![out("id")],
+        ),
+        kind(
+            "digitalocean.database_user",
+            vec![text("name"), text("cluster")],
+            vec![out("id"), Output::secret("password", "Its password.")],
+        ),
+        kind(
+            "digitalocean.database_firewall",
+            vec![text("cluster"), Attr::required("rules", rules, "Who may.")],
+            vec![out("id")],
+        ),
+    ];
+    kinds[2].protect = true;
+    ProviderSchema {
+        name: "digitalocean",
+        doc: "DigitalOcean.",
+        config: vec![text("token").secret()],
+        container: None,
+        kinds,
+        objects: None,
+    }
+}
+
+fn cloudflare() -> ProviderSchema {
+    let record = vec![
+        text("zone").replaces(),
+        text("name").replaces(),
+        Attr::required(
+            "type",
+            Type::OneOf(&["A", "AAAA", "CNAME", "TXT"]),
+            "The type.",
+        ),
+        text("content"),
+        maybe("ttl", Type::Int),
+        maybe("proxied", Type::Bool),
+    ];
+    ProviderSchema {
+        name: "cloudflare",
+        doc: "Cloudflare.",
+        config: vec![text("token").secret()],
+        container: None,
+        kinds: vec![kind(
+            "cloudflare.dns_record",
+            record,
+            vec![out("id"), out("hostname")],
+        )],
+        objects: None,
+    }
+}
+
+fn kubernetes() -> ProviderSchema {
+    let any = |name| maybe(name, Type::Any);
+    let mut manifest = kind(
+        "kubernetes.manifest",
+        vec![
+            any("object"),
+            maybe("file", Type::String),
+            maybe("template", Type::Bool),
+            maybe("with", Type::Map(Box::new(Type::Any))),
+            maybe("namespace", Type::String),
+        ],
+        vec![],
+    );
+    manifest.form = Form::Manifest;
+    let attrs = vec![
+        text("chart"),
+        text("version"),
+        text("namespace"),
+        any("values"),
+    ];
+    let mut chart = kind("kubernetes.chart", attrs, vec![]);
+    chart.form = Form::Chart;
+    let texts = || Type::Map(Box::new(Type::String));
+    let attrs = vec![
+        text("namespace"),
+        maybe("name", Type::String),
+        maybe("type", Type::String),
+        maybe("data", texts()).secret(),
+        maybe("plain", texts()),
+    ];
+    let mut secret = kind("kubernetes.secret", attrs, vec![]);
+    secret.form = Form::SecretObject;
+    ProviderSchema {
+        name: "kubernetes",
+        doc: "Kubernetes.",
+        config: vec![text("cluster")],
+        container: Some(ContainerLink {
+            attr: "cluster",
+            kind: "digitalocean.kubernetes_cluster".parse().unwrap(),
+            output: "credentials",
+        }),
+        kinds: vec![manifest, chart, secret],
+        objects: None,
+    }
+}
+
+/// The registry of the tests.
+pub(crate) fn registry() -> Registry {
+    Registry::new([digitalocean(), cloudflare(), kubernetes()])
+}
