@@ -27,7 +27,6 @@ mod world;
 
 use args::Cli;
 use exit::Exit;
-use report::Failure;
 use term::Term;
 
 /// What every command gets.

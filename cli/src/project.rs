@@ -103,7 +103,10 @@ pub(crate) fn say_diagnostics(ctx: &Context, loaded: &Loaded) {
 /// Makes a directory that only its owner can read.
 pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
 }
 
 /// Writes a file that only its owner can read, whole or not at all.

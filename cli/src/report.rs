@@ -206,7 +206,10 @@ impl From<Vec<PlanError>> for Failure {
             return failures.remove(0);
         }
         let n = failures.len();
-        Failure::many(format!("there is no plan: {n} things are in the way"), failures)
+        Failure::many(
+            format!("there is no plan: {n} things are in the way"),
+            failures,
+        )
     }
 }
 
@@ -254,7 +257,9 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Failure {
         let mut failure = Failure::error(error.to_string());
         failure.source = source_of(&error);
-        failure.help("start the emulators with `zonewright sandbox serve`, or run a command with --sandbox")
+        failure.help(
+            "start the emulators with `zonewright sandbox serve`, or run a command with --sandbox",
+        )
     }
 }
 
@@ -271,7 +276,10 @@ mod tests {
         let failure = Failure::from(error);
         assert_eq!(failure.exit, Exit::CREDENTIALS);
         let text = failure.text(false);
-        assert!(text.contains("edge/provider.digitalocean cannot be used"), "{text}");
+        assert!(
+            text.contains("edge/provider.digitalocean cannot be used"),
+            "{text}"
+        );
         assert!(text.contains("401 Unauthorized"), "{text}");
     }
 
@@ -293,7 +301,10 @@ mod tests {
         let failed = [ProviderError::new(ErrorClass::Failed, "no")];
         let none: [ProviderError; 0] = [];
         assert_eq!(run_exit(true, true, failed.iter(), false), Exit::IN_DOUBT);
-        assert_eq!(run_exit(true, false, failed.iter(), false), Exit::INTERRUPTED);
+        assert_eq!(
+            run_exit(true, false, failed.iter(), false),
+            Exit::INTERRUPTED
+        );
         assert_eq!(run_exit(false, false, failed.iter(), false), Exit::PARTIAL);
         assert_eq!(run_exit(false, false, none.iter(), true), Exit::DONE);
         assert_eq!(run_exit(true, false, none.iter(), true), Exit::DONE);

@@ -54,7 +54,8 @@ pub(crate) async fn start(ctx: &Context, dir: &Path) -> Result<Ready, Failure> {
         .stderr(err)
         .process_group(0)
         .spawn();
-    let mut child = child.map_err(|e| Failure::error("the sandbox cannot be started").because(e))?;
+    let mut child =
+        child.map_err(|e| Failure::error("the sandbox cannot be started").because(e))?;
     tracing::info!(dir = %dir.display(), pid = child.id(), "sandbox started");
     match lifecycle::wait_ready(dir, PATIENCE).await {
         Ok(ready) => Ok(ready),

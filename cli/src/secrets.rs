@@ -292,7 +292,10 @@ mod tests {
         let silent = SecretSource::Cmd(vec!["true".into()]);
         assert_eq!(read(&silent, root), Err(Unset::Empty));
         let text = unset("token", &variable, &Use::default(), &Unset::NotSet).to_string();
-        assert!(text.contains("ZONEWRIGHT_TEST_NEVER_SET is not set"), "{text}");
+        assert!(
+            text.contains("ZONEWRIGHT_TEST_NEVER_SET is not set"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -211,11 +211,7 @@ pub(crate) fn state_dir(
     )?)
 }
 
-fn key(
-    project: &Project,
-    world: &World,
-    facts: &Facts,
-) -> Result<Option<Arc<DigestKey>>, Failure> {
+fn key(project: &Project, world: &World, facts: &Facts) -> Result<Option<Arc<DigestKey>>, Failure> {
     let key = match (&facts.state.digest_key, world) {
         (Some(source), World::Live) => secrets::digest_key(source, project.root())?,
         (_, World::Live) => {
@@ -238,6 +234,8 @@ fn holder(command: &str) -> Holder {
         host,
         pid: std::process::id(),
         command: command.to_owned(),
-        since: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        since: jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string(),
     }
 }

@@ -13,14 +13,14 @@ use crate::render::style::Paint;
 
 /// Where output goes, and with what colours.
 #[derive(Debug, Clone, Copy)]
-pub struct Term {
+pub(crate) struct Term {
     out: Paint,
     err: Paint,
 }
 
 impl Term {
     /// Decides on colours for both streams.
-    pub fn new(color: Color) -> Term {
+    pub(crate) fn new(color: Color) -> Term {
         Term {
             out: Paint::new(colored(color, io::stdout().is_terminal())),
             err: Paint::new(colored(color, io::stderr().is_terminal())),
@@ -28,45 +28,45 @@ impl Term {
     }
 
     /// Colours of standard output.
-    pub fn out_paint(self) -> Paint {
+    pub(crate) fn out_paint(self) -> Paint {
         self.out
     }
 
     /// Colours of standard error.
-    pub fn err_paint(self) -> Paint {
+    pub(crate) fn err_paint(self) -> Paint {
         self.err
     }
 
     /// Writes data.
-    pub fn data(self, text: &str) {
+    pub(crate) fn data(self, text: &str) {
         let mut out = io::stdout().lock();
         // A reader that went away has what it wanted.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
     /// Writes one JSON value on a line of its own.
-    pub fn line(self, json: &Json) {
+    pub(crate) fn line(self, json: &Json) {
         self.data(&format!("{json}\n"));
     }
 
     /// Writes one JSON value for people who read JSON.
-    pub fn pretty(self, json: &Json) {
+    pub(crate) fn pretty(self, json: &Json) {
         self.data(&format!("{json:#}\n"));
     }
 
     /// Says something.
-    pub fn say(self, text: &str) {
+    pub(crate) fn say(self, text: &str) {
         let mut err = io::stderr().lock();
         let _ = writeln!(err, "{}", text.trim_end_matches('\n'));
     }
 
     /// Whether there is somebody to ask.
-    pub fn can_ask(self) -> bool {
+    pub(crate) fn can_ask(self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// Asks for exactly `answer`; anything else, and the end of input, is no.
-    pub fn ask(self, question: &str, answer: &str) -> bool {
+    pub(crate) fn ask(self, question: &str, answer: &str) -> bool {
         let mut err = io::stderr().lock();
         let _ = write!(err, "{question} ");
         let _ = err.flush();

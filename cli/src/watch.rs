@@ -21,7 +21,11 @@ const BARS: usize = 12;
 const EVERY: Duration = Duration::from_secs(30);
 
 /// The observer that fits the output.
-pub(crate) fn observer<'a>(ctx: &Context, plan: &'a Plan, format: Format) -> Box<dyn Observer + 'a> {
+pub(crate) fn observer<'a>(
+    ctx: &Context,
+    plan: &'a Plan,
+    format: Format,
+) -> Box<dyn Observer + 'a> {
     match format {
         Format::Json => Box::new(Stream {
             term: ctx.term,

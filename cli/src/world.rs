@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use zonewright_engine::provider::Provider;
 use zonewright_engine::schema::Registry;
+use zonewright_providers::kubernetes;
 use zonewright_providers::{Clock, HttpOptions, HttpTransport, TokioClock, Transport};
 use zonewright_sandbox::lifecycle::{self, Ready};
 
@@ -108,19 +109,24 @@ impl World {
             World::Sandbox { .. } => None,
         };
         let options = HttpOptions {
-            proxy: proxy.clone(),
+            proxy,
             extra_ca: Vec::new(),
         };
         let transport = HttpTransport::new(&options)
             .map_err(|e| Failure::error("the HTTP client cannot be set up").because(e))?;
         let transport: Arc<dyn Transport> = Arc::new(transport);
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
-        Ok(zonewright_providers::all(
-            transport,
-            clock,
-            self.endpoint(env::DIGITALOCEAN_API_URL),
-            self.endpoint(env::CLOUDFLARE_BASE_URL),
-        ))
+        let (transport, clock) = (|| Arc::clone(&transport), || Arc::clone(&clock));
+        let digitalocean = match self.endpoint(env::DIGITALOCEAN_API_URL) {
+            Some(url) => zonewright_providers::digitalocean_at(transport(), clock(), url),
+            None => zonewright_providers::digitalocean(transport(), clock()),
+        };
+        let cloudflare = match self.endpoint(env::CLOUDFLARE_BASE_URL) {
+            Some(url) => zonewright_providers::cloudflare_at(transport(), clock(), url),
+            None => zonewright_providers::cloudflare(transport(), clock()),
+        };
+        let kubernetes = kubernetes::provider(kubernetes::Options::default());
+        Ok(vec![digitalocean, cloudflare, kubernetes])
     }
 }
 

@@ -121,9 +121,8 @@ fn refuse_unasked(ctx: &Context, run: &RunArgs, reviewed: bool) -> Result<(), Fa
         return Ok(());
     }
     Err(
-        Failure::new(Exit::REFUSED, "there is nobody to ask: this is no terminal").help(
-            "give --auto-approve, or save a plan with `plan -o FILE` and apply the file",
-        ),
+        Failure::new(Exit::REFUSED, "there is nobody to ask: this is no terminal")
+            .help("give --auto-approve, or save a plan with `plan -o FILE` and apply the file"),
     )
 }
 
@@ -162,7 +161,10 @@ fn check_world(stage: &Stage, saved: Option<&Plan>) -> Result<(), Failure> {
     }
     Err(Failure::new(
         Exit::STALE,
-        format!("the plan is for {}, this is {here}; nothing was sent", plan.base.world),
+        format!(
+            "the plan is for {}, this is {here}; nothing was sent",
+            plan.base.world
+        ),
     ))
 }
 
@@ -316,8 +318,12 @@ fn conclude(
 ) {
     match request.run.format {
         Format::Json => {
-            ctx.term
-                .line(&events::summary(&planned.plan, report, elapsed, exit.code()));
+            ctx.term.line(&events::summary(
+                &planned.plan,
+                report,
+                elapsed,
+                exit.code(),
+            ));
         }
         Format::Text => {
             let paint = ctx.term.err_paint();

@@ -17,7 +17,7 @@ pub(crate) fn run(ctx: &Context, args: &FmtArgs) -> Result<Exit, Failure> {
     for name in files(&project)? {
         let path = project.root().join(&name);
         let text = fs::read_to_string(&path).map_err(|e| Failure::file("read", &path, e))?;
-        match zonewright_zones::fmt(&name, &text) {
+        match zonewright_zones::fmt(&text) {
             Ok(formatted) if formatted == text => {}
             Ok(formatted) => {
                 changed += 1;
@@ -29,8 +29,8 @@ pub(crate) fn run(ctx: &Context, args: &FmtArgs) -> Result<Exit, Failure> {
             }
             Err(diagnostic) => {
                 broken += 1;
-                ctx.term
-                    .say(&graphical(&diagnostic, ctx.term.err_paint().is_on()));
+                let shown = graphical(diagnostic.as_ref(), ctx.term.err_paint().is_on());
+                ctx.term.say(&format!("{name}:\n{shown}"));
             }
         }
     }

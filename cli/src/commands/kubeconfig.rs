@@ -28,13 +28,14 @@ pub(crate) async fn run(ctx: &Context, args: &KubeconfigArgs) -> Result<Exit, Fa
     let inputs = stage.inputs(stage.read()?, options)?;
     let cluster = cluster(&inputs, &args.zone)?;
     let config = fetch(&stage, &inputs, cluster).await?;
-    let text = config.expose(Purpose::UserFile).ok_or_else(|| {
-        Failure::error(format!("{} gave no kubeconfig", cluster.address))
-    })?;
+    let text = config
+        .expose(Purpose::UserFile)
+        .ok_or_else(|| Failure::error(format!("{} gave no kubeconfig", cluster.address)))?;
     match &args.out {
         Some(path) => {
             write_private(path, text.as_bytes())?;
-            ctx.term.say(&format!("Wrote {} (mode 0600).", path.display()));
+            ctx.term
+                .say(&format!("Wrote {} (mode 0600).", path.display()));
         }
         None => ctx.term.data(text),
     }

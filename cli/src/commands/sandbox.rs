@@ -27,7 +27,8 @@ pub(crate) async fn run(ctx: &Context, command: SandboxCommand) -> Result<Exit, 
         SandboxCommand::Stop(args) => stop(ctx, &args).await?,
         SandboxCommand::Reset(args) => {
             client(ctx, &args).await?.reset().await?;
-            ctx.term.say("The sandbox is as new. States that refer to it do not fit any more.");
+            ctx.term
+                .say("The sandbox is as new. States that refer to it do not fit any more.");
         }
         SandboxCommand::Fault(command) => fault(ctx, command).await?,
         SandboxCommand::Dump(args) => ctx.term.pretty(&client(ctx, &args).await?.dump().await?),
@@ -161,15 +162,24 @@ async fn requests(ctx: &Context, args: &RequestsArgs) -> Result<(), Failure> {
 /// `POST /v2/vpcs 201`, with a star in front of what changed something.
 fn line(request: &Json) -> String {
     let text = |key: &str| request[key].as_str().unwrap_or("").to_owned();
-    let mark = if request["mutating"] == true { "*" } else { " " };
+    let mark = if request["mutating"] == true {
+        "*"
+    } else {
+        " "
+    };
     let status = request["status"].as_u64();
     let status = status.map_or_else(|| "-".to_owned(), |s| s.to_string());
-    let line = format!("{} {} {status} {}", text("method"), text("path"), text("service"));
+    let line = format!(
+        "{} {} {status} {}",
+        text("method"),
+        text("path"),
+        text("service")
+    );
     format!("{mark} {}", escape(line.trim_end()))
 }
 
 /// Parses the kind of a fault: `status:503`, `drop-after`, `delay:250`.
-pub fn fault_kind(text: &str) -> Result<fault::Kind, BadArgument> {
+pub(crate) fn fault_kind(text: &str) -> Result<fault::Kind, BadArgument> {
     let bad = |what: &str| BadArgument(format!("`{text}`: {what}"));
     let (name, rest) = match text.split_once(':') {
         Some((name, rest)) => (name, Some(rest)),

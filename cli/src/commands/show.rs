@@ -25,9 +25,9 @@ pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
         saved(ctx, path, args.format)?;
         return Ok(Exit::DONE);
     }
-    let address: Address = what.parse().map_err(|e| {
-        Failure::error(format!("`{what}` is no file and no address")).because(e)
-    })?;
+    let address: Address = what
+        .parse()
+        .map_err(|e| Failure::error(format!("`{what}` is no file and no address")).because(e))?;
     let recorded = Recorded::open(ctx)?;
     state::show(ctx, &recorded.state, &address, args.format)?;
     Ok(Exit::DONE)

@@ -20,7 +20,9 @@ pub(crate) fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, Failure
     let recorded = Recorded::open(ctx)?;
     match command {
         StateCommand::List(args) => list(ctx, &recorded.state, args.format),
-        StateCommand::Show { address, format } => show(ctx, &recorded.state, address, format.format)?,
+        StateCommand::Show { address, format } => {
+            show(ctx, &recorded.state, address, format.format)?
+        }
         StateCommand::History(args) => history(ctx, &recorded, args.format)?,
     }
     Ok(Exit::DONE)

@@ -35,7 +35,10 @@ pub fn list(state: &State) -> String {
             IntentAction::Update => "update",
             IntentAction::Delete => "delete",
         };
-        let line = format!("{address} ({what} without a known outcome, operation {})", open.op);
+        let line = format!(
+            "{address} ({what} without a known outcome, operation {})",
+            open.op
+        );
         let _ = writeln!(out, "{}", escape(&line));
     }
     out
