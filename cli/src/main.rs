@@ -1,2 +1,7 @@
-//! The binary.
-fn main() {}
+//! The `zonewright` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    zonewright::main()
+}

@@ -1,0 +1,45 @@
+//! One file per command.
+
+mod apply;
+mod completions;
+mod destroy;
+mod drift;
+mod explain;
+mod fmt;
+mod graph;
+mod init;
+mod kubeconfig;
+mod output;
+mod plan;
+pub(crate) mod sandbox;
+mod schema;
+mod show;
+mod state;
+mod validate;
+
+use crate::Context;
+use crate::args::Command;
+use crate::exit::Exit;
+use crate::report::Failure;
+
+/// Runs a command.
+pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(args) => init::run(ctx, &args),
+        Command::Validate(args) => validate::run(ctx, &args),
+        Command::Fmt(args) => fmt::run(ctx, &args),
+        Command::Schema => schema::run(ctx),
+        Command::Explain(args) => explain::run(ctx, &args),
+        Command::Completions(args) => completions::run(ctx, &args),
+        Command::Plan(args) => Box::pin(plan::run(ctx, args)).await,
+        Command::Apply(args) => Box::pin(apply::run(ctx, args)).await,
+        Command::Drift(args) => Box::pin(drift::run(ctx, args)).await,
+        Command::Destroy(args) => Box::pin(destroy::run(ctx, args)).await,
+        Command::Show(args) => show::run(ctx, &args),
+        Command::Output(args) => output::run(ctx, &args),
+        Command::Graph(args) => graph::run(ctx, &args),
+        Command::State(command) => state::run(ctx, &command),
+        Command::Kubeconfig(args) => Box::pin(kubeconfig::run(ctx, &args)).await,
+        Command::Sandbox(command) => Box::pin(sandbox::run(ctx, command)).await,
+    }
+}

@@ -1,0 +1,340 @@
+//! `zonewright apply`: makes the world what the spec, or a saved plan, says.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use tokio::signal::unix::{SignalKind, signal};
+use zonewright_engine::apply::driver::{self, Run, RunError, Stop};
+use zonewright_engine::apply::{RunOptions, RunReport};
+use zonewright_engine::canon::Digest;
+use zonewright_engine::plan::stale::differences;
+use zonewright_engine::plan::{FORMAT_VERSION, Options, Plan};
+use zonewright_engine::snapshot::State;
+use zonewright_state::Writer;
+
+use crate::args::{ApplyArgs, Format, RunArgs};
+use crate::exit::Exit;
+use crate::render::plan::View;
+use crate::render::{events, plan, progress};
+use crate::report::{Failure, run_exit};
+use crate::stage::{Planned, Stage};
+use crate::{Context, watch};
+
+/// What is to be applied, and how.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) options: Options,
+    /// A plan that was saved and reviewed: it needs no further approval.
+    pub(crate) saved: Option<Plan>,
+    pub(crate) expect: Option<Digest>,
+    pub(crate) run: RunArgs,
+    /// What the holder of the state is said to run.
+    pub(crate) command: &'static str,
+    /// The command that goes on after a failure or an interruption.
+    pub(crate) resume: Vec<String>,
+    pub(crate) question: String,
+    pub(crate) answer: String,
+}
+
+/// Runs the command.
+pub(crate) async fn run(ctx: &Context, args: ApplyArgs) -> Result<Exit, Failure> {
+    let saved = args.file.as_deref().map(load).transpose()?;
+    let mut zones = args.zones.clone();
+    zones.sort();
+    zones.dedup();
+    let options = match &saved {
+        Some(plan) => plan.options.clone(),
+        None => Options {
+            zones,
+            ..Options::default()
+        },
+    };
+    let mut resume = vec!["apply".to_owned()];
+    for zone in &options.zones {
+        resume.extend(["--zone".to_owned(), zone.to_string()]);
+    }
+    if options.destroy {
+        resume[0] = "plan".to_owned();
+        resume.push("--destroy".to_owned());
+    }
+    check_expected(args.expect, saved.as_ref())?;
+    refuse_unasked(ctx, &args.run, saved.is_some())?;
+    let stage = Stage::open(ctx).await?;
+    stage.check_zones(&options.zones)?;
+    let request = Request {
+        options,
+        saved,
+        expect: args.expect,
+        run: args.run,
+        command: "apply",
+        resume,
+        question: "Apply this? Only `yes` goes on:".to_owned(),
+        answer: "yes".to_owned(),
+    };
+    execute(ctx, &stage, request).await
+}
+
+/// Reads a saved plan. Only the exact bytes that `plan -o` wrote are one.
+pub(crate) fn load(path: &Path) -> Result<Plan, Failure> {
+    let bytes = fs::read(path).map_err(|e| Failure::file("read", path, e))?;
+    let damaged = |what: &str| {
+        Failure::new(
+            Exit::STALE,
+            format!("{} is no plan as it was saved: {what}", path.display()),
+        )
+        .help("make a new one with `zonewright plan -o FILE`")
+    };
+    let json: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|_| damaged("it is not JSON"))?;
+    if let Some(version) = json["format_version"].as_u64()
+        && version > u64::from(FORMAT_VERSION)
+    {
+        return Err(damaged("a newer version of zonewright made it"));
+    }
+    let plan: Plan =
+        serde_json::from_value(json).map_err(|_| damaged("something in it is not as it was"))?;
+    if plan.bytes() != bytes {
+        return Err(damaged("its bytes were changed"));
+    }
+    Ok(plan)
+}
+
+fn check_expected(expect: Option<Digest>, plan: Option<&Plan>) -> Result<(), Failure> {
+    let (Some(expected), Some(plan)) = (expect, plan) else {
+        return Ok(());
+    };
+    let found = plan.digest();
+    if found == expected {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::STALE,
+        format!("the plan is {found}, expected {expected}; nothing was sent"),
+    )
+    .help("look at the plan as it is now with `zonewright plan`"))
+}
+
+/// Without anybody to ask, approval must come with the command.
+fn refuse_unasked(ctx: &Context, run: &RunArgs, reviewed: bool) -> Result<(), Failure> {
+    if run.auto_approve || reviewed || ctx.term.can_ask() {
+        return Ok(());
+    }
+    Err(
+        Failure::new(Exit::REFUSED, "there is nobody to ask: this is no terminal")
+            .help("give --auto-approve, or save a plan with `plan -o FILE` and apply the file"),
+    )
+}
+
+/// Takes the state, plans, asks and applies.
+pub(crate) async fn execute(
+    ctx: &Context,
+    stage: &Stage,
+    request: Request,
+) -> Result<Exit, Failure> {
+    refuse_unasked(ctx, &request.run, request.saved.is_some())?;
+    check_world(stage, request.saved.as_ref())?;
+    let json = request.run.format == Format::Json;
+    if json {
+        ctx.term.line(&events::version());
+    }
+    let writer = stage.acquire(&request.options, request.command, request.run.lock_timeout)?;
+    match under_lock(ctx, stage, &request, &writer).await {
+        Ok(exit) => {
+            writer.release()?;
+            Ok(exit)
+        }
+        Err(failure) => {
+            // The first failure is the one to report; what was durable still is.
+            let _ = writer.release();
+            Err(failure)
+        }
+    }
+}
+
+/// A plan for another world is never looked at twice.
+fn check_world(stage: &Stage, saved: Option<&Plan>) -> Result<(), Failure> {
+    let Some(plan) = saved else { return Ok(()) };
+    let here = stage.world_name();
+    if plan.base.world == here {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::STALE,
+        format!(
+            "the plan is for {}, this is {here}; nothing was sent",
+            plan.base.world
+        ),
+    ))
+}
+
+async fn under_lock(
+    ctx: &Context,
+    stage: &Stage,
+    request: &Request,
+    writer: &Writer,
+) -> Result<Exit, Failure> {
+    let state = whole_state(stage, writer)?;
+    let mut planned = stage.plan(state, request.options.clone()).await?;
+    if let Some(saved) = &request.saved {
+        check_fresh(saved, &planned.plan)?;
+    }
+    check_expected(request.expect, Some(&planned.plan))?;
+    show(ctx, &planned.plan, request);
+    if planned.plan.is_empty() {
+        return Ok(Exit::DONE);
+    }
+    let approved = request.run.auto_approve || request.saved.is_some();
+    if !approved && !ctx.term.ask(&request.question, &request.answer) {
+        ctx.term.say("Not approved; nothing was sent.");
+        return Ok(Exit::REFUSED);
+    }
+    writer.lineage().clone_into(&mut planned.inputs.lineage);
+    carry_out(ctx, stage, request, writer, &planned).await
+}
+
+/// The held shards as they are under the lock, the others as they were read.
+fn whole_state(stage: &Stage, writer: &Writer) -> Result<State, Failure> {
+    let held = writer.state();
+    let mut state = stage.read_others(&held)?;
+    state.shards.extend(held.shards);
+    Ok(state)
+}
+
+fn check_fresh(saved: &Plan, fresh: &Plan) -> Result<(), Failure> {
+    let differences = differences(saved, fresh);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    const SHOWN: usize = 20;
+    let more = differences.len().saturating_sub(SHOWN);
+    let mut related: Vec<Failure> = differences
+        .into_iter()
+        .take(SHOWN)
+        .map(|d| Failure::new(Exit::STALE, d))
+        .collect();
+    if more > 0 {
+        related.push(Failure::new(Exit::STALE, format!("and {more} more")));
+    }
+    Err(
+        Failure::many("the plan does not fit any more; nothing was sent", related)
+            .help("make a new one with `zonewright plan -o FILE`, and look at it"),
+    )
+}
+
+fn show(ctx: &Context, plan: &Plan, request: &Request) {
+    match request.run.format {
+        Format::Json => {
+            for line in events::planned(plan) {
+                ctx.term.line(&line);
+            }
+        }
+        Format::Text => {
+            let view = View {
+                paint: ctx.term.out_paint(),
+                verbose: ctx.global.verbose > 0,
+                command: None,
+            };
+            ctx.term.data(&plan::text(plan, &view));
+        }
+    }
+}
+
+async fn carry_out(
+    ctx: &Context,
+    stage: &Stage,
+    request: &Request,
+    writer: &Writer,
+    planned: &Planned,
+) -> Result<Exit, Failure> {
+    let begun = Instant::now();
+    let stop = Stop::default();
+    let signals = tokio::spawn(listen(stop.clone()));
+    let observer = watch::observer(ctx, &planned.plan, request.run.format);
+    let run = Run {
+        plan: &planned.plan,
+        inputs: &planned.inputs,
+        seen: &planned.seen,
+        sessions: &stage.sessions,
+        journal: writer,
+        observer: observer.as_ref(),
+        options: RunOptions {
+            parallelism: request.run.parallelism,
+            ..RunOptions::default()
+        },
+        stop: &stop,
+    };
+    let outcome = driver::run(&run).await;
+    signals.abort();
+    drop(observer);
+    let (report, fatal) = match outcome {
+        Ok(report) => (report, None),
+        Err(RunError::Journal { source, report }) => (*report, Some(Failure::from(source))),
+        Err(other) => return Err(other.into()),
+    };
+    let exit = run_exit(
+        report.interrupted,
+        report.in_doubt(),
+        report.failed().map(|(_, e)| e),
+        report.is_complete(),
+    );
+    if fatal.is_none() {
+        writer.checkpoint()?;
+    }
+    conclude(ctx, request, planned, &report, begun.elapsed(), exit);
+    fatal.map_or(Ok(exit), Err)
+}
+
+/// The first signal lets what is in flight end, the second stops waiting.
+async fn listen(stop: Stop) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return;
+    };
+    let mut graceful = true;
+    loop {
+        tokio::select! {
+            got = interrupt.recv() => if got.is_none() { return },
+            got = terminate.recv() => if got.is_none() { return },
+        }
+        if graceful {
+            stop.graceful();
+        } else {
+            stop.now();
+        }
+        graceful = false;
+    }
+}
+
+fn conclude(
+    ctx: &Context,
+    request: &Request,
+    planned: &Planned,
+    report: &RunReport,
+    elapsed: std::time::Duration,
+    exit: Exit,
+) {
+    match request.run.format {
+        Format::Json => {
+            ctx.term.line(&events::summary(
+                &planned.plan,
+                report,
+                elapsed,
+                exit.code(),
+            ));
+        }
+        Format::Text => {
+            let paint = ctx.term.err_paint();
+            ctx.term
+                .say(&progress::summary(&planned.plan, report, elapsed, paint));
+        }
+    }
+    if !report.is_complete() {
+        ctx.term.say(&format!(
+            "The state is saved. To go on: {}",
+            ctx.command(&request.resume)
+        ));
+    }
+}

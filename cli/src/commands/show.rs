@@ -1,0 +1,51 @@
+//! `zonewright show`: a saved plan, a recorded resource, or everything that is recorded.
+
+use std::path::Path;
+
+use zonewright_engine::address::Address;
+
+use super::apply::load;
+use super::state::{self, Recorded};
+use crate::Context;
+use crate::args::{Format, ShowArgs};
+use crate::exit::Exit;
+use crate::render::plan::View;
+use crate::render::{plan, plan_json};
+use crate::report::Failure;
+
+/// Runs the command.
+pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
+    let Some(what) = &args.what else {
+        let recorded = Recorded::open(ctx)?;
+        state::list(ctx, &recorded.state, args.format);
+        return Ok(Exit::DONE);
+    };
+    let path = Path::new(what);
+    if path.is_file() {
+        saved(ctx, path, args.format)?;
+        return Ok(Exit::DONE);
+    }
+    let address: Address = what
+        .parse()
+        .map_err(|e| Failure::error(format!("`{what}` is no file and no address")).because(e))?;
+    let recorded = Recorded::open(ctx)?;
+    state::show(ctx, &recorded.state, &address, args.format)?;
+    Ok(Exit::DONE)
+}
+
+fn saved(ctx: &Context, path: &Path, format: Format) -> Result<(), Failure> {
+    let saved = load(path)?;
+    match format {
+        Format::Json => ctx.term.pretty(&plan_json::json(&saved, None)),
+        Format::Text => {
+            let words = ["apply".to_owned(), path.display().to_string()];
+            let view = View {
+                paint: ctx.term.out_paint(),
+                verbose: ctx.global.verbose > 0,
+                command: Some(ctx.command(&words)),
+            };
+            ctx.term.data(&plan::text(&saved, &view));
+        }
+    }
+    Ok(())
+}

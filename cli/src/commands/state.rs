@@ -1,0 +1,158 @@
+//! `zonewright state …`: looks at the state, without a lock and without anything outside.
+
+use serde_json::{Value as Json, json};
+use zonewright_engine::address::{Address, ZoneName};
+use zonewright_engine::snapshot::State;
+use zonewright_state::StateDir;
+use zonewright_zones::Facts;
+
+use crate::Context;
+use crate::args::{Format, StateCommand};
+use crate::exit::Exit;
+use crate::project::Project;
+use crate::render;
+use crate::report::Failure;
+use crate::stage::state_dir;
+use crate::world::{self, World};
+
+/// Runs the command.
+pub(crate) fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, Failure> {
+    let recorded = Recorded::open(ctx)?;
+    match command {
+        StateCommand::List(args) => list(ctx, &recorded.state, args.format),
+        StateCommand::Show { address, format } => {
+            show(ctx, &recorded.state, address, format.format)?
+        }
+        StateCommand::History(args) => history(ctx, &recorded, args.format)?,
+    }
+    Ok(Exit::DONE)
+}
+
+/// What is recorded. The spec is not needed for it, so that a broken one is no obstacle.
+pub(crate) struct Recorded {
+    pub(crate) state: State,
+    /// Absent for emulators that were never served.
+    dir: Option<StateDir>,
+}
+
+impl Recorded {
+    /// Reads every shard that has files.
+    pub(crate) fn open(ctx: &Context) -> Result<Recorded, Failure> {
+        let project = Project::find(ctx)?;
+        let facts = facts(ctx, &project)?;
+        let world = World::at_rest(ctx, &project);
+        if world.name().is_none() {
+            return Ok(Recorded {
+                state: State::default(),
+                dir: None,
+            });
+        }
+        let dir = state_dir(&project, &world, &facts)?;
+        let shards: Vec<ZoneName> = dir.shards()?.into_iter().collect();
+        let loaded = dir.read(&shards)?;
+        for notice in &loaded.notices {
+            ctx.term.say(&format!("note: {notice}"));
+        }
+        Ok(Recorded {
+            state: loaded.state,
+            dir: Some(dir),
+        })
+    }
+}
+
+fn facts(ctx: &Context, project: &Project) -> Result<Facts, Failure> {
+    let registry = world::registry()?;
+    Ok(project.load(&registry, ctx.global.sandbox.is_some()).facts)
+}
+
+/// Everything that is recorded.
+pub(crate) fn list(ctx: &Context, state: &State, format: Format) {
+    match format {
+        Format::Text => ctx.term.data(&render::state::list(state)),
+        Format::Json => {
+            let records: Vec<Json> = state
+                .records()
+                .map(|r| json!({ "address": r.address, "id": r.id, "status": r.status }))
+                .collect();
+            let open: Vec<Json> = state
+                .opens()
+                .map(|(a, o)| json!({ "address": a, "operation": o.op, "action": o.action }))
+                .collect();
+            ctx.term
+                .pretty(&json!({ "format_version": 1, "records": records, "open": open }));
+        }
+    }
+}
+
+/// One record. A declaration of several objects stands for all of them.
+pub(crate) fn show(
+    ctx: &Context,
+    state: &State,
+    address: &Address,
+    format: Format,
+) -> Result<(), Failure> {
+    let mut found: Vec<_> = state.record(address).into_iter().collect();
+    if found.is_empty() && address.key.is_none() {
+        found = state
+            .records()
+            .filter(|r| r.address.declaration() == *address)
+            .collect();
+    }
+    if found.is_empty() {
+        return Err(Failure::error(format!("{address} is not recorded"))
+            .help("`zonewright state list` shows what is"));
+    }
+    match (format, found.as_slice()) {
+        (Format::Text, records) => {
+            for record in records {
+                ctx.term.data(&render::state::record(record));
+            }
+        }
+        (Format::Json, [one]) => ctx.term.pretty(&json!(one)),
+        (Format::Json, many) => ctx.term.pretty(&json!(many)),
+    }
+    Ok(())
+}
+
+fn history(ctx: &Context, recorded: &Recorded, format: Format) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    for (shard, snapshot) in &recorded.state.shards {
+        if let Some(dir) = &recorded.dir {
+            for item in dir.history(shard)? {
+                rows.push((shard.clone(), item));
+            }
+        }
+        if format == Format::Text {
+            ctx.term.data(&format!(
+                "{shard}: serial {}, {} recorded\n",
+                snapshot.serial,
+                snapshot.records.len()
+            ));
+            for (_, item) in rows.iter().filter(|(s, _)| s == shard) {
+                ctx.term.data(&format!("  {}\n", line(item)));
+            }
+        }
+    }
+    if format == Format::Json {
+        let items: Vec<Json> = rows
+            .iter()
+            .map(|(shard, i)| {
+                json!({ "shard": shard, "serial": i.serial, "file": i.file, "bytes": i.len,
+                    "written": time(i.modified) })
+            })
+            .collect();
+        ctx.term
+            .pretty(&json!({ "format_version": 1, "history": items }));
+    }
+    Ok(())
+}
+
+fn line(item: &zonewright_state::history::Item) -> String {
+    let when = time(item.modified).unwrap_or_else(|| "at an unknown time".to_owned());
+    format!("serial {} of {when}: {}", item.serial, item.file.display())
+}
+
+fn time(seconds: Option<i64>) -> Option<String> {
+    let time = jiff::Timestamp::from_second(seconds?).ok()?;
+    Some(time.to_string())
+}

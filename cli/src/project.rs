@@ -1,0 +1,154 @@
+//! A project on disk: where it is, and the files that zonewright keeps in it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use zonewright_engine::config::Config;
+use zonewright_engine::schema::Registry;
+use zonewright_zones::{Charts, DiskFiles, Facts, Loaded, VendoredCharts};
+
+use crate::Context;
+use crate::exit::Exit;
+use crate::report::{Failure, graphical};
+use crate::sandboxed::StandIns;
+
+/// The file that makes a directory a project.
+pub(crate) const ROOT_FILE: &str = "zonewright.toml";
+
+/// A project directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    /// The project that is named, or the nearest one upwards.
+    pub(crate) fn find(ctx: &Context) -> Result<Project, Failure> {
+        let start = ctx.global.directory.as_deref().unwrap_or(Path::new("."));
+        let full = start
+            .canonicalize()
+            .map_err(|e| Failure::file("open", start, e))?;
+        let mut candidates = full.ancestors();
+        let found = if ctx.global.directory.is_some() {
+            Some(full.as_path()).filter(|d| d.join(ROOT_FILE).is_file())
+        } else {
+            candidates.find(|d| d.join(ROOT_FILE).is_file())
+        };
+        let root = found.ok_or_else(|| {
+            Failure::error(format!("no {ROOT_FILE} in {}", full.display()))
+                .help("name a project with -C DIR, or make one with `zonewright init`")
+        })?;
+        Ok(Project {
+            root: root.to_owned(),
+        })
+    }
+
+    /// The directory.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What is not for version control.
+    pub(crate) fn private(&self) -> PathBuf {
+        self.root.join(".zonewright")
+    }
+
+    /// Makes the private directory; git is told to leave it alone.
+    pub(crate) fn make_private(&self) -> Result<PathBuf, Failure> {
+        let dir = self.private();
+        make_private_dir(&dir).map_err(|e| Failure::file("make", &dir, e))?;
+        let ignore = dir.join(".gitignore");
+        if !ignore.exists() {
+            fs::write(&ignore, "*\n").map_err(|e| Failure::file("write", &ignore, e))?;
+        }
+        Ok(dir)
+    }
+
+    /// Reads the spec. Under the sandbox, charts that are not vendored have stand-ins.
+    pub(crate) fn load(&self, registry: &Registry, sandbox: bool) -> Loaded {
+        let files = DiskFiles::new(&self.root);
+        let vendored = VendoredCharts(&files);
+        let stand_ins = StandIns(&vendored);
+        let charts: &dyn Charts = if sandbox { &stand_ins } else { &vendored };
+        zonewright_zones::load(&files, charts, registry)
+    }
+
+    /// Reads the spec, says what is wrong with it, and ends the command when it has errors.
+    pub(crate) fn config(
+        &self,
+        ctx: &Context,
+        registry: &Registry,
+    ) -> Result<(Config, Facts), Failure> {
+        let loaded = self.load(registry, ctx.global.sandbox.is_some());
+        say_diagnostics(ctx, &loaded);
+        match loaded.config {
+            Some(config) => Ok((config, loaded.facts)),
+            None => Err(Failure::silent(Exit::ERROR)),
+        }
+    }
+}
+
+/// Shows every diagnostic on standard error.
+pub(crate) fn say_diagnostics(ctx: &Context, loaded: &Loaded) {
+    for diagnostic in &loaded.diagnostics {
+        ctx.term
+            .say(&graphical(diagnostic, ctx.term.err_paint().is_on()));
+    }
+    if loaded.hidden > 0 {
+        ctx.term.say(&format!("… and {} more", loaded.hidden));
+    }
+}
+
+/// Makes a directory that only its owner can read.
+pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let failed = |e| Failure::file("write", path, e);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(failed)?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // What is left of the attempt; the first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+    }
+    written.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn private_files_are_private_and_replaced_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.plan");
+        write_private(&path, b"one").unwrap();
+        write_private(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

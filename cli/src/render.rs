@@ -1,0 +1,16 @@
+//! Renderers: data in, text out. Nothing here reads or writes anything.
+//!
+//! Every text that comes from outside (specs, vendors) passes [`text::escape`] before it gets onto a
+//! terminal, and no renderer can print a secret: a [`Value`](zonewright_engine::value::Value) shows
+//! them by reference only.
+
+pub mod drift;
+pub mod events;
+pub mod graph;
+pub mod plan;
+pub mod plan_json;
+pub mod progress;
+pub mod state;
+pub mod style;
+pub mod text;
+pub mod value;

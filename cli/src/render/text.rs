@@ -1,0 +1,133 @@
+//! Texts on a terminal: control characters made visible, long ones shortened, times in words.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Whether a character can change what a terminal or a reader sees elsewhere: controls, and the
+/// marks that turn the direction of text or have no width.
+fn is_treacherous(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The text with everything visible that would not be: one line, safe for a terminal.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_treacherous) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_treacherous(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The text in at most `width` columns, with the middle left out when it is longer.
+pub fn elide(text: &str, width: usize) -> Cow<'_, str> {
+    if text.width() <= width {
+        return Cow::Borrowed(text);
+    }
+    let room = width.saturating_sub(1);
+    let head = take(text.chars(), room.div_ceil(2));
+    let tail: String = take(text.chars().rev(), room / 2).chars().rev().collect();
+    Cow::Owned(format!("{head}…{tail}"))
+}
+
+fn take(chars: impl Iterator<Item = char>, width: usize) -> String {
+    let mut left = width;
+    chars
+        .take_while(|c| {
+            let fits = c.width().unwrap_or(0) <= left;
+            left = left.saturating_sub(c.width().unwrap_or(0));
+            fits
+        })
+        .collect()
+}
+
+/// A duration in words: `850ms`, `12s`, `14m`, `1h 5m`.
+pub fn duration(time: Duration) -> String {
+    let secs = time.as_secs();
+    match secs {
+        0 => format!("{}ms", time.as_millis()),
+        1..=9 => format!("{secs}.{}s", time.subsec_millis() / 100),
+        10..=119 => format!("{secs}s"),
+        120..=3599 if secs % 60 == 0 || secs >= 600 => format!("{}m", (secs + 30) / 60),
+        120..=3599 => format!("{}m {}s", secs / 60, secs % 60),
+        _ => match (secs / 3600, secs % 3600 / 60) {
+            (h, 0) => format!("{h}h"),
+            (h, m) => format!("{h}h {m}m"),
+        },
+    }
+}
+
+/// `1 resource`, `2 resources`.
+pub fn count(n: usize, what: &str) -> String {
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples() -> impl Iterator<Item = String> {
+        // A fixed walk over texts with wide, narrow, combining and control characters.
+        let alphabet: Vec<char> = "aß漢字\u{301}\n\u{1b}[2J\u{202e}…\"\\ \0é🦀"
+            .chars()
+            .collect();
+        (0..400usize).map(move |seed| {
+            (0..seed % 37)
+                .map(|i| alphabet[(seed * 7 + i * i * 3 + i) % alphabet.len()])
+                .collect()
+        })
+    }
+
+    #[test]
+    fn escaped_text_has_nothing_that_moves_a_cursor() {
+        for text in samples() {
+            let safe = escape(&text);
+            assert!(!safe.chars().any(is_treacherous), "{text:?} -> {safe:?}");
+            assert_eq!(escape(&safe), safe, "escaping twice changes nothing");
+        }
+    }
+
+    #[test]
+    fn elided_text_fits_and_short_text_is_left_alone() {
+        for text in samples() {
+            let text = escape(&text).into_owned();
+            for width in [1, 2, 5, 20, 80] {
+                let short = elide(&text, width);
+                assert!(short.width() <= width, "{short:?} is wider than {width}");
+                if text.width() <= width {
+                    assert_eq!(short, text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_elided_text_keeps_both_ends() {
+        assert_eq!(elide("abcdefghijkl", 7), "abc…jkl");
+    }
+
+    #[test]
+    fn durations_are_as_precise_as_people_need() {
+        let words = |s: f64| duration(Duration::from_secs_f64(s));
+        assert_eq!(words(0.85), "850ms");
+        assert_eq!(words(1.25), "1.2s");
+        assert_eq!(words(75.0), "75s");
+        assert_eq!(words(150.0), "2m 30s");
+        assert_eq!(words(840.0), "14m");
+        assert_eq!(words(3900.0), "1h 5m");
+        assert_eq!(words(7200.0), "2h");
+    }
+}

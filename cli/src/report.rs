@@ -1,0 +1,312 @@
+//! What libraries report, in words for people and with an exit code. The only conversions.
+
+use std::error::Error;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use zonewright_engine::apply::driver::RunError;
+use zonewright_engine::journal::JournalError;
+use zonewright_engine::observe::ObserveError;
+use zonewright_engine::plan::build::PlanError;
+use zonewright_engine::provider::{ErrorClass, ProviderError};
+use zonewright_sandbox::control::ClientError;
+use zonewright_sandbox::lifecycle::ServeError;
+use zonewright_state::{Class, StateError};
+
+use crate::exit::Exit;
+use crate::render::text::escape;
+
+/// Why a command did not do what it should.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    message: String,
+    help: Option<String>,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
+    related: Vec<Failure>,
+    /// Whether everything there is to say was said already.
+    silent: bool,
+}
+
+impl Failure {
+    /// A failure with an exit code and a message.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
+        Failure {
+            exit,
+            message: escape(&message.into()).into_owned(),
+            help: None,
+            source: None,
+            related: Vec::new(),
+            silent: false,
+        }
+    }
+
+    /// An error before anything was changed.
+    pub fn error(message: impl Into<String>) -> Failure {
+        Failure::new(Exit::ERROR, message)
+    }
+
+    /// An exit code after everything was said.
+    pub fn silent(exit: Exit) -> Failure {
+        Failure {
+            silent: true,
+            ..Failure::new(exit, "")
+        }
+    }
+
+    /// The same, with a way out.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Failure {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, with what is behind it.
+    #[must_use]
+    pub fn because(mut self, source: impl Error + Send + Sync + 'static) -> Failure {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// Several failures under one heading; the worst code of them counts.
+    pub fn many(message: impl Into<String>, related: Vec<Failure>) -> Failure {
+        let exit = related.iter().map(|f| f.exit).max();
+        Failure {
+            related,
+            ..Failure::new(exit.unwrap_or(Exit::ERROR), message)
+        }
+    }
+
+    /// A file that cannot be read or written.
+    pub fn file(doing: &str, path: &std::path::Path, source: std::io::Error) -> Failure {
+        Failure::error(format!("cannot {doing} {}", path.display())).because(source)
+    }
+
+    /// The whole report as text; empty when everything was said already.
+    pub fn text(&self, colors: bool) -> String {
+        if self.silent {
+            return String::new();
+        }
+        graphical(self, colors)
+    }
+}
+
+impl Diagnostic for Failure {
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        let help = self.help.as_ref()?;
+        Some(Box::new(help))
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        if self.related.is_empty() {
+            return None;
+        }
+        Some(Box::new(self.related.iter().map(|f| f as &dyn Diagnostic)))
+    }
+}
+
+/// A diagnostic as text.
+pub fn graphical(diagnostic: &dyn Diagnostic, colors: bool) -> String {
+    let theme = if colors {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let mut out = String::new();
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .with_width(100);
+    if handler.render_report(&mut out, diagnostic).is_err() {
+        out = format!("{diagnostic}\n");
+    }
+    out
+}
+
+/// The exit code that follows from an error of a provider before anything was sent.
+fn provider_exit(class: &ErrorClass) -> Exit {
+    match class {
+        ErrorClass::Unauthorized | ErrorClass::Denied => Exit::CREDENTIALS,
+        ErrorClass::Bug => Exit::BUG,
+        _ => Exit::ERROR,
+    }
+}
+
+/// The exit code of a run: what is in doubt weighs most, then an interruption, then a failure.
+pub fn run_exit<'a>(
+    interrupted: bool,
+    in_doubt: bool,
+    failed: impl Iterator<Item = &'a ProviderError>,
+    complete: bool,
+) -> Exit {
+    let any_failed = failed.count() > 0;
+    if in_doubt {
+        Exit::IN_DOUBT
+    } else if interrupted && !complete {
+        Exit::INTERRUPTED
+    } else if any_failed || !complete {
+        Exit::PARTIAL
+    } else {
+        Exit::DONE
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Failure {
+        let (exit, help) = match error.class() {
+            Class::Locked => (
+                Exit::LOCKED,
+                Some("wait for that run to end, or give --lock-timeout 5m"),
+            ),
+            Class::Damaged | Class::Lost | Class::RolledBack => (Exit::STATE, None),
+            Class::WorldMismatch => (Exit::STALE, None),
+            Class::Newer | Class::Insecure | Class::Io => (Exit::ERROR, None),
+        };
+        let mut failure = Failure::new(exit, error.to_string());
+        failure.help = help.map(str::to_owned);
+        failure.source = source_of(&error);
+        failure
+    }
+}
+
+/// What is behind an error, as text: the error itself is spent on the message.
+fn source_of(error: &dyn Error) -> Option<Box<dyn Error + Send + Sync>> {
+    let source = error.source()?;
+    Some(Box::new(Cause {
+        message: escape(&source.to_string()).into_owned(),
+        source: source_of(source),
+    }))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Cause {
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Failure {
+        let exit = if error.is_refusal() {
+            Exit::REFUSED
+        } else if matches!(error, PlanError::Cycle { .. }) {
+            Exit::BUG
+        } else {
+            Exit::ERROR
+        };
+        Failure::new(exit, error.to_string()).help(error.help())
+    }
+}
+
+impl From<Vec<PlanError>> for Failure {
+    fn from(errors: Vec<PlanError>) -> Failure {
+        let mut failures: Vec<Failure> = errors.into_iter().map(Failure::from).collect();
+        if failures.len() == 1 {
+            return failures.remove(0);
+        }
+        let n = failures.len();
+        Failure::many(
+            format!("there is no plan: {n} things are in the way"),
+            failures,
+        )
+    }
+}
+
+impl From<ObserveError> for Failure {
+    fn from(error: ObserveError) -> Failure {
+        let exit = provider_exit(&error.source.class);
+        Failure::new(exit, error.to_string()).because(error.source)
+    }
+}
+
+impl From<ProviderError> for Failure {
+    fn from(error: ProviderError) -> Failure {
+        Failure::new(provider_exit(&error.class), error.to_string())
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Failure {
+        let mut failure = Failure::new(Exit::IN_DOUBT, error.to_string());
+        failure.source = source_of(&error);
+        failure.help("nothing more was sent; look at the disk, then apply again to go on")
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        match error {
+            RunError::Plan(source) => {
+                Failure::new(Exit::STALE, "the plan cannot be applied").because(source)
+            }
+            RunError::Journal { source, .. } => source.into(),
+        }
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Failure {
+        let mut failure = Failure::error(error.to_string());
+        failure.source = source_of(&error);
+        failure
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        let mut failure = Failure::error(error.to_string());
+        failure.source = source_of(&error);
+        failure.help(
+            "start the emulators with `zonewright sandbox serve`, or run a command with --sandbox",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_credentials_have_their_own_code() {
+        let error = ObserveError {
+            instance: "edge/provider.digitalocean".parse().unwrap(),
+            source: ProviderError::new(ErrorClass::Unauthorized, "401 Unauthorized"),
+        };
+        let failure = Failure::from(error);
+        assert_eq!(failure.exit, Exit::CREDENTIALS);
+        let text = failure.text(false);
+        assert!(
+            text.contains("edge/provider.digitalocean cannot be used"),
+            "{text}"
+        );
+        assert!(text.contains("401 Unauthorized"), "{text}");
+    }
+
+    #[test]
+    fn refusals_and_mistakes_are_told_apart() {
+        let serving = PlanError::Serving {
+            zone: "pz".parse().unwrap(),
+        };
+        assert_eq!(Failure::from(serving).exit, Exit::REFUSED);
+        let missing = PlanError::ObservedMissing {
+            address: "pz/digitalocean.vpc.main".parse().unwrap(),
+            names: "net".to_owned(),
+        };
+        assert_eq!(Failure::from(vec![missing]).exit, Exit::ERROR);
+    }
+
+    #[test]
+    fn what_is_in_doubt_weighs_more_than_an_interruption() {
+        let failed = [ProviderError::new(ErrorClass::Failed, "no")];
+        let none: [ProviderError; 0] = [];
+        assert_eq!(run_exit(true, true, failed.iter(), false), Exit::IN_DOUBT);
+        assert_eq!(
+            run_exit(true, false, failed.iter(), false),
+            Exit::INTERRUPTED
+        );
+        assert_eq!(run_exit(false, false, failed.iter(), false), Exit::PARTIAL);
+        assert_eq!(run_exit(false, false, none.iter(), true), Exit::DONE);
+        assert_eq!(run_exit(true, false, none.iter(), true), Exit::DONE);
+    }
+}

@@ -1,0 +1,241 @@
+//! Everything that planning, applying and looking for drift start from: the spec, the state, the
+//! providers and the secrets of one project in one world.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::config::Config;
+use zonewright_engine::journal::Holder;
+use zonewright_engine::observe::{Inputs, Observations, ObserveError, Sessions, observe};
+use zonewright_engine::plan::build::plan;
+use zonewright_engine::plan::{Options, Plan};
+use zonewright_engine::schema::Registry;
+use zonewright_engine::secret::DigestKey;
+use zonewright_engine::snapshot::State;
+use zonewright_state::{OsRng, StateDir, StateOptions, Writer, digest_key};
+use zonewright_zones::Facts;
+
+use crate::project::Project;
+use crate::report::Failure;
+use crate::secrets::{self, Sources};
+use crate::world::World;
+use crate::{Context, env, world};
+
+/// A project in a world, ready for requests.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    ctx: Context,
+    project: Project,
+    pub(crate) world: World,
+    pub(crate) config: Config,
+    registry: Registry,
+    pub(crate) sessions: Sessions,
+    pub(crate) state_dir: StateDir,
+    key: Option<Arc<DigestKey>>,
+}
+
+/// A plan and what it was made from.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) inputs: Inputs,
+    pub(crate) seen: Observations,
+    pub(crate) plan: Plan,
+}
+
+impl Stage {
+    /// Reads the spec and opens the world.
+    pub(crate) async fn open(ctx: &Context) -> Result<Stage, Failure> {
+        let project = Project::find(ctx)?;
+        let registry = world::registry()?;
+        let (config, facts) = project.config(ctx, &registry)?;
+        let world = World::open(ctx, &project).await?;
+        let state_dir = state_dir(&project, &world, &facts)?;
+        let key = key(&project, &world, &facts)?;
+        let sessions = Sessions::new(world.providers()?);
+        Ok(Stage {
+            ctx: ctx.clone(),
+            project,
+            world,
+            config,
+            registry,
+            sessions,
+            state_dir,
+            key,
+        })
+    }
+
+    /// The name of the world.
+    pub(crate) fn world_name(&self) -> String {
+        self.world.name().unwrap_or_default()
+    }
+
+    /// Every shard: those of the spec, and those that have files.
+    pub(crate) fn shards(&self) -> Result<Vec<ZoneName>, Failure> {
+        let mut out: BTreeSet<ZoneName> = self.state_dir.shards()?;
+        out.extend(self.config.zones.keys().cloned());
+        out.insert(ZoneName::edge());
+        Ok(out.into_iter().collect())
+    }
+
+    /// Zones that are named must exist.
+    pub(crate) fn check_zones(&self, zones: &[ZoneName]) -> Result<(), Failure> {
+        let shards = self.shards()?;
+        for zone in zones {
+            if !shards.contains(zone) {
+                let known: Vec<&str> = shards.iter().map(ZoneName::as_str).collect();
+                return Err(Failure::error(format!("there is no zone {zone}"))
+                    .help(format!("the zones are {}", known.join(", "))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the whole state, without a lock.
+    pub(crate) fn read(&self) -> Result<State, Failure> {
+        self.read_others(&State::default())
+    }
+
+    /// Reads the shards that are not at hand.
+    pub(crate) fn read_others(&self, held: &State) -> Result<State, Failure> {
+        let mut shards = self.shards()?;
+        shards.retain(|s| !held.shards.contains_key(s));
+        let loaded = self.state_dir.read(&shards)?;
+        for notice in &loaded.notices {
+            self.ctx.term.say(&format!("note: {notice}"));
+        }
+        Ok(loaded.state)
+    }
+
+    /// Takes the shards of a selection for writing; `edge` is always among them.
+    pub(crate) fn acquire(
+        &self,
+        options: &Options,
+        command: &str,
+        timeout: std::time::Duration,
+    ) -> Result<Writer, Failure> {
+        let mut shards = self.shards()?;
+        shards.retain(|s| options.selects(s) || s.is_edge());
+        let writer = self.state_dir.acquire(&shards, &holder(command), timeout)?;
+        for notice in writer.notices() {
+            self.ctx.term.say(&format!("note: {notice}"));
+        }
+        Ok(writer)
+    }
+
+    /// Looks at the world.
+    pub(crate) async fn look(
+        &self,
+        state: State,
+        options: Options,
+    ) -> Result<(Inputs, Observations), Failure> {
+        let inputs = self.inputs(state, options)?;
+        let seen = observe(&inputs, &self.sessions)
+            .await
+            .map_err(|e| self.unusable(e))?;
+        Ok((inputs, seen))
+    }
+
+    /// Looks at the world and plans.
+    pub(crate) async fn plan(&self, state: State, options: Options) -> Result<Planned, Failure> {
+        let (inputs, seen) = self.look(state, options).await?;
+        let plan = plan(&inputs, &seen)?;
+        Ok(Planned { inputs, seen, plan })
+    }
+
+    /// What planning starts from, the secrets of the selection included.
+    pub(crate) fn inputs(&self, state: State, options: Options) -> Result<Inputs, Failure> {
+        let sources = Sources {
+            config: &self.config,
+            state: &state,
+            options: &options,
+            root: self.project.root(),
+            ready: self.world.ready(),
+            key: self.key.clone(),
+        };
+        let secrets = sources.resolve()?;
+        Ok(Inputs {
+            lineage: planning_lineage(&state),
+            config: self.config.clone(),
+            state,
+            world: self.world_name(),
+            registry: self.registry.clone(),
+            secrets,
+            digest_key: self.key.clone(),
+            options,
+        })
+    }
+
+    /// An instance that cannot be used, with where its credentials come from.
+    fn unusable(&self, error: ObserveError) -> Failure {
+        let sources = secrets::sources_of(&self.config, &error.instance);
+        let failure = Failure::from(error);
+        if sources.is_empty() {
+            return failure;
+        }
+        let mut help = format!("check {}", sources.join(", "));
+        if self.world.ready().is_some() {
+            help.push_str("; when it is not set, the sandbox takes its own");
+        }
+        failure.help(help)
+    }
+}
+
+/// The lineage that a plan is made with. As long as nothing was ever made there is none, so that the
+/// first plan of a project is the same before and after the state's directory comes to be.
+fn planning_lineage(state: &State) -> String {
+    let untouched = state.shards.values().all(|s| s.serial == 0);
+    let known = state.shards.values().map(|s| &s.lineage);
+    match known.into_iter().find(|l| !l.is_empty()) {
+        Some(lineage) if !untouched => lineage.clone(),
+        _ => String::new(),
+    }
+}
+
+/// The state's directory in a world.
+pub(crate) fn state_dir(
+    project: &Project,
+    world: &World,
+    facts: &Facts,
+) -> Result<StateDir, Failure> {
+    let name = world.name().unwrap_or_default();
+    let created_by = concat!("zonewright ", env!("CARGO_PKG_VERSION"));
+    let mut options = StateOptions::new(&name, created_by);
+    if matches!(world, World::Live) {
+        project.make_private()?;
+    }
+    options.seen = Some(world.private(project).join("seen.json"));
+    Ok(StateDir::open(
+        world.state_dir(project, &facts.state.dir),
+        options,
+    )?)
+}
+
+fn key(project: &Project, world: &World, facts: &Facts) -> Result<Option<Arc<DigestKey>>, Failure> {
+    let key = match (&facts.state.digest_key, world) {
+        (Some(source), World::Live) => secrets::digest_key(source, project.root())?,
+        (_, World::Live) => {
+            let path = project.make_private()?.join("digest.key");
+            digest_key::load_or_create(&path, &mut OsRng)?
+        }
+        (_, World::Sandbox { dir, .. }) => {
+            digest_key::load_or_create(&dir.join("digest.key"), &mut OsRng)?
+        }
+    };
+    Ok(Some(Arc::new(key)))
+}
+
+/// Who we are, for those who find the state taken.
+fn holder(command: &str) -> Holder {
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy().into_owned();
+    Holder {
+        user: env::var(env::USER).unwrap_or_else(|| rustix::process::getuid().as_raw().to_string()),
+        host,
+        pid: std::process::id(),
+        command: command.to_owned(),
+        since: jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string(),
+    }
+}

@@ -1,0 +1,88 @@
+//! The terminal: standard output is data, standard error is talk.
+//!
+//! The only place of the crate that writes to either. A pipe that was closed by its reader ends the
+//! output quietly.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use serde_json::Value as Json;
+
+use crate::args::Color;
+use crate::env;
+use crate::render::style::Paint;
+
+/// Where output goes, and with what colours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Term {
+    out: Paint,
+    err: Paint,
+}
+
+impl Term {
+    /// Decides on colours for both streams.
+    pub(crate) fn new(color: Color) -> Term {
+        Term {
+            out: Paint::new(colored(color, io::stdout().is_terminal())),
+            err: Paint::new(colored(color, io::stderr().is_terminal())),
+        }
+    }
+
+    /// Colours of standard output.
+    pub(crate) fn out_paint(self) -> Paint {
+        self.out
+    }
+
+    /// Colours of standard error.
+    pub(crate) fn err_paint(self) -> Paint {
+        self.err
+    }
+
+    /// Writes data.
+    pub(crate) fn data(self, text: &str) {
+        let mut out = io::stdout().lock();
+        // A reader that went away has what it wanted.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// Writes one JSON value on a line of its own.
+    pub(crate) fn line(self, json: &Json) {
+        self.data(&format!("{json}\n"));
+    }
+
+    /// Writes one JSON value for people who read JSON.
+    pub(crate) fn pretty(self, json: &Json) {
+        self.data(&format!("{json:#}\n"));
+    }
+
+    /// Says something.
+    pub(crate) fn say(self, text: &str) {
+        let mut err = io::stderr().lock();
+        let _ = writeln!(err, "{}", text.trim_end_matches('\n'));
+    }
+
+    /// Whether there is somebody to ask.
+    pub(crate) fn can_ask(self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks for exactly `answer`; anything else, and the end of input, is no.
+    pub(crate) fn ask(self, question: &str, answer: &str) -> bool {
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{question} ");
+        let _ = err.flush();
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == answer
+    }
+}
+
+fn colored(color: Color, terminal: bool) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto if env::var(env::NO_COLOR).is_some() => false,
+        Color::Auto => match env::var(env::CLICOLOR_FORCE) {
+            Some(force) => force != "0",
+            None => terminal && std::env::var("TERM").as_deref() != Ok("dumb"),
+        },
+    }
+}
