@@ -128,7 +128,8 @@ pub(crate) fn source_words(source: &SecretSource) -> String {
     }
 }
 
-/// Where the secrets in an instance's configuration come from: what to check when it is refused.
+/// Where the secrets in an instance's configuration come from: what to check when it is refused. An
+/// instance that lives in a resource is opened with the credentials of that resource's provider.
 pub(crate) fn sources_of(config: &Config, id: &InstanceId) -> Vec<String> {
     let Some(instance) = config.instances.get(id) else {
         return Vec::new();
@@ -138,12 +139,19 @@ pub(crate) fn sources_of(config: &Config, id: &InstanceId) -> Vec<String> {
         Reference::Secret(name) => Some(name),
         Reference::Resource { .. } => None,
     });
-    names
+    let mut out: Vec<String> = names
         .filter_map(|name| {
             let source = config.secrets.get(name)?;
             Some(format!("secret.{name} ({})", source_words(source)))
         })
-        .collect()
+        .collect();
+    let owner = instance.container.as_ref();
+    if let Some(owner) = owner.and_then(|a| config.resources.get(a))
+        && owner.instance != *id
+    {
+        out.extend(sources_of(config, &owner.instance));
+    }
+    out
 }
 
 fn unset(name: &str, source: &SecretSource, used: &Use, why: &Unset) -> Failure {

@@ -10,6 +10,7 @@ use zonewright_engine::journal::Holder;
 use zonewright_engine::observe::{Inputs, Observations, ObserveError, Sessions, observe};
 use zonewright_engine::plan::build::plan;
 use zonewright_engine::plan::{Options, Plan};
+use zonewright_engine::provider::{ErrorClass, Observed};
 use zonewright_engine::schema::Registry;
 use zonewright_engine::secret::DigestKey;
 use zonewright_engine::snapshot::State;
@@ -133,6 +134,9 @@ impl Stage {
         let seen = observe(&inputs, &self.sessions)
             .await
             .map_err(|e| self.unusable(e))?;
+        if let Some(refused) = refused(&inputs, &seen) {
+            return Err(self.unusable(refused));
+        }
         Ok((inputs, seen))
     }
 
@@ -179,6 +183,24 @@ impl Stage {
         }
         failure.help(help)
     }
+}
+
+/// Credentials that were refused for single reads are as wrong as those refused at once: a plan that
+/// calls everything unreadable would only hide it.
+fn refused(inputs: &Inputs, seen: &Observations) -> Option<ObserveError> {
+    let mut reads = seen.seen.iter().filter_map(|(address, observed)| {
+        let Observed::Unreadable(error) = observed else {
+            return None;
+        };
+        let wrong = error.class == ErrorClass::Unauthorized;
+        wrong.then(|| (inputs.instance_of(address), error.clone()))
+    });
+    reads.find_map(|(instance, source)| {
+        Some(ObserveError {
+            instance: instance?,
+            source,
+        })
+    })
 }
 
 /// The lineage that a plan is made with. As long as nothing was ever made there is none, so that the
