@@ -19,6 +19,7 @@ use entries::{created, deleted, holder, intent, shard};
 fn dir(vfs: &ModelVfs, seed: u64) -> StateDir {
     let mut options = StateOptions::new("live", "test");
     options.keep_history = 2;
+    options.patience = 0;
     StateDir::with_vfs(
         Arc::new(vfs.clone()),
         options,
