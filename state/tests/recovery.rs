@@ -569,7 +569,7 @@ fn any_change() -> impl Strategy<Value = Vec<Entry>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What was folded live is what is folded after opening again, whatever the batches and
     /// wherever the checkpoints.
