@@ -314,6 +314,9 @@ pub struct ObjectRules {
     /// The field that identifies an item of a list at a path (`name` for containers), by the last
     /// two keys of the path; `None` for lists that are compared by position.
     pub list_key: fn(&[&str]) -> Option<&'static [&'static str]>,
+    /// The form in which desired and live objects are compared: what means the same to the server
+    /// is written the same. Idempotent; leaves that are unknown stay.
+    pub canonical: fn(&Value) -> Value,
 }
 
 /// What a provider's configuration table links it to.
