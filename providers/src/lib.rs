@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The vendors: schemas, and sessions that read and write.
+
+pub mod kubernetes;
