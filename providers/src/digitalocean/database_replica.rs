@@ -139,10 +139,7 @@ impl DatabaseReplica {
         let path = format!("{}/replicas", cluster_path(&spec.source));
         let mut reply = api.post(&path, &body).await.map_err(|e| match e.is(412) {
             // The first backup of the source is not done; until then nothing is made.
-            true => {
-                let after = Some(Duration::from_secs(10));
-                e.into_class(ErrorClass::NotYet { after })
-            }
+            true => e.into_class(ErrorClass::NotYet { after: None }),
             false => create_error(e),
         })?;
         created_id(&reply, "/replica/id")?;
