@@ -33,10 +33,20 @@ fn names(env: &Env, table: &str) -> Vec<String> {
     names
 }
 
+/// The records at Cloudflare.
+fn record_documents(env: &Env) -> Vec<serde_json::Value> {
+    let dump = env.dump();
+    let tables = dump["cloudflare"].as_object().into_iter().flatten();
+    tables
+        .filter(|(name, _)| name.starts_with("dns_records"))
+        .flat_map(|(_, rows)| rows.as_object().into_iter().flatten())
+        .map(|(_, document)| document.clone())
+        .collect()
+}
+
 /// Our records at Cloudflare: name and content.
 fn records(env: &Env) -> Vec<(String, String)> {
-    let mut records: Vec<(String, String)> = env
-        .table("cloudflare", "dns_records")
+    let mut records: Vec<(String, String)> = record_documents(env)
         .iter()
         .map(|d| {
             let text = |key: &str| d[key].as_str().unwrap_or("").to_owned();
@@ -50,7 +60,10 @@ fn records(env: &Env) -> Vec<(String, String)> {
 /// Everything of the example exists exactly once.
 fn assert_complete_once(env: &Env) {
     assert_eq!(names(env, "vpcs"), ["vpc-wp-bz", "vpc-wp-pz"]);
-    assert_eq!(names(env, "kubernetes_clusters"), ["wp-bz-doks-sfo3", "wp-pz-doks-nyc3"]);
+    assert_eq!(
+        names(env, "kubernetes_clusters"),
+        ["wp-bz-doks-sfo3", "wp-pz-doks-nyc3"]
+    );
     assert_eq!(records(env).len(), 3, "{:?}", records(env));
     let mut names: Vec<String> = records(env).into_iter().map(|(n, _)| n).collect();
     names.dedup();

@@ -9,13 +9,14 @@ use zonewright_engine::apply::driver::{self, Run, RunError, Stop};
 use zonewright_engine::apply::{RunOptions, RunReport};
 use zonewright_engine::canon::Digest;
 use zonewright_engine::plan::stale::differences;
-use zonewright_engine::plan::{FORMAT_VERSION, Options, Plan};
+use zonewright_engine::plan::{Certainty, Change, FORMAT_VERSION, Options, Plan};
 use zonewright_engine::snapshot::State;
 use zonewright_state::Writer;
 
 use crate::args::{ApplyArgs, Format, RunArgs};
 use crate::exit::Exit;
 use crate::render::plan::View;
+use crate::render::text::count;
 use crate::render::{events, plan, progress};
 use crate::report::{Failure, run_exit};
 use crate::stage::{Planned, Stage};
@@ -182,7 +183,7 @@ async fn under_lock(
     check_expected(request.expect, Some(&planned.plan))?;
     show(ctx, &planned.plan, request);
     if planned.plan.is_empty() {
-        return Ok(Exit::DONE);
+        return Ok(unread(ctx, &planned.plan, Exit::DONE));
     }
     let approved = request.run.auto_approve || request.saved.is_some();
     if !approved && !ctx.term.ask(&request.question, &request.answer) {
@@ -282,7 +283,25 @@ async fn carry_out(
         writer.checkpoint()?;
     }
     conclude(ctx, request, planned, &report, begun.elapsed(), exit);
-    fatal.map_or(Ok(exit), Err)
+    match fatal {
+        None => Ok(unread(ctx, &planned.plan, exit)),
+        Some(failure) => Err(failure),
+    }
+}
+
+/// What could not be looked at was left alone: the world is not what the spec says.
+fn unread(ctx: &Context, plan: &Plan, exit: Exit) -> Exit {
+    let unreadable = |c: &&Change| c.certainty == Certainty::Unreadable;
+    let n = plan.changes.iter().filter(unreadable).count();
+    if n == 0 || exit != Exit::DONE {
+        return exit;
+    }
+    ctx.term.say(&format!(
+        "{} could not be read and {} left alone.",
+        count(n, "resource"),
+        if n == 1 { "was" } else { "were" }
+    ));
+    Exit::PARTIAL
 }
 
 /// The first signal lets what is in flight end, the second stops waiting.

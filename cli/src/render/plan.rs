@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use zonewright_engine::address::ZoneName;
+use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::config::Role;
 use zonewright_engine::plan::{Change, Note, Plan, Severity, StepNode, Summary, ZoneFacts};
 
@@ -151,16 +151,51 @@ fn notes(plan: &Plan, view: &View, out: &mut String) {
         (Severity::Warning, "warning", Tone::Change),
         (Severity::Info, "note", Tone::Note),
     ] {
-        for (i, note) in of(plan, severity).enumerate() {
+        for (i, said) in gathered(plan, severity, view.verbose).iter().enumerate() {
             if i == 0 {
                 out.push('\n');
             }
-            let _ = writeln!(out, "{}: {}", view.paint.tone(tone, word), note_line(note));
-            if let Some(help) = &note.help {
+            let line = match said.objects {
+                1 => note_line(said.note),
+                n => {
+                    let about = said.about.as_ref().map(|a| format!(" of {a}"));
+                    let about = about.unwrap_or_default();
+                    let Note { message, code, .. } = said.note;
+                    escape(&format!("{n} objects{about}: {message} [{code}]")).into_owned()
+                }
+            };
+            let _ = writeln!(out, "{}: {line}", view.paint.tone(tone, word));
+            if let Some(help) = &said.note.help {
                 let _ = writeln!(out, "  help: {}", escape(help));
             }
         }
     }
+}
+
+/// A note, and for how many objects of one declaration it is the same.
+struct Said<'a> {
+    note: &'a Note,
+    about: Option<Address>,
+    objects: usize,
+}
+
+fn gathered(plan: &Plan, severity: Severity, whole: bool) -> Vec<Said<'_>> {
+    let mut out: Vec<Said<'_>> = Vec::new();
+    for note in of(plan, severity) {
+        let about = note.address.as_ref().map(Address::declaration);
+        let same = |s: &&mut Said<'_>| {
+            !whole && s.about == about && s.note.code == note.code && s.note.message == note.message
+        };
+        match out.iter_mut().find(same) {
+            Some(said) => said.objects += 1,
+            None => out.push(Said {
+                note,
+                about,
+                objects: 1,
+            }),
+        }
+    }
+    out
 }
 
 /// The zones in name order, what they share last.

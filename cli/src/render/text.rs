@@ -57,8 +57,9 @@ pub fn duration(time: Duration) -> String {
         0 => format!("{}ms", time.as_millis()),
         1..=9 => format!("{secs}.{}s", time.subsec_millis() / 100),
         10..=119 => format!("{secs}s"),
-        120..=3599 if secs % 60 == 0 || secs >= 600 => format!("{}m", (secs + 30) / 60),
-        120..=3599 => format!("{}m {}s", secs / 60, secs % 60),
+        600..=3599 => format!("{}m", (secs + 30) / 60),
+        120..=599 if secs.is_multiple_of(60) => format!("{}m", secs / 60),
+        120..=599 => format!("{}m {}s", secs / 60, secs % 60),
         _ => match (secs / 3600, secs % 3600 / 60) {
             (h, 0) => format!("{h}h"),
             (h, m) => format!("{h}h {m}m"),

@@ -56,7 +56,7 @@ pub enum PlanError {
         /// Who refers.
         address: Address,
         /// To what.
-        reference: Reference,
+        reference: Box<Reference>,
     },
     /// What is to be destroyed is needed by something that stays.
     #[error("{address} would be destroyed, and {by} refers to it")]
@@ -188,7 +188,7 @@ fn check_selection(inputs: &Inputs) -> Vec<PlanError> {
             if stays && !selected && inputs.state.record(target).is_none() {
                 errors.push(PlanError::OutsideMissing {
                     address: resource.address.clone(),
-                    reference: reference.clone(),
+                    reference: Box::new(reference.clone()),
                 });
             } else if options.destroy
                 && selected

@@ -163,6 +163,11 @@ impl<'a> StepIndex<'a> {
         self.act(address, &[Action::Delete, Action::Forget])
     }
 
+    /// The step that removes the resource by request, if it is one.
+    fn down_by_request(&self, address: &Address) -> Option<usize> {
+        self.act(address, &[Action::Delete])
+    }
+
     fn open(&self, instance: &InstanceId) -> Option<usize> {
         let instance = instance.clone();
         self.positions.get(&StepNode::Open { instance }).copied()
@@ -209,16 +214,14 @@ pub(super) fn edges(
         if change.actions.contains(&Action::Delete) && !container_made(inputs, changes, change) {
             add(index.open(&change.instance), down, EdgeReason::Provider);
         }
-        if down.is_some() {
+        if change.actions.first() == Some(&Action::Forget) {
+            // Nothing is sent: it only has to stay recorded until its container is really gone.
+            let container = change.container.as_ref().and_then(|c| index.down(c));
+            add(container, down, EdgeReason::Contained);
+        } else if down.is_some() {
             let record = inputs.state.record(address);
-            for before in record.iter().flat_map(|r| down_dependencies(r)) {
-                let forgotten = change.actions.first() == Some(&Action::Forget)
-                    && change.container.as_ref() == Some(before);
-                if forgotten {
-                    add(index.down(before), down, EdgeReason::Contained);
-                } else {
-                    add(down, index.down(before), EdgeReason::Reverse);
-                }
+            for before in record.into_iter().flat_map(down_dependencies) {
+                add(down, index.down_by_request(before), EdgeReason::Reverse);
             }
         }
         if create_first(inputs, change) {

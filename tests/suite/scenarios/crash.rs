@@ -23,7 +23,11 @@ impl Rng {
 /// Kills an apply at the nth request that changes something, before or after its effect.
 fn kill_at(env: &Env, rng: &mut Rng) -> bool {
     let method = ["POST", "PATCH", "PUT", ""][usize::try_from(rng.below(4)).unwrap()];
-    let kind = if rng.below(2) == 0 { Kind::HoldBefore } else { Kind::HoldAfter };
+    let kind = if rng.below(2) == 0 {
+        Kind::HoldBefore
+    } else {
+        Kind::HoldAfter
+    };
     env.fault(method, "*", 1 + rng.below(12), kind);
     let mut child = env.spawn(&["--profile", "instant", "apply", "--auto-approve"]);
     let held = env.wait_held(&mut child);

@@ -144,15 +144,16 @@ fn block(class: Class, change: &Change, view: &View, out: &mut String) {
     }
 }
 
-/// What the spec sets, compactly.
+/// What the spec sets, compactly. What every Kubernetes object has is in its address already.
 fn desired(change: &Change, view: &View, out: &mut String) {
     let Some(Node::Map(map)) = change.desired.as_ref().map(|e| &e.node) else {
         return;
     };
-    let shown = if view.verbose { map.len() } else { SHOWN };
+    let object = map.contains_key("apiVersion");
+    let known = |k: &str| object && matches!(k, "apiVersion" | "kind" | "metadata" | "type");
     let parts: Vec<String> = map
         .iter()
-        .take(shown)
+        .filter(|(k, _)| view.verbose || !known(k))
         .map(|(k, e)| format!("{} = {}", escape(k), value::expr(e)))
         .collect();
     if view.verbose {
@@ -161,9 +162,10 @@ fn desired(change: &Change, view: &View, out: &mut String) {
         }
         return;
     }
-    let mut line = elide(&parts.join(", "), 200).into_owned();
-    if map.len() > shown {
-        let _ = write!(line, ", and {} more", map.len() - shown);
+    let shown = parts.len().min(SHOWN);
+    let mut line = elide(&parts[..shown].join(", "), 200).into_owned();
+    if parts.len() > shown {
+        let _ = write!(line, ", and {} more", parts.len() - shown);
     }
     if !line.is_empty() {
         let _ = writeln!(out, "      {line}");

@@ -8,12 +8,11 @@ use crate::render::text::{elide, escape};
 /// The reason in words, with where it is declared.
 pub(super) fn line(change: &Change) -> String {
     let mut words = words(&change.reason);
-    let place = spec_place(change);
-    if let Some(place) = place {
-        words.push_str(&format!(" ({place})"));
-    }
-    if change.stand_in {
-        words.push_str(" (stand-in)");
+    // A stand-in is no file of the project.
+    match spec_place(change) {
+        _ if change.stand_in => words.push_str(" (stand-in)"),
+        Some(place) => words.push_str(&format!(" ({place})")),
+        None => {}
     }
     escape(&words).into_owned()
 }
