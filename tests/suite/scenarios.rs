@@ -39,8 +39,15 @@ fn record_documents(env: &Env) -> Vec<serde_json::Value> {
     let tables = dump["cloudflare"].as_object().into_iter().flatten();
     tables
         .filter(|(name, _)| name.starts_with("dns_records"))
-        .flat_map(|(_, rows)| rows.as_object().into_iter().flatten())
-        .map(|(_, document)| document.clone())
+        .flat_map(|(name, rows)| {
+            let zone = name.rsplit('/').next().unwrap_or_default();
+            let rows = rows.as_object().into_iter().flatten();
+            rows.map(move |(_, document)| {
+                let mut document = document.clone();
+                document["zone_id"] = zone.into();
+                document
+            })
+        })
         .collect()
 }
 

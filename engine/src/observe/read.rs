@@ -192,6 +192,15 @@ fn record(
     match result {
         Ok(found) => {
             for (target, observed) in targets.into_iter().zip(found) {
+                if let Observed::Unreadable(source) = &observed
+                    && source.class == ErrorClass::Unauthorized
+                {
+                    let source = source.clone();
+                    return Err(ObserveError {
+                        instance: id,
+                        source,
+                    });
+                }
                 seen.seen.insert(target.address, rekeyed(inputs, observed));
             }
             Ok(())
