@@ -13,8 +13,7 @@ use futures::future::BoxFuture;
 use zonewright_engine::address::Kind;
 use zonewright_engine::provider::{Provider, ProviderError, Session};
 use zonewright_engine::schema::{
-    Attr, ContainerLink, Containment, Form, KindSchema, ObjectRules, ProviderSchema, ReplaceOrder,
-    Type, Typical,
+    Attr, ContainerLink, Containment, Form, KindSchema, ObjectRules, ProviderSchema, Type, Typical,
 };
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::Value;
@@ -98,7 +97,7 @@ fn object_kind(name: &str, form: Form, doc: &'static str, attrs: Vec<Attr>) -> K
         attrs,
         outputs: Vec::new(),
         contained_in: Containment::Instance,
-        replace: ReplaceOrder::DeleteFirst,
+        marked: true,
         protect: false,
         typical: Typical::secs(5, 5, 5),
         identity: &["apiVersion", "kind", "metadata.namespace", "metadata.name"],

@@ -3,6 +3,7 @@
 use zonewright_tests::Env;
 
 mod change;
+mod charts;
 mod crash;
 mod lifecycle;
 mod refuse;

@@ -8,7 +8,6 @@ use super::build::PlanError;
 use super::{Action, Change, Edge, EdgeReason, Reason, Step, StepNode};
 use crate::address::{Address, InstanceId};
 use crate::observe::Inputs;
-use crate::schema::ReplaceOrder;
 use crate::snapshot::Record;
 use crate::value::Value;
 
@@ -224,11 +223,7 @@ pub(super) fn edges(
                 add(down, index.down_by_request(before), EdgeReason::Reverse);
             }
         }
-        if create_first(inputs, change) {
-            add(up, down, EdgeReason::Replaced);
-        } else {
-            add(down, up, EdgeReason::Replaced);
-        }
+        add(down, up, EdgeReason::Replaced);
     }
     out.into_iter().collect()
 }
@@ -250,12 +245,6 @@ fn container_made(inputs: &Inputs, changes: &[Change], change: &Change) -> bool 
 fn down_dependencies(record: &Record) -> impl Iterator<Item = &Address> {
     let container = record.contained_in.as_ref().map(|c| &c.address);
     record.depends_on.iter().chain(container)
-}
-
-fn create_first(inputs: &Inputs, change: &Change) -> bool {
-    let schema = inputs.registry.kind(&change.address.kind);
-    change.actions.first() == Some(&Action::Create)
-        && schema.is_some_and(|s| s.replace == ReplaceOrder::CreateFirst)
 }
 
 /// The instances that steps of these changes need.

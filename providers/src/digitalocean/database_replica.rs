@@ -11,9 +11,7 @@ use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Verb, Wait,
 };
-use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, ReplaceOrder, Type, Typical,
-};
+use zonewright_engine::schema::{Attr, Containment, Equality, Form, KindSchema, Type, Typical};
 use zonewright_engine::value::Value;
 
 use super::database_cluster::{connection_outputs, resizing, status};
@@ -350,7 +348,7 @@ fn schema() -> KindSchema {
         ],
         outputs: connection_outputs(),
         contained_in: Containment::None,
-        replace: ReplaceOrder::DeleteFirst,
+        marked: false,
         protect: true,
         typical: Typical::secs(600, 300, 60),
         identity: &["source", "name"],

@@ -27,13 +27,15 @@ pub(super) fn recorded(directory: &str, file: &str) -> Option<String> {
     let variable = format!("ZONEWRIGHT_{}", directory.to_uppercase());
     let beside = || {
         let crates = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        crates.join("..").join(directory)
+        crates.join("../../shared").join(directory)
     };
     let path = std::env::var_os(&variable)
         .map_or_else(beside, PathBuf::from)
         .join(file);
     let text = std::fs::read_to_string(&path).ok();
     if text.is_none() {
+        let required = std::env::var_os("ZONEWRIGHT_REQUIRE_SUITES").is_some();
+        assert!(!required, "no {}; set {variable}", path.display());
         println!("skipped: no {}; set {variable}", path.display());
     }
     text
