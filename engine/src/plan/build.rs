@@ -421,7 +421,7 @@ fn notes(inputs: &Inputs, changes: &[Change]) -> Vec<Note> {
     let mut out: Vec<Note> = changes.iter().filter_map(|c| note(inputs, c)).collect();
     let stand_ins: BTreeSet<String> = changes
         .iter()
-        .filter(|c| c.stand_in)
+        .filter(|c| c.stand_in && !c.is_no_op())
         .map(|c| c.address.declaration().to_string())
         .collect();
     out.extend(stand_ins.into_iter().map(|chart| Note {

@@ -79,3 +79,15 @@ fn the_files_of_the_example_follow_the_published_schema() {
     }
     env.expect(0, &["fmt", "--check"]);
 }
+
+/// `docs/kinds.md` is what `zonewright schema --reference` prints.
+#[test]
+fn the_reference_of_kinds_is_up_to_date() {
+    let env = example();
+    let printed = env.expect(0, &["schema", "--reference"]).stdout;
+    let committed = std::fs::read_to_string(root().join("docs/kinds.md")).unwrap();
+    assert!(
+        committed == printed,
+        "write it anew: zonewright schema --reference > docs/kinds.md"
+    );
+}
