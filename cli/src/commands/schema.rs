@@ -10,7 +10,8 @@ use crate::world;
 pub(crate) fn run(ctx: &Context, args: &SchemaArgs) -> Result<Exit, Failure> {
     let registry = world::registry()?;
     if args.reference {
-        ctx.term.data(&zonewright_zones::reference_markdown(&registry));
+        ctx.term
+            .data(&zonewright_zones::reference_markdown(&registry));
     } else {
         ctx.term.pretty(&zonewright_zones::json_schema(&registry));
     }
