@@ -6,6 +6,7 @@ mod change;
 mod charts;
 mod crash;
 mod lifecycle;
+mod options;
 mod refuse;
 mod secrets;
 
