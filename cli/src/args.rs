@@ -99,7 +99,7 @@ pub enum Command {
     /// Put the spec files into their usual form.
     Fmt(FmtArgs),
     /// Print the JSON Schema of spec files, for editors.
-    Schema,
+    Schema(SchemaArgs),
     /// Explain a diagnostic code such as `ZW1502`.
     Explain(ExplainArgs),
     /// Print a completion script for a shell.
@@ -126,6 +126,14 @@ pub enum Command {
     /// Run and control the emulators.
     #[command(subcommand)]
     Sandbox(SandboxCommand),
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Print the reference of all kinds as Markdown instead.
+    #[arg(long)]
+    pub reference: bool,
 }
 
 /// Arguments of `init`.

@@ -28,7 +28,7 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Init(args) => init::run(ctx, &args),
         Command::Validate(args) => validate::run(ctx, &args),
         Command::Fmt(args) => fmt::run(ctx, &args),
-        Command::Schema => schema::run(ctx),
+        Command::Schema(args) => schema::run(ctx, &args),
         Command::Explain(args) => explain::run(ctx, &args),
         Command::Completions(args) => completions::run(ctx, &args),
         Command::Plan(args) => Box::pin(plan::run(ctx, args)).await,

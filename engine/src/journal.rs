@@ -270,6 +270,7 @@ fn relocate(snapshot: &mut Snapshot, from: &Address, to: &Address) -> Result<(),
         .remove(from)
         .ok_or_else(|| IllegalEntry(format!("{from} is not recorded")))?;
     record.address = to.clone();
+    snapshot.open.remove(from);
     snapshot.records.insert(to.clone(), record);
     Ok(())
 }

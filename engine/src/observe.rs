@@ -14,7 +14,7 @@ use crate::plan::{Options, Refresh};
 use crate::provider::{Live, Marker, Observed, ProviderError, ReadTarget, Status};
 use crate::schema::Registry;
 use crate::secret::{DigestKey, Secret};
-use crate::snapshot::{Record, State};
+use crate::snapshot::{IntentAction, Record, State};
 use crate::value::Value;
 
 mod read;
@@ -211,4 +211,30 @@ pub(crate) fn target(inputs: &Inputs, seen: &Observations, address: &Address) ->
         desired,
         marker: inputs.marker(address),
     }
+}
+
+/// What was read, in the engine's terms: secrets carry the project's digest key, and what a killed
+/// run announced is ours even where the vendor has no place for a mark.
+pub(crate) fn received(inputs: &Inputs, address: &Address, observed: Observed) -> Observed {
+    let rekey = |mut live: Box<Live>| {
+        live.attrs = live.attrs.rekeyed(inputs.digest_key.as_ref());
+        live
+    };
+    match observed {
+        Observed::Present(live) => Observed::Present(rekey(live)),
+        Observed::Foreign(live) if announced(inputs, address, &live) => {
+            Observed::Present(rekey(live))
+        }
+        Observed::Foreign(live) => Observed::Foreign(rekey(live)),
+        other => other,
+    }
+}
+
+fn announced(inputs: &Inputs, address: &Address, live: &Live) -> bool {
+    let unmarked = inputs
+        .registry
+        .kind(&address.kind)
+        .is_some_and(|k| !k.marked);
+    let create = |open: &crate::snapshot::OpenIntent| open.action == IntentAction::Create;
+    unmarked && live.marker.is_none() && inputs.state.open(address).is_some_and(create)
 }

@@ -17,6 +17,7 @@ pub mod build;
 mod decide;
 pub(crate) mod edges;
 pub(crate) mod estimate;
+pub mod pages;
 mod scope;
 pub mod stale;
 

@@ -204,15 +204,6 @@ pub enum Form {
     SecretObject,
 }
 
-/// In which order a replacement goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReplaceOrder {
-    /// Names and networks are unique: the old one goes first.
-    DeleteFirst,
-    /// The vendor allows both to exist: the new one comes first.
-    CreateFirst,
-}
-
 /// How long the vendor typically takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Typical {
@@ -261,8 +252,9 @@ pub struct KindSchema {
     pub outputs: Vec<Output>,
     /// What contains it.
     pub contained_in: Containment,
-    /// Order of a replacement.
-    pub replace: ReplaceOrder,
+    /// Whether the vendor keeps our marker with the create itself. What has no place for it is known
+    /// by its name within its parent, once a create was announced.
+    pub marked: bool,
     /// Whether it holds data: never deleted or replaced unless the spec says `protect = false`.
     pub protect: bool,
     /// How long things take.

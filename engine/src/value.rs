@@ -261,8 +261,7 @@ struct UnknownForm {
 
 /// Keeps an ordinary map from being read as a marked form.
 pub(crate) fn wrap(map: serde_json::Map<String, Json>) -> Json {
-    let marked = map.len() == 1 && map.keys().any(|k| k.starts_with('$'));
-    if marked && !matches!(map.get("$map"), Some(inner) if !inner.is_object()) {
+    if map.len() == 1 && map.keys().any(|k| k.starts_with('$')) {
         json!({ "$map": map })
     } else {
         Json::Object(map)

@@ -10,6 +10,7 @@ mod cloudflare;
 mod contract;
 mod digitalocean;
 mod http;
+pub mod kubernetes;
 mod limit;
 mod live;
 #[cfg(test)]

@@ -30,9 +30,7 @@ use crate::vfs::real::RealVfs;
 use crate::vfs::{self, Vfs};
 use crate::writer::Writer;
 
-/// How often a reader looks again before it believes that something is wrong: a writer may be
-/// between two of its effects.
-const LOOKS: u32 = 6;
+/// Between two looks of a reader.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// How a state directory is used.
@@ -50,6 +48,9 @@ pub struct StateOptions {
     pub accept_rollback: bool,
     /// Allow a directory that belongs to another user.
     pub any_owner: bool,
+    /// How often a reader looks again before it believes that something is wrong: a writer may be
+    /// between two of its effects.
+    pub patience: u32,
 }
 
 impl StateOptions {
@@ -62,6 +63,7 @@ impl StateOptions {
             keep_history: history::KEEP,
             accept_rollback: false,
             any_owner: false,
+            patience: 5,
         }
     }
 }
@@ -186,7 +188,7 @@ impl StateDir {
         look: impl Fn() -> Result<T, StateError>,
         settled: impl Fn(&T) -> bool,
     ) -> Result<T, StateError> {
-        for _ in 1..LOOKS {
+        for _ in 0..self.options.patience {
             match look() {
                 Ok(found) if settled(&found) => return Ok(found),
                 Ok(_) | Err(StateError::Damaged { .. } | StateError::Lost { .. }) => {

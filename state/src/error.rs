@@ -17,7 +17,7 @@ pub enum StateError {
     /// Another writer has the shard.
     #[error(
         "the state of shard {shard} is locked by {}; wait for it, or give a lock timeout",
-        HolderText(holder.as_ref())
+        HolderText(holder.as_deref())
     )]
     Locked {
         /// The shard.
@@ -210,7 +210,7 @@ impl StateError {
     }
 }
 
-struct HolderText<'a>(Option<&'a Box<Holder>>);
+struct HolderText<'a>(Option<&'a Holder>);
 
 impl fmt::Display for HolderText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -299,7 +299,7 @@ impl fmt::Display for Notice {
                     "writer {epoch} of shard {shard} ended without releasing it"
                 )?;
                 match holder {
-                    Some(_) => write!(f, ": {}", HolderText(holder.as_ref())),
+                    Some(_) => write!(f, ": {}", HolderText(holder.as_deref())),
                     None => Ok(()),
                 }
             }

@@ -119,7 +119,7 @@ pub fn decode(bytes: &[u8], file: &Path, history: &[PathBuf]) -> Result<Stored, 
 }
 
 fn stored(v1: FileV1) -> Result<Stored, String> {
-    let recorded = v1.records.iter().map(|(key, record)| (key, record));
+    let recorded = v1.records.iter();
     let open = v1.open.iter().map(|(key, open)| (key, &open.record));
     for (key, record) in recorded.chain(open) {
         if *key != record.address || key.zone != v1.shard {

@@ -56,8 +56,8 @@ pub(crate) struct JournalEnd {
     pub(crate) valid: u64,
     /// Bytes to cut off.
     pub(crate) torn: u64,
-    /// Whether records before the snapshot are still in it.
-    pub(crate) stale: bool,
+    /// How many records it holds, those that are in the snapshot included.
+    pub(crate) records: u64,
 }
 
 struct Reader<'a> {
@@ -213,10 +213,7 @@ impl Reader<'_> {
             head: scan.head(),
             epoch: stored.epoch,
             base_serial,
-            journal: Some(JournalEnd {
-                stale: scan.header.base_seq < stored.base_seq,
-                ..end_of(scan)
-            }),
+            journal: Some(end_of(scan)),
             notices: Vec::new(),
         };
         let mut writing: Option<(u64, Option<Box<Holder>>)> = None;
@@ -269,6 +266,6 @@ fn end_of(scan: &Scan) -> JournalEnd {
     JournalEnd {
         valid: scan.valid,
         torn: scan.torn,
-        stale: false,
+        records: scan.batches.len() as u64,
     }
 }

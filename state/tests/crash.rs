@@ -11,7 +11,7 @@ use zonewright_engine::address::ZoneName;
 use zonewright_engine::journal::Entry;
 use zonewright_engine::snapshot::Snapshot;
 use zonewright_state::vfs::model::{Image, ModelVfs};
-use zonewright_state::{SeededRng, StateDir, StateError, StateOptions, Writer};
+use zonewright_state::{Notice, SeededRng, StateDir, StateError, StateOptions, Writer};
 
 mod entries;
 use entries::{created, deleted, holder, intent, shard};
@@ -19,6 +19,7 @@ use entries::{created, deleted, holder, intent, shard};
 fn dir(vfs: &ModelVfs, seed: u64) -> StateDir {
     let mut options = StateOptions::new("live", "test");
     options.keep_history = 2;
+    options.patience = 0;
     StateDir::with_vfs(
         Arc::new(vfs.clone()),
         options,
@@ -106,7 +107,10 @@ fn check(image: &Image, allowed: &[&str]) -> ModelVfs {
     let writer = acquire(&dir).unwrap_or_else(|e| panic!("{e}\n{image:#?}"));
     assert_eq!(held(&writer), found, "the writer sees what the reader saw");
     drop(writer);
-    assert_eq!(read(&dir).expect("it reads after recovery"), found);
+    let again = dir.read(&[shard()]).expect("it reads after recovery");
+    assert_eq!(essence(&again.state.shards[&shard()]), found);
+    let torn = |n: &Notice| matches!(n, Notice::TornTail { .. });
+    assert!(!again.notices.iter().any(torn), "the tail was cut");
     vfs
 }
 

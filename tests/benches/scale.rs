@@ -3,6 +3,7 @@
 //! Requests are counted by the sandbox; CPU is user and system time of the child process, as the
 //! kernel accounts it. Wall time is not reported: it says more about the machine than about us.
 //! A bound that does not hold ends the bench with a message and exit code 1.
+#![expect(clippy::print_stdout, reason = "the report is what it is for")]
 
 use std::fmt::Write as _;
 
@@ -17,7 +18,10 @@ fn children_cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("procfs");
     let after = stat.rsplit_once(") ").expect("the command's name").1;
     let fields: Vec<&str> = after.split(' ').collect();
-    let ticks: u64 = [13, 14].map(|i| fields[i].parse::<u64>().expect("a number")).iter().sum();
+    let ticks: u64 = [13, 14]
+        .map(|i| fields[i].parse::<u64>().expect("a number"))
+        .iter()
+        .sum();
     ticks as f64 / 100.0
 }
 
@@ -83,7 +87,12 @@ fn measure(env: &Env) -> Value {
     let plan = cpu_of(|| {
         env.expect(0, &["plan", "--detailed-exitcode"]);
     });
-    let state: usize = env.state_bytes().iter().filter(|(p, _)| p.ends_with("a.state.json")).map(|(_, b)| b.len()).sum();
+    let state: usize = env
+        .state_bytes()
+        .iter()
+        .filter(|(p, _)| p.ends_with("a.state.json"))
+        .map(|(_, b)| b.len())
+        .sum();
     json!({ "apply_cpu_s": apply, "plan_cpu_s": plan, "plan_requests": env.requests().len(), "state_bytes": state })
 }
 
@@ -99,29 +108,52 @@ fn number(value: &Value, key: &str) -> f64 {
 
 fn main() {
     let mut failures = Vec::new();
-    let sizes: &[usize] = if std::env::var_os("ZONEWRIGHT_BENCH_SMALL").is_some() { &[100, 1_000] } else { &[100, 1_000, 10_000] };
+    let sizes: &[usize] = if std::env::var_os("ZONEWRIGHT_BENCH_SMALL").is_some() {
+        &[100, 1_000]
+    } else {
+        &[100, 1_000, 10_000]
+    };
     let mut report = json!({ "version": 1, "records": {}, "objects": {} });
     let a = |i: usize| format!("type = \"A\"\ncontent = \"192.0.2.{}\"", i % 250 + 1);
     for &n in sizes {
         let m = measure(&records(n, a));
         let pages = n.div_ceil(5_000) as f64;
-        check(&mut failures, &format!("requests of {n} records"), number(&m, "plan_requests"), pages + 2.0);
+        check(
+            &mut failures,
+            &format!("requests of {n} records"),
+            number(&m, "plan_requests"),
+            pages + 2.0,
+        );
         report["records"][n.to_string()] = m;
         let m = measure(&objects(n));
         let pages = n.div_ceil(500) as f64;
-        check(&mut failures, &format!("requests of {n} objects"), number(&m, "plan_requests"), pages + 8.0);
+        check(
+            &mut failures,
+            &format!("requests of {n} objects"),
+            number(&m, "plan_requests"),
+            pages + 8.0,
+        );
         report["objects"][n.to_string()] = m;
     }
     if sizes.contains(&10_000) {
         for kind in ["records", "objects"] {
-            let ratio = number(&report[kind]["10000"], "plan_cpu_s") / number(&report[kind]["1000"], "plan_cpu_s");
+            let ratio = number(&report[kind]["10000"], "plan_cpu_s")
+                / number(&report[kind]["1000"], "plan_cpu_s");
             report[kind]["cpu_10k_over_1k"] = json!(ratio);
-            check(&mut failures, &format!("CPU of 10k {kind} over 1k"), ratio, 13.0);
+            check(
+                &mut failures,
+                &format!("CPU of 10k {kind} over 1k"),
+                ratio,
+                13.0,
+            );
         }
     }
     let chain = |i: usize| match i {
         0 => "type = \"A\"\ncontent = \"192.0.2.1\"".to_owned(),
-        _ => format!("type = \"CNAME\"\ncontent = \"${{cloudflare.dns_record.r{}.hostname}}\"", i - 1),
+        _ => format!(
+            "type = \"CNAME\"\ncontent = \"${{cloudflare.dns_record.r{}.hostname}}\"",
+            i - 1
+        ),
     };
     let fan = |i: usize| match i {
         0 => "type = \"A\"\ncontent = \"192.0.2.1\"".to_owned(),
@@ -131,11 +163,19 @@ fn main() {
     report["fan_1000"] = measure(&records(1_000, fan));
     let example = Env::example("wordpress-dr", BINARY);
     report["example"] = measure(&example);
-    check(&mut failures, "requests of the example", number(&report["example"], "plan_requests"), 60.0);
+    check(
+        &mut failures,
+        "requests of the example",
+        number(&report["example"], "plan_requests"),
+        60.0,
+    );
     let runs = 20;
     let start = cpu_of(|| {
         for _ in 0..runs {
-            example.bare(&["--version"]).output().expect("the binary runs");
+            example
+                .bare(&["--version"])
+                .output()
+                .expect("the binary runs");
         }
     }) / f64::from(runs);
     report["version_cpu_s"] = json!(start);

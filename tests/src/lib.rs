@@ -32,7 +32,10 @@ pub struct Output {
 impl Output {
     /// Both outputs, for messages of failing tests.
     pub fn text(&self) -> String {
-        format!("exit {}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.stdout, self.stderr)
+        format!(
+            "exit {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.code, self.stdout, self.stderr
+        )
     }
 
     /// The standard output as JSON.
@@ -105,7 +108,12 @@ impl Env {
 
     /// Runs a command to its end.
     pub fn run(&self, args: &[&str]) -> Output {
-        finish(self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn())
+        finish(
+            self.command(args)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn(),
+        )
     }
 
     /// Runs a command that has to end with this code.
@@ -156,7 +164,10 @@ impl Env {
     pub fn client(&self) -> Client {
         let dir = self.path().join(".zonewright/sandbox");
         for _ in 0..2 {
-            if let Some(ready) = self.runtime.block_on(zonewright_sandbox::lifecycle::attach(&dir)) {
+            if let Some(ready) = self
+                .runtime
+                .block_on(zonewright_sandbox::lifecycle::attach(&dir))
+            {
                 return Client::new(&ready.control_url()).expect("a control URL");
             }
             // Any command that needs the world starts its server.
@@ -169,7 +180,9 @@ impl Env {
     pub fn origin(&self) -> String {
         let dir = self.path().join(".zonewright/sandbox");
         self.client();
-        let ready = self.runtime.block_on(zonewright_sandbox::lifecycle::attach(&dir));
+        let ready = self
+            .runtime
+            .block_on(zonewright_sandbox::lifecycle::attach(&dir));
         format!("http://{}", ready.expect("it runs").address())
     }
 
@@ -177,7 +190,9 @@ impl Env {
     pub fn ready(&self) -> zonewright_sandbox::lifecycle::Ready {
         self.client();
         let dir = self.path().join(".zonewright/sandbox");
-        let ready = self.runtime.block_on(zonewright_sandbox::lifecycle::attach(&dir));
+        let ready = self
+            .runtime
+            .block_on(zonewright_sandbox::lifecycle::attach(&dir));
         ready.expect("it runs")
     }
 
@@ -196,7 +211,11 @@ impl Env {
     pub fn table(&self, service: &str, table: &str) -> Vec<Value> {
         let dump = self.dump();
         let rows = &dump[service][table];
-        rows.as_object().into_iter().flatten().map(|(_, v)| v.clone()).collect()
+        rows.as_object()
+            .into_iter()
+            .flatten()
+            .map(|(_, v)| v.clone())
+            .collect()
     }
 
     /// Every request since the log was cleared.
@@ -216,7 +235,8 @@ impl Env {
     /// Empties the log of requests.
     pub fn clear_requests(&self) {
         let client = self.client();
-        self.wait(client.clear_requests()).expect("the log is cleared");
+        self.wait(client.clear_requests())
+            .expect("the log is cleared");
     }
 
     /// Arms a fault.
@@ -230,14 +250,17 @@ impl Env {
             count: 1,
             kind,
         };
-        self.wait(client.add_fault(&fault)).expect("the fault is armed");
+        self.wait(client.add_fault(&fault))
+            .expect("the fault is armed");
     }
 
     /// Disarms all faults and releases what is held.
     pub fn clear_faults(&self) {
         let client = self.client();
-        self.wait(client.clear_faults()).expect("the faults are cleared");
-        self.wait(client.release()).expect("what was held is released");
+        self.wait(client.clear_faults())
+            .expect("the faults are cleared");
+        self.wait(client.release())
+            .expect("what was held is released");
     }
 
     /// Waits until a request is held or the command ended; true when one is held.
@@ -258,15 +281,29 @@ impl Env {
     }
 
     /// Sends a request of somebody else's to the sandbox; gives back the status and the body.
-    pub fn meddle(&self, method: &str, path: &str, token: &str, body: Option<&Value>) -> (u16, Value) {
+    pub fn meddle(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
         let url = format!("{}{path}", self.origin());
         self.wait(async {
-            let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+            zonewright_providers::install_crypto();
+            let client = reqwest::Client::builder()
+                .no_proxy()
+                .build()
+                .expect("a client");
             let method = method.parse().expect("a method");
             let mut request = client.request(method, url).bearer_auth(token);
             if let Some(body) = body {
                 let merge = path.starts_with("/clusters/");
-                let kind = if merge { "application/merge-patch+json" } else { "application/json" };
+                let kind = if merge {
+                    "application/merge-patch+json"
+                } else {
+                    "application/json"
+                };
                 request = request.header("content-type", kind).body(body.to_string());
             }
             let reply = request.send().await.expect("a reply");
@@ -296,7 +333,10 @@ pub fn finish(child: std::io::Result<Child>) -> Output {
 }
 
 fn copy(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("the example is there").flatten() {
+    for entry in std::fs::read_dir(from)
+        .expect("the example is there")
+        .flatten()
+    {
         let name = entry.file_name();
         // What a user left behind by trying the example out is not part of it.
         if name == ".zonewright" || name == "state" {
@@ -313,7 +353,11 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn read_all(dir: &Path, out: &mut Vec<(PathBuf, Vec<u8>)>) {
-    let mut entries: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().collect();
+    let mut entries: Vec<_> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect();
     entries.sort_by_key(std::fs::DirEntry::path);
     for entry in entries {
         let path = entry.path();

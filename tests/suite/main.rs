@@ -1,4 +1,8 @@
 //! The suites: house rules, and the whole product against the sandbox.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics is a test that fails"
+)]
 
 mod house;
 mod scenarios;

@@ -3,8 +3,10 @@
 use zonewright_tests::Env;
 
 mod change;
+mod charts;
 mod crash;
 mod lifecycle;
+mod options;
 mod refuse;
 mod secrets;
 
@@ -33,10 +35,27 @@ fn names(env: &Env, table: &str) -> Vec<String> {
     names
 }
 
+/// The records at Cloudflare.
+fn record_documents(env: &Env) -> Vec<serde_json::Value> {
+    let dump = env.dump();
+    let tables = dump["cloudflare"].as_object().into_iter().flatten();
+    tables
+        .filter(|(name, _)| name.starts_with("dns_records"))
+        .flat_map(|(name, rows)| {
+            let zone = name.rsplit('/').next().unwrap_or_default();
+            let rows = rows.as_object().into_iter().flatten();
+            rows.map(move |(_, document)| {
+                let mut document = document.clone();
+                document["zone_id"] = zone.into();
+                document
+            })
+        })
+        .collect()
+}
+
 /// Our records at Cloudflare: name and content.
 fn records(env: &Env) -> Vec<(String, String)> {
-    let mut records: Vec<(String, String)> = env
-        .table("cloudflare", "dns_records")
+    let mut records: Vec<(String, String)> = record_documents(env)
         .iter()
         .map(|d| {
             let text = |key: &str| d[key].as_str().unwrap_or("").to_owned();
@@ -50,7 +69,10 @@ fn records(env: &Env) -> Vec<(String, String)> {
 /// Everything of the example exists exactly once.
 fn assert_complete_once(env: &Env) {
     assert_eq!(names(env, "vpcs"), ["vpc-wp-bz", "vpc-wp-pz"]);
-    assert_eq!(names(env, "kubernetes_clusters"), ["wp-bz-doks-sfo3", "wp-pz-doks-nyc3"]);
+    assert_eq!(
+        names(env, "kubernetes_clusters"),
+        ["wp-bz-doks-sfo3", "wp-pz-doks-nyc3"]
+    );
     assert_eq!(records(env).len(), 3, "{:?}", records(env));
     let mut names: Vec<String> = records(env).into_iter().map(|(n, _)| n).collect();
     names.dedup();

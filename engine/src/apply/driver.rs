@@ -13,7 +13,7 @@ use super::{Apply, Command, Input, Observer, RunOptions, RunReport};
 use crate::address::{Address, InstanceId, ZoneName};
 use crate::expr::Reference;
 use crate::journal::{Entry, Journal, JournalError};
-use crate::observe::{ContainerRef, Inputs, Observations, Sessions, lookup_seen};
+use crate::observe::{ContainerRef, Inputs, Observations, Sessions, lookup_seen, received};
 use crate::plan::{Action, Plan};
 use crate::provider::{ErrorClass, Observed, Op, Outcome, ProviderError, ReadTarget, Session};
 use crate::value::Value;
@@ -302,11 +302,7 @@ async fn look(
     let targets = [target];
     let mut seen = session(run, id).await?.refresh(&targets).await?;
     match seen.pop() {
-        Some(Observed::Present(mut live)) => {
-            live.attrs = live.attrs.rekeyed(run.inputs.digest_key.as_ref());
-            Ok(Observed::Present(live))
-        }
-        Some(observed) => Ok(observed),
+        Some(observed) => Ok(received(run.inputs, &targets[0].address, observed)),
         None => Err(ProviderError::new(
             ErrorClass::Bug,
             "a read answered nothing",

@@ -35,7 +35,8 @@ impl Apply<'_> {
 
     pub(super) fn marker(&self, change: &Change) -> Marker {
         Marker {
-            lineage: self.plan.base.lineage.clone(),
+            // A first plan is made before there is a lineage; the run has one.
+            lineage: self.inputs.lineage.clone(),
             address: change.address.clone(),
             generation: change.generation,
         }

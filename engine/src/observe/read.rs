@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
 
-use super::{Inputs, Observations, next_wave};
+use super::{Inputs, Observations, next_wave, received};
 use crate::address::{Address, InstanceId, Kind};
-use crate::provider::{ErrorClass, Live, Observed, Provider, ProviderError, ReadTarget, Session};
+use crate::provider::{ErrorClass, Observed, Provider, ProviderError, ReadTarget, Session};
 use crate::value::Value;
 
 /// The open sessions of a run. Never part of a plan or a state.
@@ -192,7 +192,17 @@ fn record(
     match result {
         Ok(found) => {
             for (target, observed) in targets.into_iter().zip(found) {
-                seen.seen.insert(target.address, rekeyed(inputs, observed));
+                if let Observed::Unreadable(source) = &observed
+                    && source.class == ErrorClass::Unauthorized
+                {
+                    let source = source.clone();
+                    return Err(ObserveError {
+                        instance: id,
+                        source,
+                    });
+                }
+                let observed = received(inputs, &target.address, observed);
+                seen.seen.insert(target.address, observed);
             }
             Ok(())
         }
@@ -207,19 +217,6 @@ fn record(
             }
             Ok(())
         }
-    }
-}
-
-/// What the vendor gave gets the project's digest key, so that it can be compared with records.
-fn rekeyed(inputs: &Inputs, observed: Observed) -> Observed {
-    let rekey = |mut live: Box<Live>| {
-        live.attrs = live.attrs.rekeyed(inputs.digest_key.as_ref());
-        live
-    };
-    match observed {
-        Observed::Present(live) => Observed::Present(rekey(live)),
-        Observed::Foreign(live) => Observed::Foreign(rekey(live)),
-        other => other,
     }
 }
 

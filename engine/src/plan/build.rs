@@ -56,7 +56,7 @@ pub enum PlanError {
         /// Who refers.
         address: Address,
         /// To what.
-        reference: Reference,
+        reference: Box<Reference>,
     },
     /// What is to be destroyed is needed by something that stays.
     #[error("{address} would be destroyed, and {by} refers to it")]
@@ -188,7 +188,7 @@ fn check_selection(inputs: &Inputs) -> Vec<PlanError> {
             if stays && !selected && inputs.state.record(target).is_none() {
                 errors.push(PlanError::OutsideMissing {
                     address: resource.address.clone(),
-                    reference: reference.clone(),
+                    reference: Box::new(reference.clone()),
                 });
             } else if options.destroy
                 && selected
@@ -421,7 +421,7 @@ fn notes(inputs: &Inputs, changes: &[Change]) -> Vec<Note> {
     let mut out: Vec<Note> = changes.iter().filter_map(|c| note(inputs, c)).collect();
     let stand_ins: BTreeSet<String> = changes
         .iter()
-        .filter(|c| c.stand_in)
+        .filter(|c| c.stand_in && !c.is_no_op())
         .map(|c| c.address.declaration().to_string())
         .collect();
     out.extend(stand_ins.into_iter().map(|chart| Note {

@@ -13,7 +13,7 @@ use crate::diff::{self, Difference};
 use crate::expr::{Expr, Node, Reference};
 use crate::observe::{Inputs, Observations, recorded_live};
 use crate::provider::{Live, Observed, Status};
-use crate::schema::{Containment, KindSchema, ObjectRules, ReplaceOrder};
+use crate::schema::{Containment, KindSchema, ObjectRules};
 use crate::snapshot::{IntentAction, Record, RecordStatus};
 use crate::value::Value;
 
@@ -280,10 +280,8 @@ impl<'a> Decider<'a> {
         if !already_going && !self.may_go(record, want.resource.meta.protect) {
             return None;
         }
-        let actions = match want.schema.replace {
-            ReplaceOrder::DeleteFirst => vec![Action::Delete, Action::Create],
-            ReplaceOrder::CreateFirst => vec![Action::Create, Action::Delete],
-        };
+        // Names and networks are unique at every vendor: the old one goes first.
+        let actions = vec![Action::Delete, Action::Create];
         Some(Decided {
             actions,
             reason,

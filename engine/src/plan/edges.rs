@@ -8,7 +8,6 @@ use super::build::PlanError;
 use super::{Action, Change, Edge, EdgeReason, Reason, Step, StepNode};
 use crate::address::{Address, InstanceId};
 use crate::observe::Inputs;
-use crate::schema::ReplaceOrder;
 use crate::snapshot::Record;
 use crate::value::Value;
 
@@ -163,6 +162,11 @@ impl<'a> StepIndex<'a> {
         self.act(address, &[Action::Delete, Action::Forget])
     }
 
+    /// The step that removes the resource by request, if it is one.
+    fn down_by_request(&self, address: &Address) -> Option<usize> {
+        self.act(address, &[Action::Delete])
+    }
+
     fn open(&self, instance: &InstanceId) -> Option<usize> {
         let instance = instance.clone();
         self.positions.get(&StepNode::Open { instance }).copied()
@@ -209,23 +213,17 @@ pub(super) fn edges(
         if change.actions.contains(&Action::Delete) && !container_made(inputs, changes, change) {
             add(index.open(&change.instance), down, EdgeReason::Provider);
         }
-        if down.is_some() {
+        if change.actions.first() == Some(&Action::Forget) {
+            // Nothing is sent: it only has to stay recorded until its container is really gone.
+            let container = change.container.as_ref().and_then(|c| index.down(c));
+            add(container, down, EdgeReason::Contained);
+        } else if down.is_some() {
             let record = inputs.state.record(address);
-            for before in record.iter().flat_map(|r| down_dependencies(r)) {
-                let forgotten = change.actions.first() == Some(&Action::Forget)
-                    && change.container.as_ref() == Some(before);
-                if forgotten {
-                    add(index.down(before), down, EdgeReason::Contained);
-                } else {
-                    add(down, index.down(before), EdgeReason::Reverse);
-                }
+            for before in record.into_iter().flat_map(down_dependencies) {
+                add(down, index.down_by_request(before), EdgeReason::Reverse);
             }
         }
-        if create_first(inputs, change) {
-            add(up, down, EdgeReason::Replaced);
-        } else {
-            add(down, up, EdgeReason::Replaced);
-        }
+        add(down, up, EdgeReason::Replaced);
     }
     out.into_iter().collect()
 }
@@ -247,12 +245,6 @@ fn container_made(inputs: &Inputs, changes: &[Change], change: &Change) -> bool 
 fn down_dependencies(record: &Record) -> impl Iterator<Item = &Address> {
     let container = record.contained_in.as_ref().map(|c| &c.address);
     record.depends_on.iter().chain(container)
-}
-
-fn create_first(inputs: &Inputs, change: &Change) -> bool {
-    let schema = inputs.registry.kind(&change.address.kind);
-    change.actions.first() == Some(&Action::Create)
-        && schema.is_some_and(|s| s.replace == ReplaceOrder::CreateFirst)
 }
 
 /// The instances that steps of these changes need.

@@ -12,6 +12,8 @@ pub fn differences(saved: &Plan, fresh: &Plan) -> Vec<String> {
     }
     let mut out = Vec::new();
     base(saved, fresh, &mut out);
+    // What was saved has lost its origins: the fresh one is compared in the same form.
+    let fresh = &serde_json::from_slice::<Plan>(&fresh.bytes()).unwrap_or_else(|_| fresh.clone());
     for (old, new) in paired(&saved.changes, &fresh.changes) {
         match (old, new) {
             (Some(old), Some(new)) if old == new => {}

@@ -12,7 +12,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb, Wait,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, ReplaceOrder, Type, Typical,
+    Attr, Containment, Equality, Form, KindSchema, Output, Type, Typical,
 };
 use zonewright_engine::value::Value;
 
@@ -423,7 +423,7 @@ fn schema() -> KindSchema {
             Output::plain("hostname", Type::String, "The full domain name."),
         ],
         contained_in: Containment::None,
-        replace: ReplaceOrder::DeleteFirst,
+        marked: true,
         protect: false,
         typical: Typical::secs(1, 1, 1),
         identity: &["zone", "type", "name"],

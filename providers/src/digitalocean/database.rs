@@ -4,9 +4,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{Live, Marker, Observed, Op, Outcome, ReadTarget, Status, Verb};
-use zonewright_engine::schema::{
-    Attr, Containment, Form, KindSchema, Output, ReplaceOrder, Type, Typical,
-};
+use zonewright_engine::schema::{Attr, Containment, Form, KindSchema, Output, Type, Typical};
 use zonewright_engine::value::Value;
 
 use super::create_error;
@@ -95,7 +93,7 @@ impl CloudKind for Database {
             ],
             outputs: vec![Output::plain("id", Type::String, "`<cluster>/<name>`.")],
             contained_in: Containment::Attribute("cluster"),
-            replace: ReplaceOrder::DeleteFirst,
+            marked: false,
             protect: true,
             typical: Typical::secs(3, 1, 3),
             identity: &["cluster", "name"],

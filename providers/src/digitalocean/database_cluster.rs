@@ -9,7 +9,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, ReplaceOrder, Type, Typical,
+    Attr, Containment, Equality, Form, KindSchema, Output, Type, Typical,
 };
 use zonewright_engine::value::Value;
 
@@ -307,7 +307,7 @@ fn schema() -> KindSchema {
         ],
         outputs,
         contained_in: Containment::None,
-        replace: ReplaceOrder::DeleteFirst,
+        marked: true,
         protect: true,
         typical: Typical::secs(360, 300, 60),
         identity: &["name"],

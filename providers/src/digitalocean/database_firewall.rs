@@ -10,7 +10,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb, Wait,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, ReplaceOrder, Type, Typical,
+    Attr, Containment, Equality, Form, KindSchema, Output, Type, Typical,
 };
 use zonewright_engine::value::Value;
 
@@ -223,7 +223,7 @@ impl CloudKind for DatabaseFirewall {
             ],
             outputs: vec![Output::plain("id", Type::String, "The id of the cluster.")],
             contained_in: Containment::Attribute("cluster"),
-            replace: ReplaceOrder::DeleteFirst,
+            marked: true,
             protect: false,
             typical: Typical::secs(3, 3, 3),
             identity: &["cluster"],

@@ -11,9 +11,7 @@ use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Verb, Wait,
 };
-use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, ReplaceOrder, Type, Typical,
-};
+use zonewright_engine::schema::{Attr, Containment, Equality, Form, KindSchema, Type, Typical};
 use zonewright_engine::value::Value;
 
 use super::database_cluster::{connection_outputs, resizing, status};
@@ -139,10 +137,7 @@ impl DatabaseReplica {
         let path = format!("{}/replicas", cluster_path(&spec.source));
         let mut reply = api.post(&path, &body).await.map_err(|e| match e.is(412) {
             // The first backup of the source is not done; until then nothing is made.
-            true => {
-                let after = Some(Duration::from_secs(10));
-                e.into_class(ErrorClass::NotYet { after })
-            }
+            true => e.into_class(ErrorClass::NotYet { after: None }),
             false => create_error(e),
         })?;
         created_id(&reply, "/replica/id")?;
@@ -353,7 +348,7 @@ fn schema() -> KindSchema {
         ],
         outputs: connection_outputs(),
         contained_in: Containment::None,
-        replace: ReplaceOrder::DeleteFirst,
+        marked: false,
         protect: true,
         typical: Typical::secs(600, 300, 60),
         identity: &["source", "name"],

@@ -4,9 +4,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{Live, Marker, Observed, Op, Outcome, ReadTarget, Status, Verb};
-use zonewright_engine::schema::{
-    Attr, Containment, Form, KindSchema, Output, ReplaceOrder, Type, Typical,
-};
+use zonewright_engine::schema::{Attr, Containment, Form, KindSchema, Output, Type, Typical};
 use zonewright_engine::value::Value;
 
 use super::create_error;
@@ -124,7 +122,7 @@ impl CloudKind for DatabaseUser {
                 Output::secret("password", "Its password, which the vendor makes."),
             ],
             contained_in: Containment::Attribute("cluster"),
-            replace: ReplaceOrder::DeleteFirst,
+            marked: false,
             protect: false,
             typical: Typical::secs(5, 5, 3),
             identity: &["cluster", "name"],

@@ -11,7 +11,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, ReplaceOrder, Type, Typical,
+    Attr, Containment, Equality, Form, KindSchema, Output, Type, Typical,
 };
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::Value;
@@ -245,7 +245,7 @@ impl KubernetesCluster {
             "credentials" => {
                 let call = format!("{}/credentials?expiry_seconds={EXPIRY}", path(id));
                 let reply = api.get(&call).await.map_err(early)?;
-                // A cluster that is reached without TLS has no certificate.
+                // A server without TLS (on this very machine) has no CA.
                 for key in ["/server", "/token"] {
                     text(&reply, key).ok_or_else(unreadable)?;
                 }
@@ -444,7 +444,7 @@ fn schema() -> KindSchema {
             ),
         ],
         contained_in: Containment::None,
-        replace: ReplaceOrder::DeleteFirst,
+        marked: true,
         protect: false,
         typical: Typical::secs(360, 300, 120),
         identity: &["name"],

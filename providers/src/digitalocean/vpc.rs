@@ -13,7 +13,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, ReplaceOrder, Type, Typical,
+    Attr, Containment, Equality, Form, KindSchema, Output, Type, Typical,
 };
 use zonewright_engine::value::Value;
 
@@ -186,7 +186,7 @@ impl CloudKind for Vpc {
                 Output::plain("urn", Type::String, "The network's name for projects."),
             ],
             contained_in: Containment::None,
-            replace: ReplaceOrder::DeleteFirst,
+            marked: true,
             protect: false,
             typical: Typical::secs(2, 2, 20),
             identity: &["name"],

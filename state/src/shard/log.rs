@@ -98,7 +98,7 @@ impl ShardLog {
         file.sync_all().map_err(io("sync"))?;
         vfs.sync_dir("").map_err(io("sync the directory of"))?;
         let mut log = ShardLog {
-            base_seq: found.seq,
+            base_seq: found.seq - end.records,
             vfs,
             shard: shard.clone(),
             nonce,
@@ -114,10 +114,6 @@ impl ShardLog {
             poisoned: false,
             lock: Some(lock),
         };
-        if end.stale {
-            // A crash came between the two renames of a checkpoint.
-            log.restart_journal()?;
-        }
         let mut entries = vec![Entry::Acquire {
             epoch: log.epoch,
             holder: holder.clone(),
@@ -379,7 +375,7 @@ fn create(
     Ok(super::JournalEnd {
         valid: bytes.len() as u64,
         torn: 0,
-        stale: false,
+        records: 0,
     })
 }
 

@@ -265,23 +265,27 @@ fn variants(write: &Effect) -> Vec<Option<Effect>> {
 }
 
 impl ModelVfs {
-    /// Performs an effect, or fails when it is this call's turn.
-    fn effect(&self, effect: Effect) -> io::Result<()> {
+    /// Decides on an effect and performs it in one step, or fails when it is this call's turn.
+    fn effect(&self, decide: impl FnOnce(&Disk) -> io::Result<Effect>) -> io::Result<()> {
         let mut inner = self.inner();
+        let effect = decide(&inner.live)?;
         inner.calls += 1;
         if inner.fail == Some(inner.calls) {
             if let Effect::Write { inode, at, bytes } = effect {
-                let half = bytes[..bytes.len() / 2].to_vec();
-                inner.perform(Effect::Write {
-                    inode,
-                    at,
-                    bytes: half,
-                });
+                let bytes = bytes[..bytes.len() / 2].to_vec();
+                inner.perform(Effect::Write { inode, at, bytes });
             }
             return Err(io::Error::other("injected failure"));
         }
         inner.perform(effect);
         Ok(())
+    }
+
+    /// A number that no file has.
+    fn new_inode(&self) -> Inode {
+        let mut inner = self.inner();
+        inner.next += 1;
+        inner.next - 1
     }
 }
 
@@ -295,30 +299,27 @@ impl Inner {
 impl Vfs for ModelVfs {
     fn open(&self, path: &str, how: Open) -> io::Result<Box<dyn VfsFile>> {
         components(path)?;
-        let (found, next, dir) = {
-            let inner = self.inner();
-            let found = inner.live.names.get(path).copied();
-            (found, inner.next, inner.live.has_dir(parent(path)))
-        };
-        let inode = match (found, how) {
-            (Some(_), Open::New) => return Err(io::ErrorKind::AlreadyExists.into()),
-            (Some(inode), _) => inode,
-            (None, Open::Read | Open::Write) => return Err(missing()),
-            (None, _) if !dir => return Err(missing()),
-            (None, Open::New | Open::Any) => {
-                self.effect(Effect::Name {
-                    path: path.to_owned(),
-                    inode: next,
-                })?;
-                let mut inner = self.inner();
-                inner.next += 1;
-                inner.live.data.entry(next).or_default();
-                next
+        let new = self.new_inode();
+        let mut known = None;
+        let made = self.effect(|disk| match (disk.names.get(path), how) {
+            (Some(_), Open::New) => Err(io::ErrorKind::AlreadyExists.into()),
+            (Some(inode), _) => {
+                known = Some(*inode);
+                Err(io::ErrorKind::AlreadyExists.into())
             }
-        };
+            (None, Open::Read | Open::Write) => Err(missing()),
+            (None, _) if !disk.has_dir(parent(path)) => Err(missing()),
+            (None, Open::New | Open::Any) => Ok(Effect::Name {
+                path: path.to_owned(),
+                inode: new,
+            }),
+        });
+        if known.is_none() {
+            made?;
+        }
         Ok(Box::new(ModelFile {
             vfs: self.clone(),
-            inode,
+            inode: known.unwrap_or(new),
             locked: false,
         }))
     }
@@ -327,50 +328,52 @@ impl Vfs for ModelVfs {
         if self.inner().live.has_dir(path) {
             return Ok(());
         }
-        self.effect(Effect::Dir {
-            path: path.to_owned(),
+        self.effect(|_| {
+            Ok(Effect::Dir {
+                path: path.to_owned(),
+            })
         })
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        if !self.inner().live.names.contains_key(from) {
-            return Err(missing());
-        }
-        self.effect(Effect::Rename {
-            from: from.to_owned(),
-            to: to.to_owned(),
+        self.effect(|disk| {
+            disk.names.get(from).ok_or_else(missing)?;
+            Ok(Effect::Rename {
+                from: from.to_owned(),
+                to: to.to_owned(),
+            })
         })
     }
 
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
-        let inode = {
-            let inner = self.inner();
-            if inner.live.names.contains_key(to) {
+        self.effect(|disk| {
+            if disk.names.contains_key(to) {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
-            if !inner.live.has_dir(parent(to)) {
+            if !disk.has_dir(parent(to)) {
                 return Err(missing());
             }
-            *inner.live.names.get(from).ok_or_else(missing)?
-        };
-        self.effect(Effect::Name {
-            path: to.to_owned(),
-            inode,
+            Ok(Effect::Name {
+                path: to.to_owned(),
+                inode: *disk.names.get(from).ok_or_else(missing)?,
+            })
         })
     }
 
     fn unlink(&self, path: &str) -> io::Result<()> {
-        if !self.inner().live.names.contains_key(path) {
-            return Err(missing());
-        }
-        self.effect(Effect::Unlink {
-            path: path.to_owned(),
+        self.effect(|disk| {
+            disk.names.get(path).ok_or_else(missing)?;
+            Ok(Effect::Unlink {
+                path: path.to_owned(),
+            })
         })
     }
 
     fn sync_dir(&self, path: &str) -> io::Result<()> {
-        self.effect(Effect::SyncDir {
-            path: path.to_owned(),
+        self.effect(|_| {
+            Ok(Effect::SyncDir {
+                path: path.to_owned(),
+            })
         })
     }
 
@@ -422,22 +425,29 @@ impl VfsFile for ModelFile {
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.vfs.effect(Effect::Write {
-            inode: self.inode,
-            at: usize::try_from(offset).map_err(io::Error::other)?,
-            bytes: bytes.to_vec(),
+        let at = usize::try_from(offset).map_err(io::Error::other)?;
+        self.vfs.effect(|_| {
+            Ok(Effect::Write {
+                inode: self.inode,
+                at,
+                bytes: bytes.to_vec(),
+            })
         })
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
-        self.vfs.effect(Effect::Cut {
-            inode: self.inode,
-            len: usize::try_from(len).map_err(io::Error::other)?,
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        self.vfs.effect(|_| {
+            Ok(Effect::Cut {
+                inode: self.inode,
+                len,
+            })
         })
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
-        self.vfs.effect(Effect::SyncFile { inode: self.inode })
+        self.vfs
+            .effect(|_| Ok(Effect::SyncFile { inode: self.inode }))
     }
 
     fn sync_all(&mut self) -> io::Result<()> {

@@ -86,7 +86,7 @@ impl RealVfs {
 
     fn dir(&self, path: &str) -> io::Result<OwnedFd> {
         if path.is_empty() {
-            return Ok(self.root.try_clone()?);
+            return self.root.try_clone();
         }
         let (at, last) = self.enter(path)?;
         open_dir(

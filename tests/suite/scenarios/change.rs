@@ -29,7 +29,11 @@ fn assert_drift(env: &Env, needles: &[&str]) {
     let before = env.state_bytes();
     let drift = env.expect(2, &["drift"]);
     for needle in needles {
-        assert!(drift.stdout.contains(needle), "no {needle:?} in {}", drift.text());
+        assert!(
+            drift.stdout.contains(needle),
+            "no {needle:?} in {}",
+            drift.text()
+        );
     }
     assert!(before == env.state_bytes(), "drift wrote to the state");
 }
@@ -45,28 +49,72 @@ fn a_change_behind_our_back_is_found_named_and_repaired_at_each_vendor() {
     let (digitalocean, cloudflare) = (token("DIGITALOCEAN_TOKEN"), token("CLOUDFLARE_API_TOKEN"));
 
     let vpcs = env.table("digitalocean", "vpcs");
-    let vpc = vpcs.iter().find(|v| v["name"] == "vpc-wp-pz").unwrap()["id"].as_str().unwrap();
+    let vpc = vpcs.iter().find(|v| v["name"] == "vpc-wp-pz").unwrap()["id"]
+        .as_str()
+        .unwrap();
     let body = json!({ "name": "renamed" });
-    let (status, _) = env.meddle("PATCH", &format!("/v2/vpcs/{vpc}"), &digitalocean, Some(&body));
+    let (status, _) = env.meddle(
+        "PATCH",
+        &format!("/v2/vpcs/{vpc}"),
+        &digitalocean,
+        Some(&body),
+    );
     assert_eq!(status, 200);
-    assert_drift(&env, &["pz/digitalocean.vpc.main", "name", "vpc-wp-pz", "renamed"]);
+    assert_drift(
+        &env,
+        &["pz/digitalocean.vpc.main", "name", "vpc-wp-pz", "renamed"],
+    );
     apply_and_settle(&env);
 
-    let rows = env.table("cloudflare", "dns_records");
-    let record = rows.iter().find(|r| r["name"] == "wp-bz.guajiro.xyz").unwrap();
-    let (zone, id) = (record["zone_id"].as_str().unwrap(), record["id"].as_str().unwrap());
+    let rows = super::record_documents(&env);
+    let record = rows
+        .iter()
+        .find(|r| r["name"] == "wp-bz.guajiro.xyz")
+        .unwrap();
+    let (zone, id) = (
+        record["zone_id"].as_str().unwrap(),
+        record["id"].as_str().unwrap(),
+    );
     let path = format!("/client/v4/zones/{zone}/dns_records/{id}");
-    let (status, _) = env.meddle("PATCH", &path, &cloudflare, Some(&json!({ "content": "192.0.2.99" })));
+    let (status, _) = env.meddle(
+        "PATCH",
+        &path,
+        &cloudflare,
+        Some(&json!({ "content": "192.0.2.99" })),
+    );
     assert_eq!(status, 200);
-    assert_drift(&env, &["bz/cloudflare.dns_record.zone", "content", "192.0.2.1", "192.0.2.99"]);
+    assert_drift(
+        &env,
+        &[
+            "bz/cloudflare.dns_record.zone",
+            "content",
+            "192.0.2.1",
+            "192.0.2.99",
+        ],
+    );
     apply_and_settle(&env);
 
     let clusters = env.table("digitalocean", "kubernetes_clusters");
-    let cluster = clusters.iter().find(|c| c["name"] == "wp-pz-doks-nyc3").unwrap()["id"].as_str().unwrap();
-    let (_, access) = env.meddle("GET", &format!("/v2/kubernetes/clusters/{cluster}/credentials"), &digitalocean, None);
+    let cluster = clusters
+        .iter()
+        .find(|c| c["name"] == "wp-pz-doks-nyc3")
+        .unwrap()["id"]
+        .as_str()
+        .unwrap();
+    let (_, access) = env.meddle(
+        "GET",
+        &format!("/v2/kubernetes/clusters/{cluster}/credentials"),
+        &digitalocean,
+        None,
+    );
     let path = format!("/clusters/{cluster}/apis/apps/v1/namespaces/app/deployments/wp");
     let body = json!({ "spec": { "replicas": 7 } });
-    let (status, _) = env.meddle("PATCH", &path, access["token"].as_str().unwrap(), Some(&body));
+    let (status, _) = env.meddle(
+        "PATCH",
+        &path,
+        access["token"].as_str().unwrap(),
+        Some(&body),
+    );
     assert_eq!(status, 200);
     assert_drift(&env, &["spec.replicas", "1", "7"]);
     apply_and_settle(&env);
@@ -82,20 +130,37 @@ fn a_change_behind_our_back_is_found_named_and_repaired_at_each_vendor() {
 fn changes_in_place_change_only_what_they_name() {
     let env = applied();
     env.edit("zonewright.toml", "ttl = 300", "ttl = 120");
-    assert_eq!(actions(&env), [("edge/cloudflare.dns_record.active".to_owned(), "update".to_owned())]);
+    assert_eq!(
+        actions(&env),
+        [(
+            "edge/cloudflare.dns_record.active".to_owned(),
+            "update".to_owned()
+        )]
+    );
     apply_and_settle(&env);
     env.edit("zones/pz.toml", "max = 3", "max = 4");
     let changed = actions(&env);
     assert_eq!(changed.len(), 2, "{changed:?}");
-    assert!(changed.iter().all(|(a, how)| a.ends_with("kubernetes_cluster.main") && how == "update"));
+    assert!(
+        changed
+            .iter()
+            .all(|(a, how)| a.ends_with("kubernetes_cluster.main") && how == "update")
+    );
     apply_and_settle(&env);
     env.edit("zones/pz.toml", "replicas = 0 ", "replicas = 1 ");
     assert_eq!(
         actions(&env),
-        [(r#"bz/kubernetes.manifest.wordpress["apps/Deployment/app/wp"]"#.to_owned(), "update".to_owned())]
+        [(
+            r#"bz/kubernetes.manifest.wordpress["apps/Deployment/app/wp"]"#.to_owned(),
+            "update".to_owned()
+        )]
     );
     apply_and_settle(&env);
-    env.edit("manifests/wordpress.yaml", "define('WP_HOME'", "define('WP_DEBUG', true);\n    define('WP_HOME'");
+    env.edit(
+        "manifests/wordpress.yaml",
+        "define('WP_HOME'",
+        "define('WP_DEBUG', true);\n    define('WP_HOME'",
+    );
     let plan = env.expect(0, &["plan"]);
     assert!(plan.stdout.contains("WP_DEBUG"), "{}", plan.text());
     assert_eq!(actions(&env).len(), 2);
@@ -108,7 +173,9 @@ fn a_new_region_replaces_the_network_the_cluster_and_its_contents_in_order() {
     env.edit("zones/bz.toml", "region = \"sfo3\"", "region = \"fra1\"");
     let changed = actions(&env);
     let of = |suffix: &str| {
-        let found = changed.iter().find(|(a, _)| a.starts_with("bz/") && a.contains(suffix));
+        let found = changed
+            .iter()
+            .find(|(a, _)| a.starts_with("bz/") && a.contains(suffix));
         found.map_or("", |(_, how)| how.as_str())
     };
     assert_eq!(of("digitalocean.vpc.main"), "delete+create");
@@ -116,7 +183,10 @@ fn a_new_region_replaces_the_network_the_cluster_and_its_contents_in_order() {
     assert_eq!(of("Namespace/-/app"), "forget+create");
     env.clear_requests();
     apply_and_settle(&env);
-    assert_eq!(names(&env, "kubernetes_clusters"), ["wp-bz-doks-fra1", "wp-pz-doks-nyc3"]);
+    assert_eq!(
+        names(&env, "kubernetes_clusters"),
+        ["wp-bz-doks-fra1", "wp-pz-doks-nyc3"]
+    );
     let kubernetes_deletes: Vec<_> = env
         .mutations()
         .into_iter()
@@ -131,15 +201,27 @@ fn what_leaves_the_spec_goes_in_reverse_order() {
     let spec = std::fs::read_to_string(env.path().join("zones/pz.toml")).unwrap();
     let start = spec.find("[kubernetes.manifest.ingress]").unwrap();
     let end = spec.find("[cloudflare.dns_record.zone]").unwrap();
-    env.write("zones/pz.toml", &format!("{}{}", &spec[..start], &spec[end..]));
+    env.write(
+        "zones/pz.toml",
+        &format!("{}{}", &spec[..start], &spec[end..]),
+    );
     assert_eq!(
         actions(&env),
-        [(r#"pz/kubernetes.manifest.ingress["networking.k8s.io/Ingress/app/wp"]"#.to_owned(), "delete".to_owned())]
+        [(
+            r#"pz/kubernetes.manifest.ingress["networking.k8s.io/Ingress/app/wp"]"#.to_owned(),
+            "delete".to_owned()
+        )]
     );
     apply_and_settle(&env);
     // A protected database is not deleted by leaving the spec.
     let spec = std::fs::read_to_string(env.path().join("zones/pz.toml")).unwrap();
-    env.write("zones/pz.toml", &spec.replace("[digitalocean.database.wp]\n", "[digitalocean.database.wp]\nzonewright = { enabled = false }\n"));
+    env.write(
+        "zones/pz.toml",
+        &spec.replace(
+            "[digitalocean.database.wp]\n",
+            "[digitalocean.database.wp]\nzonewright = { enabled = false }\n",
+        ),
+    );
     let refused = env.run(&["plan"]);
     assert_ne!(refused.code, 0, "{}", refused.text());
 }
@@ -150,7 +232,11 @@ fn a_setting_reaches_what_uses_it_and_an_object_can_leave_its_file() {
     env.edit("zones/pz.toml", "wp-prod-media", "wp-prod-media-2");
     let changed = actions(&env);
     assert_eq!(changed.len(), 2, "{changed:?}");
-    assert!(changed.iter().all(|(a, _)| a.contains("ConfigMap/app/wp-config")));
+    assert!(
+        changed
+            .iter()
+            .all(|(a, _)| a.contains("ConfigMap/app/wp-config"))
+    );
     apply_and_settle(&env);
     env.edit(
         "manifests/issuers.yaml",

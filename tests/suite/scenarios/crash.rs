@@ -23,7 +23,11 @@ impl Rng {
 /// Kills an apply at the nth request that changes something, before or after its effect.
 fn kill_at(env: &Env, rng: &mut Rng) -> bool {
     let method = ["POST", "PATCH", "PUT", ""][usize::try_from(rng.below(4)).unwrap()];
-    let kind = if rng.below(2) == 0 { Kind::HoldBefore } else { Kind::HoldAfter };
+    let kind = if rng.below(2) == 0 {
+        Kind::HoldBefore
+    } else {
+        Kind::HoldAfter
+    };
     env.fault(method, "*", 1 + rng.below(12), kind);
     let mut child = env.spawn(&["--profile", "instant", "apply", "--auto-approve"]);
     let held = env.wait_held(&mut child);
@@ -34,24 +38,28 @@ fn kill_at(env: &Env, rng: &mut Rng) -> bool {
 }
 
 /// 50 kills. Each is followed by another start of the same apply, which has to go on from what the
-/// killed one left; every tenth runs to its end and has to leave nothing twice and nothing to do.
+/// killed one left; when one gets through, nothing may be there twice and nothing left to do.
 #[test]
 fn killed_at_any_request_it_converges() {
     let mut rng = Rng(0x20_26_11_23);
     let mut kills = 0;
-    for round in 0..5 {
+    for _ in 0..25 {
         let env = example();
         env.run(&["--profile", "instant", "sandbox", "requests"]);
-        let mut tries = 0;
-        while kills < (round + 1) * 10 && tries < 20 {
-            tries += 1;
-            kills += u32::from(kill_at(&env, &mut rng));
+        for _ in 0..10 {
+            if !kill_at(&env, &mut rng) {
+                break;
+            }
+            kills += 1;
         }
         env.expect(0, &["apply", "--auto-approve"]);
         assert_complete_once(&env);
         env.assert_settled();
+        if kills >= 50 {
+            return;
+        }
     }
-    assert!(kills >= 40, "only {kills} applies were killed");
+    panic!("only {kills} applies were killed");
 }
 
 /// Every POST of the example loses its reply once, after the effect.

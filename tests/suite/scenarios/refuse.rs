@@ -39,22 +39,46 @@ fn a_saved_plan_applies_once_and_only_as_it_is() {
     // The world.
     env.edit("zonewright.toml", "ttl = 300", "ttl = 120");
     env.expect(0, &["plan", "-o", "q"]);
-    let rows = env.table("cloudflare", "dns_records");
-    let record = rows.iter().find(|r| r["name"] == "wp-active.guajiro.xyz").unwrap();
-    let (zone, id) = (record["zone_id"].as_str().unwrap(), record["id"].as_str().unwrap());
-    let token = env.ready().env().into_iter().find(|(n, _)| *n == "CLOUDFLARE_API_TOKEN").unwrap().1;
+    let rows = super::record_documents(&env);
+    let record = rows
+        .iter()
+        .find(|r| r["name"] == "wp-active.guajiro.xyz")
+        .unwrap();
+    let (zone, id) = (
+        record["zone_id"].as_str().unwrap(),
+        record["id"].as_str().unwrap(),
+    );
+    let token = env
+        .ready()
+        .env()
+        .into_iter()
+        .find(|(n, _)| *n == "CLOUDFLARE_API_TOKEN")
+        .unwrap()
+        .1;
     let body = serde_json::json!({ "ttl": 600 });
-    env.meddle("PATCH", &format!("/client/v4/zones/{zone}/dns_records/{id}"), &token, Some(&body));
+    env.meddle(
+        "PATCH",
+        &format!("/client/v4/zones/{zone}/dns_records/{id}"),
+        &token,
+        Some(&body),
+    );
     env.clear_requests();
     let stale = env.expect(4, &["apply", "q"]);
-    assert!(stale.stderr.contains("cloudflare.dns_record.active"), "{}", stale.text());
+    assert!(
+        stale.stderr.contains("cloudflare.dns_record.active"),
+        "{}",
+        stale.text()
+    );
     assert!(env.mutations().is_empty());
 }
 
 #[test]
 fn an_expected_digest_that_differs_is_refused() {
     let env = example();
-    let digest = env.expect(0, &["plan", "--format", "json"]).json()["digest"].as_str().unwrap().to_owned();
+    let digest = env.expect(0, &["plan", "--format", "json"]).json()["digest"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     env.clear_requests();
     let other = format!("sha256:{}", "0".repeat(64));
     env.expect(4, &["apply", "--auto-approve", "--expect", &other]);
@@ -65,18 +89,32 @@ fn an_expected_digest_that_differs_is_refused() {
 #[test]
 fn one_failure_stops_only_what_waits_for_it() {
     let env = example();
-    let refuse = Kind::Status { code: 422, body: None, headers: std::collections::BTreeMap::new() };
+    let refuse = Kind::Status {
+        code: 422,
+        body: None,
+        headers: std::collections::BTreeMap::new(),
+    };
     env.fault("POST", "/v2/databases/*/users", 1, refuse);
     let failed = env.expect(3, &["apply", "--auto-approve"]);
-    assert!(failed.stderr.contains("pz/digitalocean.database_user.wp"), "{}", failed.text());
+    assert!(
+        failed.stderr.contains("pz/digitalocean.database_user.wp"),
+        "{}",
+        failed.text()
+    );
     assert!(failed.stderr.contains("blocked"), "{}", failed.text());
     let listed = env.expect(0, &["state", "list"]).stdout;
-    assert!(listed.contains("pz/kubernetes.chart.traefik"), "independent branches finish: {listed}");
+    assert!(
+        listed.contains("pz/kubernetes.chart.traefik"),
+        "independent branches finish: {listed}"
+    );
     assert!(!listed.contains("pz/kubernetes.secret.db\n"), "{listed}");
     env.clear_requests();
     env.expect(0, &["apply", "--auto-approve"]);
     let rest = env.mutations().len();
-    assert!((1..30).contains(&rest), "the second apply does only the rest: {rest}");
+    assert!(
+        (1..30).contains(&rest),
+        "the second apply does only the rest: {rest}"
+    );
     env.assert_settled();
 }
 
@@ -87,7 +125,11 @@ fn two_applies_at_once_one_wins_and_the_other_is_told_who() {
     let mut first = env.spawn(&["apply", "--auto-approve"]);
     assert!(env.wait_held(&mut first));
     let second = env.expect(5, &["apply", "--auto-approve"]);
-    assert!(second.stderr.contains(&first.id().to_string()), "{}", second.text());
+    assert!(
+        second.stderr.contains(&first.id().to_string()),
+        "{}",
+        second.text()
+    );
     // Reading does not need the lock.
     env.expect(0, &["plan", "--zone", "pz"]);
     env.clear_faults();
@@ -101,9 +143,17 @@ fn a_wrong_token_is_named_and_never_shown() {
     let mut env = example();
     env.client();
     env.set("DIGITALOCEAN_TOKEN", "dop_v1_wrong-canary-4711");
-    for command in [&["plan"][..], &["apply", "--auto-approve"], &["-vvv", "plan"]] {
+    for command in [
+        &["plan"][..],
+        &["apply", "--auto-approve"],
+        &["-vvv", "plan"],
+    ] {
         let refused = env.expect(9, command);
-        assert!(refused.stderr.contains("DIGITALOCEAN_TOKEN"), "{}", refused.text());
+        assert!(
+            refused.stderr.contains("DIGITALOCEAN_TOKEN"),
+            "{}",
+            refused.text()
+        );
         assert!(!refused.text().contains("canary"), "{}", refused.text());
     }
 }
@@ -115,7 +165,10 @@ fn an_interrupted_apply_says_so_and_can_be_resumed() {
     let mut child = env.spawn(&["apply", "--auto-approve"]);
     assert!(env.wait_held(&mut child));
     let pid = i32::try_from(child.id()).unwrap();
-    std::process::Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap();
+    std::process::Command::new("kill")
+        .args(["-INT", &pid.to_string()])
+        .status()
+        .unwrap();
     // The first interrupt lets what is in flight end.
     std::thread::sleep(std::time::Duration::from_millis(50));
     env.clear_faults();
@@ -130,7 +183,11 @@ fn an_interrupted_apply_says_so_and_can_be_resumed() {
 fn without_a_terminal_and_approval_nothing_is_applied() {
     let env = example();
     let refused = env.expect(6, &["apply"]);
-    assert!(refused.stderr.contains("--auto-approve"), "{}", refused.text());
+    assert!(
+        refused.stderr.contains("--auto-approve"),
+        "{}",
+        refused.text()
+    );
     assert!(env.mutations().is_empty());
 }
 
@@ -157,7 +214,13 @@ fn a_live_plan_is_refused_by_the_sandbox() {
     let env = applied();
     let saved = env.expect(0, &["plan", "-o", "p"]);
     let text = std::fs::read_to_string(env.path().join("p")).unwrap();
-    let world = text.split("\"world\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let world = text
+        .split("\"world\":\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     assert!(world.starts_with("sandbox:"), "{world} {}", saved.text());
     std::fs::write(env.path().join("p"), text.replace(world, "live")).unwrap();
     env.expect(4, &["apply", "p"]);
@@ -166,7 +229,15 @@ fn a_live_plan_is_refused_by_the_sandbox() {
 #[test]
 fn usage_errors_are_1_and_help_is_0() {
     let env = example();
-    let code = |args: &[&str]| finish(env.bare(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()).code;
+    let code = |args: &[&str]| {
+        finish(
+            env.bare(args)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn(),
+        )
+        .code
+    };
     assert_eq!(code(&["--bogus"]), 1);
     assert_eq!(code(&["--help"]), 0);
     assert_eq!(code(&["--version"]), 0);

@@ -20,17 +20,25 @@ fn forms(secret: &str) -> Vec<String> {
     let url: String = secret
         .bytes()
         .map(|b| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(b).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(b).to_string()
+            }
             _ => format!("%{b:02X}"),
         })
         .collect();
-    let json = serde_json::to_string(secret).unwrap().trim_matches('"').to_owned();
+    let json = serde_json::to_string(secret)
+        .unwrap()
+        .trim_matches('"')
+        .to_owned();
     vec![secret.to_owned(), base64(secret.as_bytes()), url, json]
 }
 
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(bytes).trim_end_matches('=').to_owned()
+    base64::engine::general_purpose::STANDARD
+        .encode(bytes)
+        .trim_end_matches('=')
+        .to_owned()
 }
 
 fn files(dir: &Path, skip: &[&str], out: &mut Vec<(String, Vec<u8>)>) {
@@ -49,7 +57,9 @@ fn files(dir: &Path, skip: &[&str], out: &mut Vec<(String, Vec<u8>)>) {
 }
 
 fn contains(haystack: &[u8], needle: &str) -> bool {
-    haystack.windows(needle.len()).any(|w| w == needle.as_bytes())
+    haystack
+        .windows(needle.len())
+        .any(|w| w == needle.as_bytes())
 }
 
 #[test]
@@ -68,13 +78,19 @@ fn no_secret_is_in_any_file_output_or_log() {
     assert_eq!(keep("plan", &["-vvv", "plan", "-o", "p"]), 0);
     assert_eq!(keep("plan json", &["plan", "--format", "json"]), 0);
     assert_eq!(keep("show", &["show", "p"]), 0);
-    assert_eq!(keep("apply", &["-vvv", "--log-format", "json", "apply", "p"]), 0);
+    assert_eq!(
+        keep("apply", &["-vvv", "--log-format", "json", "apply", "p"]),
+        0
+    );
     keep("state", &["state", "list"]);
     keep("output", &["output", "--format", "json"]);
     keep("graph", &["graph"]);
     keep("show all", &["show"]);
     let config = std::fs::read_to_string(env.path().join("manifests/wordpress.yaml")).unwrap();
-    env.write("manifests/wordpress.yaml", &config.replace("name: wp-salt", "name: [broken"));
+    env.write(
+        "manifests/wordpress.yaml",
+        &config.replace("name: wp-salt", "name: [broken"),
+    );
     let output = env.run(&["-vvv", "plan"]);
     texts.push(("broken".to_owned(), output.text().into_bytes()));
     env.write("manifests/wordpress.yaml", &config);
@@ -82,15 +98,33 @@ fn no_secret_is_in_any_file_output_or_log() {
     // Secrets that the vendors made: the database password and the clusters' tokens.
     let mut secrets: Vec<String> = (0..SLOTS.len()).map(canary).collect();
     let ready = env.ready();
-    secrets.extend(ready.env().into_iter().filter(|(n, _)| n.ends_with("TOKEN")).map(|(_, v)| v));
+    secrets.extend(
+        ready
+            .env()
+            .into_iter()
+            .filter(|(n, _)| n.ends_with("TOKEN"))
+            .map(|(_, v)| v),
+    );
     let dump = env.dump();
     collect_passwords(&dump, &mut secrets);
-    assert!(secrets.len() > SLOTS.len() + 2, "no vendor secrets were found");
+    assert!(
+        secrets.len() > SLOTS.len() + 2,
+        "no vendor secrets were found"
+    );
 
     // The sandbox's own files are the vendors' side.
-    let skip = ["world.log", "serve.json", "identity.json", ".key", "requests.log"];
+    let skip = [
+        "world.log",
+        "serve.json",
+        "identity.json",
+        ".key",
+        "requests.log",
+    ];
     files(env.path(), &skip, &mut texts);
-    assert!(texts.iter().any(|(n, _)| n.ends_with("pz.state.json")), "the state was not looked at");
+    assert!(
+        texts.iter().any(|(n, _)| n.ends_with("pz.state.json")),
+        "the state was not looked at"
+    );
     for secret in &secrets {
         for form in forms(secret) {
             for (name, bytes) in &texts {
@@ -99,7 +133,10 @@ fn no_secret_is_in_any_file_output_or_log() {
         }
     }
     let shown = String::from_utf8_lossy(&texts[0].1).into_owned();
-    assert!(shown.contains("secret"), "the plan names its secrets: {shown}");
+    assert!(
+        shown.contains("secret"),
+        "the plan names its secrets: {shown}"
+    );
 }
 
 fn collect_passwords(value: &serde_json::Value, out: &mut Vec<String>) {

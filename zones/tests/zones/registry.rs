@@ -2,8 +2,8 @@
 //! providers.
 
 use zonewright_engine::schema::{
-    Attr, ContainerLink, Containment, Form, KindSchema, Output, ProviderSchema, Registry,
-    ReplaceOrder, Type, Typical,
+    Attr, ContainerLink, Containment, Form, KindSchema, Output, ProviderSchema, Registry, Type,
+    Typical,
 };
 
 fn kind(name: &str, attrs: Vec<Attr>, outputs: Vec<Output>) -> KindSchema {
@@ -14,7 +14,7 @@ fn kind(name: &str, attrs: Vec<Attr>, outputs: Vec<Output>) -> KindSchema {
         attrs,
         outputs,
         contained_in: Containment::None,
-        replace: ReplaceOrder::DeleteFirst,
+        marked: true,
         protect: false,
         typical: Typical::secs(1, 1, 1),
         identity: &["name"],

@@ -11,9 +11,7 @@ use crate::observe::next_wave;
 use crate::plan::Options;
 use crate::plan::build::{PlanError, plan};
 use crate::provider::{Status, Verb, Wait};
-use crate::schema::{
-    Attr, Containment, Form, KindSchema, ProviderSchema, Registry, ReplaceOrder, Type, Typical,
-};
+use crate::schema::{Attr, Containment, Form, KindSchema, ProviderSchema, Registry, Type, Typical};
 use crate::snapshot::Snapshot;
 use crate::value::Map;
 
@@ -184,7 +182,7 @@ fn registry() -> Registry {
             ],
             outputs: Vec::new(),
             contained_in: Containment::None,
-            replace: ReplaceOrder::DeleteFirst,
+            marked: true,
             protect: false,
             typical: Typical::secs(1, 1, 1),
             identity: &["name"],

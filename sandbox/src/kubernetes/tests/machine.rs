@@ -88,6 +88,8 @@ async fn real_charts_apply_twice_without_a_change() {
     let near = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dirs = ["../../shared/manifests", "../../../shared/manifests"].map(|d| near.join(d));
     let Some(dir) = dirs.iter().find(|d| d.is_dir()) else {
+        let required = std::env::var_os("ZONEWRIGHT_REQUIRE_SUITES").is_some();
+        assert!(!required, "no rendered charts beside the checkout");
         println!("skipped: no rendered charts beside the checkout");
         return;
     };

@@ -1,0 +1,41 @@
+//! What the notes of a plan mean, by code.
+
+/// The page of a code, if it is one of a plan's notes.
+pub fn explain(code: &str) -> Option<&'static str> {
+    PAGES
+        .iter()
+        .find(|(c, _)| *c == code)
+        .map(|(_, page)| *page)
+}
+
+const PAGES: &[(&str, &str)] = &[
+    (
+        "ZW3001",
+        "could not be read and is left alone\n\n\
+         The other side did not answer, or not with what was asked for. What is recorded stays recorded, and nothing is done to it: \
+         what cannot be seen is never taken for absent. Other resources go on. The next plan looks again.\n",
+    ),
+    (
+        "ZW3002",
+        "holds data, and the data goes with it\n\n\
+         A resource that holds data (a database, a replica) is deleted or replaced. It was set to `protect = false`, otherwise there \
+         would be no plan. Make sure that a backup exists and can be restored, or keep it.\n",
+    ),
+    (
+        "ZW3003",
+        "is deleted in the zone that serves\n\n\
+         Users may notice: the resource belongs to the active zone or to the edge. Check that nothing that serves needs it.\n",
+    ),
+    (
+        "ZW3004",
+        "was compared with the state only, not looked at\n\n\
+         `--refresh none` or `--refresh changed` left this resource out. What was changed outside is not seen. Applying looks at it \
+         once more before the write and stops if it is not what was expected.\n",
+    ),
+    (
+        "ZW3010",
+        "is a stand-in of the sandbox, not the real chart\n\n\
+         The chart's rendering is not vendored in `charts/<zone>/<name>.yaml`, so the sandbox uses a compact stand-in of its own. Outside the \
+         sandbox this is an error. Vendor the rendering to rehearse with the real objects.\n",
+    ),
+];

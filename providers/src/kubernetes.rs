@@ -1,0 +1,171 @@
+//! Kubernetes: one resource per object, written by server-side apply and nothing else.
+//!
+//! - An object is ours when its label `zonewright.dev/owner` holds the owner of our project and zone
+//!   and its annotation `zonewright.dev/address` holds its address. Nothing else is changed.
+//! - In our terms `data` of a Secret is base64 and `stringData` is clear text, always; live Secrets
+//!   show `stringData` (see [`canonical`]).
+//! - Everything that decides is a pure function in its own file; [`session`] only talks.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use zonewright_engine::address::Kind;
+use zonewright_engine::provider::{Provider, ProviderError, Session};
+use zonewright_engine::schema::{
+    Attr, ContainerLink, Containment, Form, KindSchema, ObjectRules, ProviderSchema, Type, Typical,
+};
+use zonewright_engine::secret::Secret;
+use zonewright_engine::value::Value;
+
+mod body;
+mod canonical;
+mod client;
+mod discovery;
+mod failure;
+mod kinds;
+mod order;
+mod pods;
+mod quantity;
+mod ready;
+mod refresh;
+mod rules;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use client::Options;
+
+/// The provider.
+pub fn provider(options: Options) -> Arc<dyn Provider> {
+    Arc::new(Kubernetes { options })
+}
+
+struct Kubernetes {
+    options: Options,
+}
+
+impl Provider for Kubernetes {
+    fn schema(&self) -> ProviderSchema {
+        ProviderSchema {
+            name: "kubernetes",
+            doc: "Objects of a Kubernetes cluster, by server-side apply.",
+            config: vec![Attr::required(
+                "cluster",
+                Type::String,
+                "The cluster whose objects these are: a reference to a `digitalocean.kubernetes_cluster`.",
+            )],
+            container: Some(ContainerLink {
+                attr: "cluster",
+                kind: kind("digitalocean.kubernetes_cluster"),
+                output: "credentials",
+            }),
+            kinds: vec![manifest(), secret(), chart()],
+            objects: Some(ObjectRules {
+                implied: order::implied,
+                immutable: rules::IMMUTABLE,
+                evict_first: rules::evict_first,
+                typical: rules::typical,
+                list_key: rules::list_key,
+                canonical: canonical::canonical,
+            }),
+        }
+    }
+
+    fn open<'a>(
+        &'a self,
+        _config: &'a Value,
+        container: Option<(&'a str, &'a Secret)>,
+    ) -> BoxFuture<'a, Result<Arc<dyn Session>, ProviderError>> {
+        async move {
+            let api = client::Api::open(&self.options, container)?;
+            Ok(Arc::new(session::Cluster::new(api)) as Arc<dyn Session>)
+        }
+        .boxed()
+    }
+}
+
+fn kind(text: &str) -> Kind {
+    text.parse().expect("invariant: names of kinds parse")
+}
+
+fn object_kind(name: &str, form: Form, doc: &'static str, attrs: Vec<Attr>) -> KindSchema {
+    KindSchema {
+        kind: kind(name),
+        doc,
+        form,
+        attrs,
+        outputs: Vec::new(),
+        contained_in: Containment::Instance,
+        marked: true,
+        protect: false,
+        typical: Typical::secs(5, 5, 5),
+        identity: &["apiVersion", "kind", "metadata.namespace", "metadata.name"],
+    }
+}
+
+fn manifest() -> KindSchema {
+    object_kind(
+        "kubernetes.manifest",
+        Form::Manifest,
+        "Objects as they are: one in the spec, or those of a YAML file.",
+        vec![
+            Attr::optional("object", Type::Any, "The object, as a table."),
+            Attr::optional("file", Type::String, "A YAML file of one or more objects."),
+            Attr::optional(
+                "template",
+                Type::Bool,
+                "Whether references in the file are filled in.",
+            ),
+            Attr::optional(
+                "with",
+                Type::Map(Box::new(Type::Any)),
+                "Values that the file refers to as `with.NAME`.",
+            ),
+            Attr::optional(
+                "namespace",
+                Type::String,
+                "The namespace of objects that name none.",
+            ),
+        ],
+    )
+}
+
+fn secret() -> KindSchema {
+    let texts = || Type::Map(Box::new(Type::String));
+    object_kind(
+        "kubernetes.secret",
+        Form::SecretObject,
+        "A Secret whose values come from secret references.",
+        vec![
+            Attr::optional("namespace", Type::String, "Its namespace.").replaces(),
+            Attr::optional(
+                "name",
+                Type::String,
+                "Its name, if not that of the resource.",
+            )
+            .replaces(),
+            Attr::optional("type", Type::String, "Its type; `Opaque` if not given.").replaces(),
+            Attr::optional("data", texts(), "Entries with secret values.").secret(),
+            Attr::optional("plain", texts(), "Entries whose values may be shown."),
+        ],
+    )
+}
+
+fn chart() -> KindSchema {
+    object_kind(
+        "kubernetes.chart",
+        Form::Chart,
+        "The objects of a Helm chart's vendored rendering.",
+        vec![
+            Attr::required("chart", Type::String, "The chart's name."),
+            Attr::optional("version", Type::String, "The chart's version."),
+            Attr::optional(
+                "namespace",
+                Type::String,
+                "The namespace it is rendered for.",
+            ),
+            Attr::optional("values", Type::Any, "The chart's values."),
+        ],
+    )
+}

@@ -1,0 +1,283 @@
+//! One cluster's API: requests in, JSON or a refusal out.
+//!
+//! Every request that goes through here is harmless to repeat: reads, server-side applies and
+//! deletions with a precondition.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt as _, Limited};
+use kube::client::Body;
+use serde::Deserialize;
+use serde_json::Value as Json;
+use zonewright_engine::provider::{ErrorClass, ProviderError};
+use zonewright_engine::secret::{Purpose, Secret};
+
+use super::failure::Refusal;
+
+/// No answer is larger; a page of custom resource definitions has tens of megabytes.
+const MOST_BYTES: usize = 64 << 20;
+
+/// How the provider talks.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long the server may be silent.
+    pub read_timeout: Duration,
+    /// Objects per page of a list.
+    pub page: usize,
+    /// Attempts of a read that may work in a moment.
+    pub attempts: u32,
+    /// The pause after the first of them; each later one is twice as long.
+    pub pause: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(60),
+            page: 500,
+            attempts: 4,
+            pause: Duration::from_millis(500),
+        }
+    }
+}
+
+/// The ephemeral output of a cluster.
+#[derive(Deserialize)]
+struct Credentials {
+    server: String,
+    #[serde(default)]
+    certificate_authority_data: Option<String>,
+    token: String,
+}
+
+/// Why a request has no good answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The server answered, and not well.
+    Refused(Refusal),
+    /// There was no answer.
+    Lost(ProviderError),
+}
+
+impl Failure {
+    /// The error about an object.
+    pub(crate) fn error(self, what: &str, secret: bool) -> ProviderError {
+        match self {
+            Failure::Refused(refusal) => refusal.error(what, secret),
+            Failure::Lost(error) => error,
+        }
+    }
+
+    /// The refusal, if the server answered.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Failure::Refused(refusal) => Some(refusal),
+            Failure::Lost(_) => None,
+        }
+    }
+
+    fn class(&self) -> ErrorClass {
+        match self {
+            Failure::Refused(refusal) => refusal.error("", true).class,
+            Failure::Lost(error) => error.class.clone(),
+        }
+    }
+}
+
+/// An open connection to a cluster.
+pub(crate) struct Api {
+    client: kube::Client,
+    /// How it talks.
+    pub(crate) options: Options,
+}
+
+fn bad(message: &str) -> ProviderError {
+    ProviderError::new(ErrorClass::Invalid, message)
+}
+
+impl Api {
+    /// Connects with the credentials of the container.
+    pub(crate) fn open(
+        options: &Options,
+        container: Option<(&str, &Secret)>,
+    ) -> Result<Api, ProviderError> {
+        let (_, secret) = container.ok_or_else(|| bad("no cluster is given"))?;
+        let text = secret
+            .expose(Purpose::Request)
+            .ok_or_else(|| bad("the cluster's credentials are not at hand"))?;
+        let credentials: Credentials = serde_json::from_str(text)
+            .map_err(|_| bad("the cluster's credentials are not of the expected form"))?;
+        // An error means that a provider is installed already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = config(options, credentials)?;
+        let client = kube::Client::try_from(config)
+            .map_err(|e| bad(&format!("the cluster's credentials cannot be used: {e}")))?;
+        Ok(Api {
+            client,
+            options: options.clone(),
+        })
+    }
+
+    /// Reads, and tries again what may work in a moment.
+    pub(crate) async fn read(&self, path: &str, accept: &str) -> Result<Json, Failure> {
+        let mut attempt = 1;
+        loop {
+            let request = Request::get(path).header(ACCEPT, accept);
+            let failure = match self.send(request, None).await {
+                Err(failure) => failure,
+                done => return done,
+            };
+            let after = match failure.class() {
+                // A missing kind is an answer to a read.
+                _ if failure.refusal().is_some_and(Refusal::is_missing) => return Err(failure),
+                ErrorClass::Transient { after } | ErrorClass::RateLimited { after } => after,
+                _ => return Err(failure),
+            };
+            if attempt >= self.options.attempts {
+                return Err(failure);
+            }
+            let own = self.options.pause * 2_u32.pow(attempt - 1);
+            tokio::time::sleep(after.unwrap_or(own).min(Duration::from_secs(30))).await;
+            attempt += 1;
+        }
+    }
+
+    /// Reads JSON.
+    pub(crate) async fn get(&self, path: &str) -> Result<Json, Failure> {
+        self.read(path, "application/json").await
+    }
+
+    /// Applies an object.
+    pub(crate) async fn patch(
+        &self,
+        path: &str,
+        force: bool,
+        body: &Json,
+    ) -> Result<Json, Failure> {
+        let path = format!("{path}?fieldManager=zonewright&force={force}&fieldValidation=Strict");
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(path)
+            .header(CONTENT_TYPE, "application/apply-patch+yaml")
+            .header(ACCEPT, "application/json");
+        self.send(request, Some(body)).await
+    }
+
+    /// Deletes an object.
+    pub(crate) async fn delete(&self, path: &str, body: &Json) -> Result<Json, Failure> {
+        let request = Request::delete(path)
+            .header(CONTENT_TYPE, "application/json")
+            .header(ACCEPT, "application/json");
+        self.send(request, Some(body)).await
+    }
+
+    async fn send(
+        &self,
+        request: http::request::Builder,
+        body: Option<&Json>,
+    ) -> Result<Json, Failure> {
+        let bytes = body.map(Json::to_string).unwrap_or_default().into_bytes();
+        let request = request
+            .body(Body::from(bytes))
+            .map_err(|_| Failure::Lost(bad("a name is not fit for a request")))?;
+        let response = self.client.send(request).await.map_err(|e| lost(&e))?;
+        let (parts, body) = response.into_parts();
+        let bytes = Limited::new(body, MOST_BYTES)
+            .collect()
+            .await
+            .map_err(|_| Failure::Lost(transient("the answer broke off")))?
+            .to_bytes();
+        let json = serde_json::from_slice::<Json>(&bytes).ok();
+        if parts.status.is_success() {
+            return json.ok_or_else(|| Failure::Lost(transient("the answer is no JSON")));
+        }
+        let after = parts.headers.get(RETRY_AFTER);
+        let after = after.and_then(|v| v.to_str().ok()?.parse().ok());
+        Err(Failure::Refused(Refusal {
+            code: parts.status.as_u16(),
+            status: json.filter(|j| j["kind"] == "Status").unwrap_or(Json::Null),
+            text: String::from_utf8_lossy(&bytes[..bytes.len().min(300)]).into_owned(),
+            after: after.map(Duration::from_secs),
+        }))
+    }
+}
+
+fn config(options: &Options, credentials: Credentials) -> Result<kube::Config, ProviderError> {
+    let uri: Uri = credentials
+        .server
+        .parse()
+        .map_err(|_| bad("the cluster's server is no URL"))?;
+    let mut config = kube::Config::new(uri);
+    let bundle = credentials.certificate_authority_data.unwrap_or_default();
+    if !bundle.is_empty() {
+        config.root_cert = Some(certificates(&bundle)?);
+    }
+    config.auth_info.token = Some(credentials.token.into());
+    config.connect_timeout = Some(options.connect_timeout);
+    config.read_timeout = Some(options.read_timeout);
+    config.reset_reader_on_write = true;
+    config.write_timeout = Some(options.read_timeout);
+    // Repeating is decided here and in the engine, in the open.
+    config.default_retry = false;
+    Ok(config)
+}
+
+/// The certificates of a base64 PEM bundle, in DER.
+fn certificates(bundle: &str) -> Result<Vec<Vec<u8>>, ProviderError> {
+    let wrong = || bad("the cluster's certificate authority is no base64 PEM bundle");
+    let pem = STANDARD.decode(bundle.trim()).map_err(|_| wrong())?;
+    let pem = String::from_utf8(pem).map_err(|_| wrong())?;
+    let mut out = Vec::new();
+    for block in pem.split("-----BEGIN CERTIFICATE-----").skip(1) {
+        let body = block.split("-----END CERTIFICATE-----").next();
+        let body: String = body.unwrap_or_default().split_whitespace().collect();
+        out.push(STANDARD.decode(body).map_err(|_| wrong())?);
+    }
+    if out.is_empty() {
+        Err(wrong())
+    } else {
+        Ok(out)
+    }
+}
+
+fn transient(message: &str) -> ProviderError {
+    ProviderError::new(ErrorClass::Transient { after: None }, message)
+}
+
+/// Nothing came back. The texts of these errors hold hosts and causes, never headers or bodies.
+fn lost(error: &kube::Error) -> Failure {
+    let mut causes = Vec::new();
+    let mut refused = false;
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            refused |= matches!(
+                io.kind(),
+                std::io::ErrorKind::ConnectionRefused
+                    | std::io::ErrorKind::HostUnreachable
+                    | std::io::ErrorKind::NetworkUnreachable
+            );
+        }
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    let told = causes.join(": ");
+    let unreachable = refused || told.contains("dns error") || told.contains("(Connect)");
+    let class = if unreachable {
+        ErrorClass::Unreachable
+    } else {
+        ErrorClass::Transient { after: None }
+    };
+    Failure::Lost(ProviderError::new(
+        class,
+        format!("no answer from the cluster: {told}"),
+    ))
+}

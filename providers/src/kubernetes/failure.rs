@@ -1,0 +1,269 @@
+//! What went wrong, and what follows from it: answers of the API server as classes.
+//!
+//! The texts and codes were taken from a real server; see the tests. Messages about Secrets hold
+//! names of fields only, as the server quotes values.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use zonewright_engine::provider::{ErrorClass, ProviderError};
+
+/// An answer that is no success.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Refusal {
+    /// HTTP status.
+    pub(crate) code: u16,
+    /// The `Status` object, or null when the body was none.
+    pub(crate) status: Json,
+    /// The body's text when it was no `Status`.
+    pub(crate) text: String,
+    /// `Retry-After`.
+    pub(crate) after: Option<Duration>,
+}
+
+/// Parts of messages by which the server says that an admission webhook could not be asked.
+const WEBHOOK_DOWN: [&str; 3] = [
+    "failed calling webhook",
+    "failed to call webhook",
+    "no endpoints available for service",
+];
+
+impl Refusal {
+    fn reason(&self) -> &str {
+        self.status["reason"].as_str().unwrap_or_default()
+    }
+
+    fn message(&self) -> &str {
+        self.status["message"].as_str().unwrap_or(&self.text)
+    }
+
+    fn causes(&self) -> &[Json] {
+        let causes = self.status["details"]["causes"].as_array();
+        causes.map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the object itself is missing, and not its kind or its namespace.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.code == 404
+    }
+
+    /// Whether the server does not serve the kind: it answers without a `Status`.
+    pub(crate) fn is_unserved(&self) -> bool {
+        self.code == 404 && self.status.is_null()
+    }
+
+    /// Whether a deletion was refused because another object has the name now.
+    pub(crate) fn is_other_uid(&self) -> bool {
+        self.code == 409 && self.message().contains("UID in the precondition")
+    }
+
+    /// The list's continuation is too old.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.code == 410
+    }
+
+    fn class(&self) -> ErrorClass {
+        let after = self.after.or_else(|| {
+            let seconds = self.status["details"]["retryAfterSeconds"].as_u64()?;
+            Some(Duration::from_secs(seconds))
+        });
+        let transient = ErrorClass::Transient { after };
+        let message = self.message();
+        match self.code {
+            400 | 413 | 415 | 405 => ErrorClass::Invalid,
+            401 => ErrorClass::Unauthorized,
+            403 if message.contains("because it is being terminated") => transient,
+            403 if self
+                .causes()
+                .iter()
+                .any(|c| c["reason"] == "NamespaceTerminating") =>
+            {
+                transient
+            }
+            403 => ErrorClass::Denied,
+            // A kind that was defined a moment ago is not served yet.
+            404 if self.is_unserved() => transient,
+            404 => ErrorClass::NotFound,
+            409 => self.conflict(transient),
+            422 if self.is_about_uid() => ErrorClass::Conflict,
+            422 => ErrorClass::Invalid,
+            429 => ErrorClass::RateLimited { after },
+            500 if message.contains("failed to create typed patch object") => ErrorClass::Invalid,
+            500 if WEBHOOK_DOWN.iter().any(|t| message.contains(t)) => transient,
+            500 | 502..=504 => transient,
+            _ => ErrorClass::Failed,
+        }
+    }
+
+    fn conflict(&self, transient: ErrorClass) -> ErrorClass {
+        let message = self.message();
+        if message.contains("uid mismatch") {
+            ErrorClass::NotFound
+        } else if message.contains("the object has been modified")
+            || message.contains("object is being deleted")
+            || message.contains("exceeded quota")
+        {
+            transient
+        } else {
+            ErrorClass::Conflict
+        }
+    }
+
+    /// A wrong uid in the body is answered like a change of an immutable field.
+    fn is_about_uid(&self) -> bool {
+        let causes = self.causes();
+        !causes.is_empty() && causes.iter().all(|c| c["field"] == "metadata.uid")
+    }
+
+    /// The error about an object. `secret` says that the object's values must not be quoted.
+    pub(crate) fn error(&self, what: &str, secret: bool) -> ProviderError {
+        let class = self.class();
+        let mut message = format!("{what}: ");
+        if self.is_about_uid() {
+            message.push_str("it was replaced by somebody else");
+        } else if self.reason() == "Conflict" && self.is_field_conflict() {
+            message.push_str(&self.managers());
+        } else if self.is_unserved() {
+            message.push_str("its kind is not served");
+        } else if secret {
+            let _ = write!(message, "{}{}", self.outline(), self.fields());
+        } else if self.message().is_empty() {
+            let _ = write!(message, "HTTP status {}", self.code);
+        } else {
+            message.push_str(self.message());
+        }
+        ProviderError::new(class, message)
+    }
+
+    fn is_field_conflict(&self) -> bool {
+        self.causes()
+            .iter()
+            .any(|c| c["reason"] == "FieldManagerConflict")
+    }
+
+    fn managers(&self) -> String {
+        let causes = self.causes().iter().map(|c| {
+            let text = |key: &str| c[key].as_str().unwrap_or("?");
+            format!("{} ({})", text("field"), text("message"))
+        });
+        let causes: Vec<_> = causes.collect();
+        format!("others manage fields of it: {}", causes.join(", "))
+    }
+
+    fn outline(&self) -> String {
+        match self.reason() {
+            "" => format!("HTTP status {}", self.code),
+            reason => format!("{reason} (HTTP status {})", self.code),
+        }
+    }
+
+    fn fields(&self) -> String {
+        let fields: Vec<_> = self
+            .causes()
+            .iter()
+            .filter_map(|c| c["field"].as_str())
+            .collect();
+        if fields.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", fields.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+    use serde_json::{Value as Json, json};
+
+    fn check(code: u16, status: Json, want: &str) {
+        let refusal = Refusal {
+            code,
+            status,
+            text: String::new(),
+            after: None,
+        };
+        let error = refusal.error("ConfigMap a/b", false);
+        let class = format!("{:?}", error.class);
+        let class = class
+            .split([' ', '{'])
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        assert_eq!(format!("{class}: {}", error.message), want);
+    }
+
+    #[test]
+    fn answers_have_classes() {
+        let says = |message: &str| json!({"kind": "Status", "message": message});
+        check(401, says("no"), "Unauthorized: ConfigMap a/b: no");
+        check(403, says("no right"), "Denied: ConfigMap a/b: no right");
+        check(
+            403,
+            says("x is forbidden: because it is being terminated"),
+            "Transient: ConfigMap a/b: x is forbidden: because it is being terminated",
+        );
+        check(
+            404,
+            Json::Null,
+            "Transient: ConfigMap a/b: its kind is not served",
+        );
+        check(
+            404,
+            says("namespaces \"a\" not found"),
+            "NotFound: ConfigMap a/b: namespaces \"a\" not found",
+        );
+        check(
+            409,
+            says("uid mismatch: no existing object was found"),
+            "NotFound: ConfigMap a/b: uid mismatch: no existing object was found",
+        );
+        check(
+            500,
+            says("Internal error: failed calling webhook \"w\": connection refused"),
+            "Transient: ConfigMap a/b: Internal error: failed calling webhook \"w\": connection refused",
+        );
+        check(
+            500,
+            says("failed to create typed patch object: .spec.x: field not declared in schema"),
+            "Invalid: ConfigMap a/b: failed to create typed patch object: .spec.x: field not declared in schema",
+        );
+        check(503, Json::Null, "Transient: ConfigMap a/b: HTTP status 503");
+    }
+
+    #[test]
+    fn conflicts_name_fields_and_managers() {
+        let status = json!({"kind": "Status", "reason": "Conflict", "message": "m", "details": {"causes": [
+            {"reason": "FieldManagerConflict", "message": "conflict with \"helm\"", "field": ".data.k"}]}});
+        check(
+            409,
+            status,
+            "Conflict: ConfigMap a/b: others manage fields of it: .data.k (conflict with \"helm\")",
+        );
+        let status = json!({"kind": "Status", "reason": "Invalid", "message": "m", "details": {"causes": [
+            {"reason": "FieldValueInvalid", "message": "field is immutable", "field": "metadata.uid"}]}});
+        check(
+            422,
+            status,
+            "Conflict: ConfigMap a/b: it was replaced by somebody else",
+        );
+    }
+
+    #[test]
+    fn values_of_secrets_are_not_quoted() {
+        let status = json!({"kind": "Status", "reason": "Invalid", "message": "data: Invalid value: \"hunter2\"",
+            "details": {"causes": [{"field": "data[k]", "message": "Invalid value: \"hunter2\""}]}});
+        let refusal = Refusal {
+            code: 422,
+            status,
+            text: "hunter2".to_owned(),
+            after: None,
+        };
+        let error = refusal.error("Secret a/b", true);
+        assert_eq!(
+            error.message,
+            "Secret a/b: Invalid (HTTP status 422): data[k]"
+        );
+    }
+}

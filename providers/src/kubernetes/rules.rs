@@ -1,0 +1,105 @@
+//! Tables about objects that planning reads: what cannot change, what a list's items are told apart
+//! by, what has to go before the cluster does, how long things take.
+
+use std::time::Duration;
+
+use zonewright_engine::value::Value;
+
+/// Paths that the server refuses to change. Secret and ConfigMap `data` is so only for objects that
+/// say `immutable: true`; that is left to the server's answer.
+pub(crate) const IMMUTABLE: &[(&str, &str)] = &[
+    ("apps/DaemonSet", "spec.selector"),
+    ("apps/Deployment", "spec.selector"),
+    ("apps/ReplicaSet", "spec.selector"),
+    ("apps/StatefulSet", "spec.podManagementPolicy"),
+    ("apps/StatefulSet", "spec.selector"),
+    ("apps/StatefulSet", "spec.serviceName"),
+    ("apps/StatefulSet", "spec.volumeClaimTemplates"),
+    ("batch/Job", "spec.completions"),
+    ("batch/Job", "spec.selector"),
+    ("batch/Job", "spec.template"),
+    ("core/PersistentVolumeClaim", "spec.accessModes"),
+    ("core/PersistentVolumeClaim", "spec.selector"),
+    ("core/PersistentVolumeClaim", "spec.storageClassName"),
+    ("core/PersistentVolumeClaim", "spec.volumeMode"),
+    ("core/PersistentVolumeClaim", "spec.volumeName"),
+    ("core/Secret", "type"),
+    ("core/Service", "spec.clusterIP"),
+    ("networking.k8s.io/IngressClass", "spec.controller"),
+    ("node.k8s.io/RuntimeClass", "handler"),
+    ("rbac.authorization.k8s.io/ClusterRoleBinding", "roleRef"),
+    ("rbac.authorization.k8s.io/RoleBinding", "roleRef"),
+    ("scheduling.k8s.io/PriorityClass", "value"),
+    ("storage.k8s.io/StorageClass", "parameters"),
+    ("storage.k8s.io/StorageClass", "provisioner"),
+    ("storage.k8s.io/StorageClass", "reclaimPolicy"),
+    ("storage.k8s.io/StorageClass", "volumeBindingMode"),
+    (
+        "apiextensions.k8s.io/CustomResourceDefinition",
+        "spec.group",
+    ),
+    (
+        "apiextensions.k8s.io/CustomResourceDefinition",
+        "spec.scope",
+    ),
+];
+
+/// What identifies an item of a list, by the last two keys of the list's path.
+pub(crate) fn list_key(path: &[&str]) -> Option<&'static [&'static str]> {
+    let list = *path.last()?;
+    let parent = path.len().checked_sub(2).map(|i| path[i]);
+    Some(match (parent, list) {
+        // Ports of containers carry `containerPort`, those of Services `port`.
+        (Some("containers" | "initContainers" | "ephemeralContainers"), "ports") => {
+            &["containerPort", "protocol"]
+        }
+        (Some("spec"), "ports") => &["port", "protocol"],
+        (Some("spec"), "versions")
+        | (_, "containers" | "initContainers" | "ephemeralContainers")
+        | (_, "env" | "volumes" | "webhooks" | "imagePullSecrets") => &["name"],
+        (_, "volumeMounts") => &["mountPath"],
+        (_, "volumeDevices") => &["devicePath"],
+        (_, "conditions") => &["type"],
+        (_, "hostAliases") => &["ip"],
+        (_, "topologySpreadConstraints") => &["topologyKey", "whenUnsatisfiable"],
+        (_, "matchConditions" | "resourceClaims" | "schedulingGates") => &["name"],
+        (_, "ownerReferences") => &["uid"],
+        (Some("metadata"), "secrets") => &["name"],
+        _ => return None,
+    })
+}
+
+fn text<'a>(object: &'a Value, keys: &[&str]) -> Option<&'a str> {
+    keys.iter()
+        .try_fold(object, |value, key| value.get(key))
+        .and_then(Value::as_str)
+}
+
+/// Whether something outside the cluster hangs on the object: a load balancer, a volume.
+pub(crate) fn evict_first(object: &Value) -> bool {
+    match text(object, &["kind"]) {
+        Some("Service") => text(object, &["spec", "type"]) == Some("LoadBalancer"),
+        Some("PersistentVolumeClaim") => true,
+        _ => false,
+    }
+}
+
+/// How long an object typically takes to be ready.
+pub(crate) fn typical(object: &Value) -> Duration {
+    let api = text(object, &["apiVersion"]).unwrap_or_default();
+    Duration::from_millis(match text(object, &["kind"]).unwrap_or_default() {
+        "Deployment" => 25_000,
+        "StatefulSet" => 40_000,
+        "DaemonSet" | "Job" => 20_000,
+        "Pod" => 10_000,
+        "Service" if evict_first(object) => 90_000,
+        "PersistentVolumeClaim" => 10_000,
+        "CustomResourceDefinition" => 2_000,
+        "APIService" => 10_000,
+        "Certificate" => 60_000,
+        "Issuer" | "ClusterIssuer" if api.starts_with("cert-manager.io/") => 10_000,
+        "Prometheus" | "Alertmanager" => 60_000,
+        "Ingress" | "Gateway" => 5_000,
+        _ => 300,
+    })
+}

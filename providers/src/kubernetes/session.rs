@@ -1,0 +1,365 @@
+//! An open cluster: looks, applies, deletes, polls. Each operation is one or two requests.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::{Value as Json, json};
+use zonewright_engine::address::Kind;
+use zonewright_engine::provider::{
+    ErrorClass, Live, Observed, Op, Outcome, ProviderError, ReadTarget, Session, Status, Verb, Wait,
+};
+use zonewright_engine::secret::Secret;
+use zonewright_engine::value::Value;
+
+use super::body::{self, Ownership};
+use super::client::{Api, Failure};
+use super::discovery::Discovery;
+use super::failure::Refusal;
+use super::kinds::{Identity, Resource};
+use super::{ready, refresh};
+
+/// A session in one cluster.
+pub(crate) struct Cluster {
+    api: Api,
+    discovery: Discovery,
+}
+
+impl Cluster {
+    /// Takes an open connection.
+    pub(crate) fn new(api: Api) -> Cluster {
+        Cluster {
+            api,
+            discovery: Discovery::default(),
+        }
+    }
+}
+
+impl Session for Cluster {
+    fn refresh<'a>(
+        &'a self,
+        targets: &'a [ReadTarget],
+    ) -> BoxFuture<'a, Result<Vec<Observed>, ProviderError>> {
+        refresh::refresh(&self.api, &self.discovery, targets).boxed()
+    }
+
+    fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, Result<Outcome, ProviderError>> {
+        self.carry_out(op).boxed()
+    }
+
+    fn ephemeral<'a>(
+        &'a self,
+        kind: &'a Kind,
+        _id: &'a str,
+        output: &'a str,
+    ) -> BoxFuture<'a, Result<Secret, ProviderError>> {
+        let message = format!("{kind} has no ephemeral output `{output}`");
+        async move { Err(ProviderError::new(ErrorClass::Bug, message)) }.boxed()
+    }
+}
+
+/// An object that an operation is about.
+struct Subject<'a> {
+    op: &'a Op,
+    /// The object as it was asked for or recorded.
+    body: &'a Value,
+    id: Identity,
+    resource: Resource,
+}
+
+impl Subject<'_> {
+    fn path(&self) -> String {
+        self.resource
+            .object(self.id.namespace.as_deref(), &self.id.name)
+    }
+
+    fn error(&self, failure: Failure) -> ProviderError {
+        let mut secret = self.id.kind == "Secret" && self.id.group.is_empty();
+        self.body
+            .visit(&mut |leaf| secret |= matches!(leaf, Value::Secret(_)));
+        failure.error(&self.id.to_string(), secret)
+    }
+
+    fn fault(&self, class: ErrorClass, message: &str) -> ProviderError {
+        ProviderError::new(class, format!("{}: {message}", self.id))
+    }
+
+    fn live(&self, object: Json) -> Live {
+        body::live(object, &self.op.marker, Some(self.body))
+    }
+
+    fn is_workload(&self) -> bool {
+        matches!(self.id.group.as_str(), "apps" | "batch")
+    }
+}
+
+/// When to look at an object for the first and every other time.
+fn poll_after(kind: &str) -> Duration {
+    Duration::from_millis(match kind {
+        "Service" | "Certificate" | "Prometheus" | "Alertmanager" => 3_000,
+        "CustomResourceDefinition" | "Namespace" => 300,
+        _ => 1_000,
+    })
+}
+
+impl Cluster {
+    async fn carry_out(&self, op: &Op) -> Result<Outcome, ProviderError> {
+        match &op.verb {
+            Verb::Create { desired } => self.create(&self.subject(op, desired).await?).await,
+            Verb::Update { id, desired, .. } => {
+                let subject = self.subject(op, desired).await?;
+                self.write(&subject, Some(id), true).await
+            }
+            Verb::Delete { id, prior } => match self.existing(op, prior).await? {
+                Some(subject) => self.delete(&subject, id).await,
+                None => Ok(Outcome::Gone),
+            },
+            Verb::Poll { id, wait, context } => match self.existing(op, context).await? {
+                Some(subject) => self.poll(&subject, id, *wait).await,
+                None => Ok(Outcome::Gone),
+            },
+            Verb::Find { desired } => match self.existing(op, desired).await? {
+                Some(subject) => self.find(&subject).await,
+                None => Ok(Outcome::Found(Vec::new())),
+            },
+        }
+    }
+
+    /// The object, whose kind must be served: just after its definition it may not be yet.
+    async fn subject<'a>(&self, op: &'a Op, body: &'a Value) -> Result<Subject<'a>, ProviderError> {
+        let missing = || {
+            let message = format!("{}: its kind is not served", op.address);
+            ProviderError::new(ErrorClass::Transient { after: None }, message)
+        };
+        self.existing(op, body).await?.ok_or_else(missing)
+    }
+
+    async fn existing<'a>(
+        &self,
+        op: &'a Op,
+        body: &'a Value,
+    ) -> Result<Option<Subject<'a>>, ProviderError> {
+        let id = Identity::of(Some(body), &op.address).ok_or_else(|| {
+            let message = format!("{}: the object has no apiVersion, kind or name", op.address);
+            ProviderError::new(ErrorClass::Invalid, message)
+        })?;
+        let resource = self.discovery.resolve(&self.api, &id).await;
+        let resource = resource.map_err(|f| f.error("discovery", false))?;
+        Ok(resource.map(|resource| Subject {
+            op,
+            body,
+            id,
+            resource,
+        }))
+    }
+
+    /// What has the object's name now.
+    async fn look(&self, subject: &Subject<'_>) -> Result<Option<Json>, ProviderError> {
+        match self.api.get(&subject.path()).await {
+            Ok(object) => Ok(Some(object)),
+            Err(failure) if failure.refusal().is_some_and(Refusal::is_missing) => {
+                if failure.refusal().is_some_and(Refusal::is_unserved) {
+                    self.discovery.invalidate().await;
+                }
+                Ok(None)
+            }
+            Err(failure) => Err(subject.error(failure)),
+        }
+    }
+
+    /// A server-side apply has no create-only form, so the name is looked at first: what somebody
+    /// else made meanwhile must not be merged into.
+    async fn create(&self, subject: &Subject<'_>) -> Result<Outcome, ProviderError> {
+        let Some(there) = self.look(subject).await? else {
+            return self.write(subject, None, false).await;
+        };
+        if there["metadata"]["deletionTimestamp"].is_string() {
+            let class = ErrorClass::Transient { after: None };
+            return Err(subject.fault(class, "its predecessor is still being deleted"));
+        }
+        match body::ownership(&there, &subject.op.marker) {
+            Ownership::Ours => {
+                let uid = body::uid(&there).to_owned();
+                self.write(subject, Some(&uid), false).await
+            }
+            Ownership::OtherAddress => {
+                let other = there["metadata"]["annotations"][body::ADDRESS].as_str();
+                let message = format!("it belongs to {}", other.unwrap_or("another resource"));
+                Err(subject.fault(ErrorClass::Conflict, &message))
+            }
+            Ownership::Foreign => {
+                let message = format!("it exists and is not ours (uid {})", body::uid(&there));
+                Err(subject.fault(ErrorClass::Conflict, &message))
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        subject: &Subject<'_>,
+        uid: Option<&str>,
+        force: bool,
+    ) -> Result<Outcome, ProviderError> {
+        let json = body::to_send(subject.body, &subject.op.marker, uid)
+            .map_err(|e| subject.fault(ErrorClass::Bug, &e.to_string()))?;
+        let answer = self.api.patch(&subject.path(), force, &json).await;
+        let object = match answer {
+            Ok(object) => object,
+            Err(failure) => {
+                if failure.refusal().is_some_and(Refusal::is_unserved) {
+                    self.discovery.invalidate().await;
+                }
+                return Err(subject.error(failure));
+            }
+        };
+        if matches!(
+            subject.id.kind.as_str(),
+            "CustomResourceDefinition" | "APIService"
+        ) {
+            self.discovery.invalidate().await;
+        }
+        let live = subject.live(object);
+        Ok(match &live.status {
+            Status::Ready => Outcome::Ready(Box::new(live)),
+            _ => Outcome::Submitted {
+                id: live.id,
+                attrs: live.attrs,
+                poll_after: poll_after(&subject.id.kind),
+            },
+        })
+    }
+
+    async fn delete(&self, subject: &Subject<'_>, id: &str) -> Result<Outcome, ProviderError> {
+        let policy = if subject.is_workload() {
+            "Foreground"
+        } else {
+            "Background"
+        };
+        let options = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": id},
+            "propagationPolicy": policy,
+        });
+        match self.api.delete(&subject.path(), &options).await {
+            // A `Status` says that it is gone, an object that it is going.
+            Ok(answer) if answer["kind"] == "Status" => Ok(Outcome::Gone),
+            Ok(answer) => Ok(Outcome::Submitted {
+                id: id.to_owned(),
+                attrs: subject.live(answer).attrs,
+                poll_after: poll_after(&subject.id.kind),
+            }),
+            Err(Failure::Refused(refusal)) if refusal.is_missing() || refusal.is_other_uid() => {
+                Ok(Outcome::Gone)
+            }
+            Err(failure) => Err(subject.error(failure)),
+        }
+    }
+
+    async fn poll(
+        &self,
+        subject: &Subject<'_>,
+        id: &str,
+        wait: Wait,
+    ) -> Result<Outcome, ProviderError> {
+        let found = self.look(subject).await?;
+        let Some(object) = found.filter(|o| body::uid(o) == id) else {
+            return Ok(match wait {
+                Wait::Ready if cleans_up_itself(subject.body) => ended(subject, id),
+                _ => Outcome::Gone,
+            });
+        };
+        if wait == Wait::Gone {
+            return Ok(pending(subject, going(&object)));
+        }
+        let detail = match ready::status(&object) {
+            Status::Ready => return Ok(Outcome::Ready(Box::new(subject.live(object)))),
+            Status::Failed(why) => return Err(subject.fault(ErrorClass::Failed, &why)),
+            Status::Deleting => "somebody is deleting it".to_owned(),
+            Status::Pending(why) => match self.pod_trouble(subject, &object).await {
+                Some(trouble) => format!("{why}; {trouble}"),
+                None => why,
+            },
+        };
+        Ok(pending(subject, detail))
+    }
+
+    /// What keeps the pods of a workload from running: the reason that people look for.
+    async fn pod_trouble(&self, subject: &Subject<'_>, object: &Json) -> Option<String> {
+        let namespace = object["metadata"]["namespace"].as_str()?;
+        if !subject.is_workload() {
+            return None;
+        }
+        let labels = object["spec"]["selector"]["matchLabels"].as_object()?;
+        let terms: Vec<_> = labels
+            .iter()
+            .filter_map(|(key, value)| Some(format!("{key}%3D{}", value.as_str()?)))
+            .collect();
+        let path = format!(
+            "/api/v1/namespaces/{namespace}/pods?limit=20&labelSelector={}",
+            terms.join("%2C")
+        );
+        // It only explains; that it cannot be read is no failure.
+        let pods = self.api.get(&path).await.ok()?;
+        let pods = pods["items"].as_array()?;
+        pods.iter().find_map(|pod| {
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+            Some(format!("pod {name}: {}", ready::trouble(pod)?))
+        })
+    }
+
+    async fn find(&self, subject: &Subject<'_>) -> Result<Outcome, ProviderError> {
+        let found = self.look(subject).await?;
+        let found = found.map(|object| subject.live(object));
+        Ok(Outcome::Found(found.into_iter().collect()))
+    }
+}
+
+fn pending(subject: &Subject<'_>, detail: String) -> Outcome {
+    Outcome::Pending {
+        detail,
+        poll_after: poll_after(&subject.id.kind),
+    }
+}
+
+/// A finished Job with a time to live may be gone before anybody looks: that is success.
+fn cleans_up_itself(body: &Value) -> bool {
+    body.get("kind").and_then(Value::as_str) == Some("Job")
+        && body
+            .get("spec")
+            .is_some_and(|spec| spec.get("ttlSecondsAfterFinished").is_some())
+}
+
+fn ended(subject: &Subject<'_>, id: &str) -> Outcome {
+    Outcome::Ready(Box::new(Live {
+        id: id.to_owned(),
+        attrs: subject.body.clone(),
+        marker: Some(subject.op.marker.to_string()),
+        status: Status::Ready,
+    }))
+}
+
+/// What an object on its way out waits for.
+fn going(object: &Json) -> String {
+    let conditions = object["status"]["conditions"].as_array();
+    let stuck = conditions.into_iter().flatten().find(|c| {
+        c["status"] == "True"
+            && c["type"]
+                .as_str()
+                .is_some_and(|t| t.starts_with("Namespace"))
+    });
+    if let Some(message) = stuck.and_then(|c| c["message"].as_str()) {
+        return message.to_owned();
+    }
+    let finalizers = object["metadata"]["finalizers"].as_array();
+    let names: Vec<_> = finalizers
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+        .collect();
+    if names.is_empty() {
+        "it is still there".to_owned()
+    } else {
+        format!("finalizers: {}", names.join(", "))
+    }
+}
