@@ -7,7 +7,7 @@ use crate::address::{Address, InstanceId};
 use crate::config::Instance;
 use crate::expr::Reference;
 use crate::plan::Refresh;
-use crate::provider::{Observed, ReadTarget, Status};
+use crate::provider::{Observed, ProviderError, ReadTarget, Status};
 use crate::value::Value;
 
 /// What to do next.
@@ -17,6 +17,8 @@ pub struct Wave {
     pub open: BTreeMap<InstanceId, (Value, Option<(Address, String)>)>,
     /// Instances whose container does not exist.
     pub absent: BTreeSet<InstanceId>,
+    /// Instances whose container could not be read, and is not recorded either.
+    pub unreadable: BTreeMap<InstanceId, ProviderError>,
     /// What to read through instances that are open by now.
     pub reads: BTreeMap<InstanceId, Vec<ReadTarget>>,
 }
@@ -24,7 +26,10 @@ pub struct Wave {
 impl Wave {
     /// Whether there is nothing left to do.
     pub fn is_empty(&self) -> bool {
-        self.open.is_empty() && self.absent.is_empty() && self.reads.is_empty()
+        self.open.is_empty()
+            && self.absent.is_empty()
+            && self.unreadable.is_empty()
+            && self.reads.is_empty()
     }
 }
 
@@ -115,6 +120,9 @@ fn plan_open(inputs: &Inputs, seen: &Observations, id: &InstanceId, wave: &mut W
         Container::Absent => {
             wave.absent.insert(id.clone());
         }
+        Container::Unreadable(error) => {
+            wave.unreadable.insert(id.clone(), error);
+        }
         Container::Unseen => {}
     }
 }
@@ -123,6 +131,7 @@ enum Container {
     None,
     Id(Address, String),
     Absent,
+    Unreadable(ProviderError),
     Unseen,
 }
 
@@ -139,9 +148,9 @@ fn container_id(inputs: &Inputs, seen: &Observations, instance: &Instance) -> Co
         },
         Some(Observed::Gone | Observed::Foreign(_)) => Container::Absent,
         // Unreadable: the last known id is tried; what is inside may still be reachable.
-        Some(Observed::Unreadable(_)) => match inputs.state.record(address) {
+        Some(Observed::Unreadable(error)) => match inputs.state.record(address) {
             Some(record) => Container::Id(address.clone(), record.id.clone()),
-            None => Container::Absent,
+            None => Container::Unreadable(error.clone()),
         },
         None => Container::Unseen,
     }

@@ -332,7 +332,7 @@ fn chart(scope: &Scope<'_, '_>, decl: &mut Decl<'_>, charts: &mut Vec<ChartSpec>
         values: values(scope, decl),
         rendered: rendering.is_some(),
         stand_in: rendering.as_ref().is_some_and(|r| r.stand_in),
-        chart: reference,
+        chart: reference.clone(),
         namespace: namespace.clone(),
     });
     let Some(rendering) = rendering else {
@@ -342,7 +342,10 @@ fn chart(scope: &Scope<'_, '_>, decl: &mut Decl<'_>, charts: &mut Vec<ChartSpec>
             format!("the chart `{name}` has no rendering for `{zone}`"),
         )
         .label(at, format!("`{path}` does not exist"))
-        .help("run `zonewright charts lock`, and commit what it writes");
+        .help(format!(
+            "write the output of `helm template {name} {reference} -n {release} --include-crds --no-hooks` to it, and commit it \
+             (`zonewright charts lock`, which does this, comes in a later version)"
+        ));
         scope.report(draft);
         decl.broken = true;
         return;
