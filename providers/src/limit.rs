@@ -14,6 +14,8 @@ const REFILL: f64 = 4.0;
 #[derive(Debug)]
 pub(crate) struct Limiter {
     bucket: Mutex<Bucket>,
+    /// Whether there is a budget; pauses that were asked for are kept all the same.
+    bounded: bool,
 }
 
 #[derive(Debug)]
@@ -31,6 +33,15 @@ impl Limiter {
                 at: clock.now(),
                 paused_until: Duration::ZERO,
             }),
+            bounded: true,
+        }
+    }
+
+    /// Without a budget of our own.
+    pub(crate) fn unbounded(clock: &dyn Clock) -> Limiter {
+        Limiter {
+            bounded: false,
+            ..Limiter::new(clock)
         }
     }
 
@@ -46,6 +57,9 @@ impl Limiter {
         let mut bucket = self.lock();
         if now < bucket.paused_until {
             return Some(bucket.paused_until.saturating_sub(now));
+        }
+        if !self.bounded {
+            return None;
         }
         let passed = now.saturating_sub(bucket.at).as_secs_f64();
         bucket.tokens = (bucket.tokens + passed * REFILL).min(CAPACITY);
@@ -92,6 +106,19 @@ mod tests {
         }
         let spent = clock.now().as_secs_f64();
         assert!((9.9..10.2).contains(&spent), "{spent}");
+    }
+
+    #[tokio::test]
+    async fn an_emulator_has_no_budget_but_its_pauses_are_kept() {
+        let clock = TestClock::default();
+        let limiter = Limiter::unbounded(&clock);
+        for _ in 0..1000 {
+            limiter.admit(&clock).await;
+        }
+        assert_eq!(clock.now(), Duration::ZERO);
+        limiter.pause_until(Duration::from_secs(3));
+        limiter.admit(&clock).await;
+        assert!(clock.now() >= Duration::from_secs(3));
     }
 
     #[tokio::test]
