@@ -110,6 +110,9 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Show what was changed outside of zonewright. Takes no lock and writes nothing.
     Drift(DriftArgs),
+    /// Take something that exists, and that the spec describes, under management. Changes only the
+    /// state; the next plan shows what differs from the spec.
+    Import(ImportArgs),
     /// Remove everything of one zone. The zone that serves is refused.
     Destroy(DestroyArgs),
     /// Show a saved plan, a recorded resource, or all of them.
@@ -260,6 +263,20 @@ pub struct DriftArgs {
     /// The form of the output.
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub format: Format,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The resource as the spec has it.
+    #[arg(value_name = "ADDRESS")]
+    pub address: Address,
+    /// The vendor's id of what exists, as the plan's error names it.
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// How long to wait for somebody else's run to end: `90s`, `5m`.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: Duration,
 }
 
 /// Arguments of `destroy`.

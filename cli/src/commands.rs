@@ -7,6 +7,7 @@ mod drift;
 mod explain;
 mod fmt;
 mod graph;
+mod import;
 mod init;
 mod kubeconfig;
 mod output;
@@ -34,6 +35,7 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Plan(args) => Box::pin(plan::run(ctx, args)).await,
         Command::Apply(args) => Box::pin(apply::run(ctx, args)).await,
         Command::Drift(args) => Box::pin(drift::run(ctx, args)).await,
+        Command::Import(args) => Box::pin(import::run(ctx, &args)).await,
         Command::Destroy(args) => Box::pin(destroy::run(ctx, args)).await,
         Command::Show(args) => show::run(ctx, &args),
         Command::Output(args) => output::run(ctx, &args),

@@ -12,6 +12,7 @@ pub mod config;
 pub mod diff;
 pub mod drift;
 pub mod expr;
+pub mod import;
 pub mod journal;
 pub mod observe;
 pub mod plan;

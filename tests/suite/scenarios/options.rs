@@ -167,3 +167,39 @@ fn what_init_writes_is_valid_and_applies() {
     env.assert_settled();
     assert_ne!(env.run(&["init"]).code, 0, "init overwrites");
 }
+
+/// A foreign object with the same name stands in the way, and the error names the way out.
+#[test]
+fn what_somebody_else_made_is_refused_until_it_is_imported() {
+    let env = super::example();
+    let ready = env.ready();
+    let token = |name: &str| ready.env().into_iter().find(|(n, _)| *n == name).unwrap().1;
+    let body = json!({ "name": "vpc-wp-bz", "region": "sfo3", "ip_range": "10.20.0.0/16", "description": "by hand" });
+    let (status, made) = env.meddle(
+        "POST",
+        "/v2/vpcs",
+        &token("DIGITALOCEAN_TOKEN"),
+        Some(&body),
+    );
+    assert_eq!(status, 201, "{made}");
+    let id = made["vpc"]["id"].as_str().unwrap();
+    let refused = env.run(&["plan"]);
+    assert_eq!(refused.code, 1, "{}", refused.text());
+    let told: String = refused.stderr.split_whitespace().collect();
+    assert!(
+        told.contains("zonewrightimportbz/digitalocean.vpc.main"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(
+        env.run(&["import", "bz/digitalocean.vpc.main", "not-its-id"])
+            .code,
+        1
+    );
+    env.clear_requests();
+    env.expect(0, &["import", "bz/digitalocean.vpc.main", id]);
+    assert!(env.mutations().is_empty());
+    env.expect(0, &["apply", "--auto-approve"]);
+    env.assert_settled();
+    assert_eq!(names(&env, "vpcs"), ["vpc-wp-bz", "vpc-wp-pz"]);
+}

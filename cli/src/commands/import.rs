@@ -1,0 +1,53 @@
+//! `zonewright import`: takes something that exists under management.
+
+use zonewright_engine::import::import;
+use zonewright_engine::journal::{Entry, Journal};
+use zonewright_engine::plan::Options;
+use zonewright_state::Writer;
+
+use crate::Context;
+use crate::args::ImportArgs;
+use crate::exit::Exit;
+use crate::report::Failure;
+use crate::stage::Stage;
+
+/// Runs the command.
+pub(crate) async fn run(ctx: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
+    let stage = Stage::open(ctx).await?;
+    let options = Options {
+        zones: vec![args.address.zone.clone()],
+        ..Options::default()
+    };
+    stage.check_zones(&options.zones)?;
+    let writer = stage.acquire(&options, "import", args.lock_timeout)?;
+    let done = under_lock(&stage, args, options, &writer).await;
+    let released = writer.release();
+    done?;
+    released?;
+    ctx.term.say(&format!(
+        "{} is managed from now on; `zonewright plan` shows what differs from the spec.",
+        args.address
+    ));
+    Ok(Exit::DONE)
+}
+
+async fn under_lock(
+    stage: &Stage,
+    args: &ImportArgs,
+    options: Options,
+    writer: &Writer,
+) -> Result<(), Failure> {
+    let held = writer.state();
+    let mut state = stage.read_others(&held)?;
+    state.shards.extend(held.shards);
+    let (inputs, seen) = stage.look(state, options).await?;
+    let record = import(&inputs, &seen, &args.address, &args.id)
+        .map_err(|e| Failure::error(e.to_string()))?;
+    let entry = Entry::Import {
+        record: Box::new(record),
+    };
+    writer
+        .append(&args.address.zone, vec![entry])
+        .await
+        .map_err(|e| Failure::error(format!("{e}: {}", e.source)))
+}

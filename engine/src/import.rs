@@ -1,0 +1,125 @@
+//! Taking something that exists, and that we did not make, under management. Pure.
+
+use crate::address::Address;
+use crate::observe::{Inputs, Observations};
+use crate::provider::{Live, Observed};
+use crate::snapshot::{Contained, Record, RecordStatus};
+use crate::value::{Map, Value};
+
+/// Why something cannot be imported.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// The spec does not have the resource.
+    #[error("{0} is not in the spec")]
+    NotInSpec(Address),
+    /// It is managed already.
+    #[error("{0} is managed already")]
+    Managed(Address),
+    /// Nothing like it exists.
+    #[error("nothing at the vendor has the name of {0}")]
+    NotThere(Address),
+    /// What has its name has another id.
+    #[error("what has the name of {address} has the id {found}, not {asked}")]
+    OtherId {
+        /// The resource.
+        address: Address,
+        /// The id that was found.
+        found: String,
+        /// The id that was asked for.
+        asked: String,
+    },
+    /// It could not be read.
+    #[error("{address} could not be read: {error}")]
+    Unreadable {
+        /// The resource.
+        address: Address,
+        /// What the other side said.
+        error: String,
+    },
+}
+
+/// The record of an existing object. What the spec wants of it is left to the next plan.
+///
+/// # Errors
+/// The object is not what was asked for, or cannot be seen.
+pub fn import(
+    inputs: &Inputs,
+    seen: &Observations,
+    address: &Address,
+    id: &str,
+) -> Result<Record, ImportError> {
+    let resource = inputs
+        .config
+        .resources
+        .get(address)
+        .ok_or_else(|| ImportError::NotInSpec(address.clone()))?;
+    if inputs.state.record(address).is_some() {
+        return Err(ImportError::Managed(address.clone()));
+    }
+    let live = match seen.seen.get(address) {
+        Some(Observed::Foreign(live) | Observed::Present(live)) => live,
+        Some(Observed::Unreadable(error)) => {
+            return Err(ImportError::Unreadable {
+                address: address.clone(),
+                error: error.message.clone(),
+            });
+        }
+        Some(Observed::Gone) | None => return Err(ImportError::NotThere(address.clone())),
+    };
+    if live.id != id {
+        return Err(ImportError::OtherId {
+            address: address.clone(),
+            found: live.id.clone(),
+            asked: id.to_owned(),
+        });
+    }
+    let container = inputs.container_of(address);
+    Ok(Record {
+        address: address.clone(),
+        instance: resource.instance.clone(),
+        id: live.id.clone(),
+        generation: 1,
+        status: RecordStatus::Ok,
+        inputs: identity(inputs, address, live),
+        outputs: outputs(inputs, address, live),
+        depends_on: Vec::new(),
+        contained_in: container.and_then(|outer| {
+            let id = seen.live(&outer)?.id.clone();
+            Some(Contained { address: outer, id })
+        }),
+        protect: resource.meta.protect,
+    })
+}
+
+/// What names the object; nothing was applied to it yet.
+fn identity(inputs: &Inputs, address: &Address, live: &Live) -> Value {
+    let keep = |keys: &[&str]| -> Map {
+        keys.iter()
+            .filter_map(|k| Some(((*k).to_owned(), live.attrs.get(k)?.clone())))
+            .collect()
+    };
+    if inputs.object_rules(address).is_none() {
+        let names = inputs
+            .registry
+            .kind(&address.kind)
+            .map_or(&[][..], |k| k.identity);
+        return Value::Map(keep(names));
+    }
+    let mut out = keep(&["apiVersion", "kind"]);
+    if let Some(Value::Map(metadata)) = live.attrs.get("metadata") {
+        let named = |k: &&str| Some(((*k).to_owned(), metadata.get(*k)?.clone()));
+        let named: Map = ["name", "namespace"].iter().filter_map(named).collect();
+        out.insert("metadata".to_owned(), Value::Map(named));
+    }
+    Value::Map(out)
+}
+
+fn outputs(inputs: &Inputs, address: &Address, live: &Live) -> Value {
+    let schema = inputs.registry.kind(&address.kind);
+    let declared = schema.into_iter().flat_map(|s| &s.outputs);
+    let stored = declared.filter(|o| !o.ephemeral).filter_map(|o| {
+        let value = live.attrs.get(o.name)?.clone();
+        Some((o.name.to_owned(), value))
+    });
+    Value::Map(stored.collect()).rekeyed(inputs.digest_key.as_ref())
+}
