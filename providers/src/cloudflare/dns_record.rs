@@ -186,11 +186,23 @@ fn in_zone(mut item: Json, zone_id: &str) -> Json {
     item
 }
 
-async fn list(api: &Api, zone_id: &str) -> Result<Vec<Json>, ApiError> {
-    let path = format!("/zones/{zone_id}/dns_records");
+/// The records of a zone, or those of one name in it: what is looked at before each single write
+/// must not cost the whole zone.
+async fn list(api: &Api, zone_id: &str, name: Option<&str>) -> Result<Vec<Json>, ApiError> {
+    let mut path = format!("/zones/{zone_id}/dns_records");
+    if let Some(name) = name {
+        path = format!("{path}?name={name}");
+    }
     let pages = api.pages(&path, ("result", "/result_info/total_count"), PAGE);
     let items = pages.await?.into_iter();
     Ok(items.map(|i| in_zone(i, zone_id)).collect())
+}
+
+/// The full name that is asked for, where it can stand in an address as it is.
+fn only_name(lens: &Lens<'_>) -> Option<String> {
+    let name = fqdn(lens.wants("name")?, lens.wants("zone")?);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*');
+    name.bytes().all(plain).then_some(name)
 }
 
 fn path(id: &str) -> Result<(&str, String), ProviderError> {
@@ -303,7 +315,7 @@ impl DnsRecord {
 
     async fn find(&self, api: &Api, op: &Op) -> Applied {
         let zone = zone_of(api, None, &Lens::of_op(op)).await?;
-        let items = list(api, &zone).await?;
+        let items = list(api, &zone, only_name(&Lens::of_op(op)).as_deref()).await?;
         Ok(Outcome::Found(candidates(self, op, &items)))
     }
 
@@ -339,7 +351,8 @@ impl DnsRecord {
                 }
             };
             if !zones.contains_key(&zone) {
-                let items = list(api, &zone).await;
+                let only = (targets.len() == 1).then(|| only_name(&lens)).flatten();
+                let items = list(api, &zone, only.as_deref()).await;
                 zones.insert(zone.clone(), items);
             }
             all.push(match zones.get(&zone) {
