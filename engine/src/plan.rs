@@ -284,6 +284,11 @@ pub enum Reason {
     Marked,
     /// Only what is recorded of it changes (dependencies, protection); no request is sent.
     RecordOnly,
+    /// It is as the spec says, and the vendor says that it failed; nothing is done about that.
+    Ailing {
+        /// What the vendor says.
+        error: String,
+    },
     /// It could not be read.
     Unreadable {
         /// What the other side said.

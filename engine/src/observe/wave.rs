@@ -141,9 +141,12 @@ fn container_id(inputs: &Inputs, seen: &Observations, instance: &Instance) -> Co
     };
     match seen.seen.get(address) {
         Some(Observed::Present(live)) => match live.status {
-            Status::Deleting | Status::Failed(_) => Container::Absent,
-            // A cluster that is still being made holds nothing of ours yet.
-            Status::Pending(_) if !holds_records(inputs, &instance.id) => Container::Absent,
+            Status::Deleting => Container::Absent,
+            // A cluster that is still being made, or never was, holds nothing of ours yet. One that
+            // is ill still holds what it held.
+            Status::Pending(_) | Status::Failed(_) if !holds_records(inputs, &instance.id) => {
+                Container::Absent
+            }
             _ => Container::Id(address.clone(), live.id.clone()),
         },
         Some(Observed::Gone | Observed::Foreign(_)) => Container::Absent,

@@ -443,6 +443,11 @@ fn note(inputs: &Inputs, change: &Change) -> Option<Note> {
             "ZW3001",
             format!("could not be read and is left alone: {error}"),
         ),
+        Reason::Ailing { error } => (
+            Severity::Warning,
+            "ZW3005",
+            format!("is not well, and is left alone: {error}"),
+        ),
         _ if schema.protect && change.actions.contains(&Action::Delete) => (
             Severity::Danger,
             "ZW3002",

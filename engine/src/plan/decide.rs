@@ -240,8 +240,7 @@ impl<'a> Decider<'a> {
         let address = &want.resource.address;
         let replace = if !forced.is_empty() {
             Some(Reason::CannotUpdate { paths: forced })
-        } else if record.status == RecordStatus::Tainted || matches!(live.status, Status::Failed(_))
-        {
+        } else if is_tainted(want, record, live) {
             Some(Reason::Tainted)
         } else if record.status == RecordStatus::Deleting || live.status == Status::Deleting {
             Some(Reason::UnfinishedDelete)
@@ -322,6 +321,12 @@ impl<'a> Decider<'a> {
             Reason::Unfinished
         } else if spec_changed || facts_changed {
             Reason::RecordOnly
+        } else if let Status::Failed(error) = &live.status {
+            let error = error.clone();
+            return Decided {
+                reason: Reason::Ailing { error },
+                ..base
+            };
         } else {
             return base;
         };
@@ -489,6 +494,14 @@ impl Wanted<'_> {
             container: self.container.clone(),
         }
     }
+}
+
+/// Whether only a replacement helps: it never became ready, and the vendor says that it will not. What
+/// was ready once is never replaced for being ill, and controllers of a cluster heal by themselves.
+fn is_tainted(want: &Wanted<'_>, record: &Record, live: &Live) -> bool {
+    let never_ready = record.status == RecordStatus::Creating && want.rules.is_none();
+    record.status == RecordStatus::Tainted
+        || never_ready && matches!(live.status, Status::Failed(_))
 }
 
 fn removal(record: &Record, action: Action, reason: Reason) -> Decided {

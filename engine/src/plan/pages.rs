@@ -33,6 +33,12 @@ const PAGES: &[(&str, &str)] = &[
          once more before the write and stops if it is not what was expected.\n",
     ),
     (
+        "ZW3005",
+        "is not well, and is left alone\n\n\
+         The resource is as the spec says, but the vendor reports that it failed. zonewright never replaces by itself what was ready \
+         once. Look at it at the vendor; `zonewright plan --replace ADDRESS` replaces it when that is what you want.\n",
+    ),
+    (
         "ZW3010",
         "is a stand-in of the sandbox, not the real chart\n\n\
          The chart's rendering is not vendored in `charts/<zone>/<name>.yaml`, so the sandbox uses a compact stand-in of its own. Outside the \

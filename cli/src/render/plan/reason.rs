@@ -44,6 +44,7 @@ fn words(reason: &Reason) -> String {
             let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
             format!("the vendor cannot change {} in place", paths.join(", "))
         }
+        Reason::Ailing { error } => format!("as the spec says, but not well: {error}"),
         Reason::Tainted => "an earlier run made it and it never became ready".to_owned(),
         Reason::Unfinished => "an earlier run began it and did not see it ready".to_owned(),
         Reason::UnfinishedDelete => "an earlier run began to delete it".to_owned(),

@@ -171,21 +171,24 @@ impl Task {
     }
 
     pub(super) fn ready(&mut self, run: &mut Apply<'_>, live: Live) -> Step {
-        let (change, _) = self.change(run)?;
+        let (change, action) = self.change(run)?;
         let live = Live {
             attrs: live.attrs.rekeyed(run.inputs.digest_key.as_ref()),
             ..live
         };
         let op = self.open_op(run).map(|(_, op)| op).unwrap_or_default();
         if let Status::Failed(why) = &live.status {
-            let record = self.record_of(run, change, &live, RecordStatus::Creating);
             let error = fail(ErrorClass::Failed, why.clone());
-            let created = outcome(&op, change, OpResult::Created { record });
-            let failed = OpResult::Failed {
-                message: why.clone(),
-                tainted: true,
-            };
-            let entries = vec![created, outcome(&op, change, failed)];
+            let new = action != Action::Update;
+            // Controllers of a cluster heal by themselves: an object is waited for again.
+            let tainted = new && run.inputs.object_rules(&change.address).is_none();
+            let message = why.clone();
+            let failed = OpResult::Failed { message, tainted };
+            let mut entries = vec![outcome(&op, change, failed)];
+            if new {
+                let record = self.record_of(run, change, &live, RecordStatus::Creating);
+                entries.insert(0, outcome(&op, change, OpResult::Created { record }));
+            }
             return Ok(self.journal(run, entries, Then::Over(Verdict::Failed(error))));
         }
         let record = self.record_of(run, change, &live, RecordStatus::Ok);
