@@ -146,7 +146,7 @@ pub struct Apply<'a> {
     /// What this run saw last of what it changed; holds the secret outputs that no state has.
     lives: BTreeMap<Address, Live>,
     values: BTreeMap<Address, Value>,
-    /// Containers that this run made: what is inside is new for certain.
+    /// What waits for what, by positions of steps.
     graph: DiGraphMap<usize, ()>,
     nodes: Vec<Node>,
     missing: Vec<usize>,

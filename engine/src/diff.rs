@@ -78,7 +78,7 @@ fn attributes(
         }
         out.push(Difference {
             path,
-            before: before.cloned(),
+            before: before.map(|b| equality::veiled(b, after)),
             after: Some(after.clone()),
             replaces: attr.on_change == OnChange::Replace,
         });
@@ -113,3 +113,6 @@ fn attr_projection(attrs: &[Attr], desired: &Value, live: &Value) -> Value {
     }
     Value::Map(out)
 }
+
+#[cfg(test)]
+mod tests;

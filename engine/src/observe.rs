@@ -74,7 +74,7 @@ impl Inputs {
         configured.or(recorded).or(open).cloned()
     }
 
-    /// The configuration of an instance; a zone that left the spec falls back to the edge's.
+    /// The configuration of an instance.
     pub fn instance(&self, id: &InstanceId) -> Option<&Instance> {
         self.config.instances.get(id)
     }
@@ -214,7 +214,8 @@ pub(crate) fn target(inputs: &Inputs, seen: &Observations, address: &Address) ->
 }
 
 /// What was read, in the engine's terms: secrets carry the project's digest key, and what a killed
-/// run announced is ours even where the vendor has no place for a mark.
+/// run announced is ours even where the vendor has no place for a mark; what is only observed is
+/// somebody else's by intent.
 pub(crate) fn received(inputs: &Inputs, address: &Address, observed: Observed) -> Observed {
     let rekey = |mut live: Box<Live>| {
         live.attrs = live.attrs.rekeyed(inputs.digest_key.as_ref());
@@ -222,7 +223,7 @@ pub(crate) fn received(inputs: &Inputs, address: &Address, observed: Observed) -
     };
     match observed {
         Observed::Present(live) => Observed::Present(rekey(live)),
-        Observed::Foreign(live) if announced(inputs, address, &live) => {
+        Observed::Foreign(live) if claimed(inputs, address, &live) => {
             Observed::Present(rekey(live))
         }
         Observed::Foreign(live) => Observed::Foreign(rekey(live)),
@@ -230,7 +231,7 @@ pub(crate) fn received(inputs: &Inputs, address: &Address, observed: Observed) -
     }
 }
 
-fn announced(inputs: &Inputs, address: &Address, live: &Live) -> bool {
+fn claimed(inputs: &Inputs, address: &Address, live: &Live) -> bool {
     let unmarked = inputs
         .registry
         .kind(&address.kind)

@@ -279,13 +279,22 @@ async fn carry_out(
         report.failed().map(|(_, e)| e),
         report.is_complete(),
     );
-    if fatal.is_none() {
-        writer.checkpoint()?;
-    }
+    // Everything that happened is in the journal: without a snapshot it is only slower to read.
+    let fatal = match fatal {
+        None => writer.checkpoint().err().map(Failure::from),
+        fatal => fatal,
+    };
+    let exit = match &fatal {
+        None => unread(ctx, &planned.plan, exit),
+        Some(_) => Exit::PARTIAL,
+    };
     conclude(ctx, request, planned, &report, begun.elapsed(), exit);
     match fatal {
-        None => Ok(unread(ctx, &planned.plan, exit)),
-        Some(failure) => Err(failure),
+        None => Ok(exit),
+        Some(mut failure) => {
+            failure.exit = exit;
+            Err(failure)
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! When two values mean the same to the vendor: the fixed list behind [`Equality`].
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::schema::Equality;
+use crate::secret::{DigestKey, Secret};
 use crate::value::Value;
 
 /// Whether nothing has to be done to get from `live` to `desired`.
@@ -14,6 +16,10 @@ pub(super) fn same(equality: Equality, live: Option<&Value>, desired: &Value) ->
         (_, Value::Unknown(_)) => false,
         // A secret that cannot be compared is left alone.
         (Value::Secret(a), Value::Secret(b)) => a.same(b).unwrap_or(true),
+        (Value::String(a), Value::Secret(b)) => {
+            let live = Secret::new(b.label.clone(), a.clone(), b.key());
+            live.same(b).unwrap_or(true)
+        }
         (Value::String(a), Value::String(b)) => same_text(equality, a, b),
         (Value::List(a), Value::List(b)) => same_list(equality, a, b),
         (a, b) => a == b || (is_nothing(a) && is_nothing(b)),
@@ -115,4 +121,47 @@ pub(super) fn shared_tags(desired: &Value, live: &Value) -> Value {
         }
         _ => live.clone(),
     }
+}
+
+/// `value` with everything hidden that is a secret in `like`, its counterpart: a live value is read
+/// in clear where the vendor keeps it so.
+pub(super) fn veiled(value: &Value, like: &Value) -> Value {
+    match (value, like) {
+        (Value::Secret(_) | Value::Unknown(_) | Value::Null, _) => value.clone(),
+        (value, Value::Secret(secret)) => hidden(value, &secret.label, secret.key()),
+        (value, Value::Unknown(unknown)) if unknown.secret => hidden(value, "(secret)", None),
+        (Value::Map(map), Value::Map(likes)) => Value::Map(
+            map.iter()
+                .map(|(k, v)| {
+                    let veiled = likes.get(k).map_or_else(|| v.clone(), |l| veiled(v, l));
+                    (k.clone(), veiled)
+                })
+                .collect(),
+        ),
+        (Value::List(items), Value::List(likes)) if items.len() == likes.len() => {
+            let pairs = items.iter().zip(likes);
+            Value::List(pairs.map(|(v, l)| veiled(v, l)).collect())
+        }
+        // Which item is which cannot be told: all of it is hidden.
+        (value, like) if holds_secret(like) => hidden(value, "(secret)", None),
+        (value, _) => value.clone(),
+    }
+}
+
+fn hidden(value: &Value, label: &str, key: Option<Arc<DigestKey>>) -> Value {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_json().to_string(),
+    };
+    Value::Secret(Secret::new(label, text, key))
+}
+
+fn holds_secret(value: &Value) -> bool {
+    let mut found = false;
+    value.visit(&mut |leaf| match leaf {
+        Value::Secret(_) => found = true,
+        Value::Unknown(unknown) => found |= unknown.secret,
+        _ => {}
+    });
+    found
 }

@@ -84,7 +84,7 @@ impl Walk<'_> {
                 self.list(path, want, have, was);
             }
             _ if equality::same(Equality::Exact, live, desired) => {}
-            _ => self.push(path, live, Some(desired)),
+            _ => self.push(path, live, Some(desired), recorded),
         }
     }
 
@@ -98,7 +98,12 @@ impl Walk<'_> {
             if !want.contains_key(key)
                 && let Some(left) = have.get(key)
             {
-                self.push(&path.key(key), Some(left), None);
+                self.push(
+                    &path.key(key),
+                    Some(left),
+                    None,
+                    was.and_then(|m| m.get(key)),
+                );
             }
         }
     }
@@ -119,7 +124,7 @@ impl Walk<'_> {
                 let label = identity(left, key)
                     .and_then(|id| id.first().copied().flatten().map(Value::to_json))
                     .map_or_else(String::new, |v| v.to_string().trim_matches('"').to_owned());
-                self.push(&path.key(&label), Some(left), None);
+                self.push(&path.key(&label), Some(left), None, Some(item));
             }
         }
     }
@@ -128,14 +133,25 @@ impl Walk<'_> {
         if want.len() != have.len() {
             let before = Value::List(have.to_vec());
             let after = Value::List(want.to_vec());
-            return self.push(path, Some(&before), Some(&after));
+            return self.push(path, Some(&before), Some(&after), None);
         }
         for (i, (desired, live)) in want.iter().zip(have).enumerate() {
             self.value(&path.index(i), desired, Some(live), None);
         }
     }
 
-    fn push(&mut self, path: &AttrPath, before: Option<&Value>, after: Option<&Value>) {
+    /// What is there is hidden where what shall be there, or what was applied, is a secret.
+    fn push(
+        &mut self,
+        path: &AttrPath,
+        before: Option<&Value>,
+        after: Option<&Value>,
+        recorded: Option<&Value>,
+    ) {
+        let veil = |value: &Value| {
+            let likes = [after, recorded].into_iter().flatten();
+            likes.fold(value.clone(), |v, like| equality::veiled(&v, like))
+        };
         let dotted = keys(path).join(".");
         let replaces = self.rules.immutable.iter().any(|(kind, immutable)| {
             *kind == self.kind
@@ -143,7 +159,7 @@ impl Walk<'_> {
         });
         self.out.push(Difference {
             path: path.clone(),
-            before: before.cloned(),
+            before: before.map(veil),
             after: after.cloned(),
             replaces: replaces && before.is_some(),
         });

@@ -51,12 +51,6 @@ impl Sessions {
         open.get(id).cloned()
     }
 
-    /// Closes a session, so that the next use opens it anew (its container was replaced).
-    pub fn close(&self, id: &InstanceId) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.remove(id);
-    }
-
     fn opened(&self) -> BTreeSet<InstanceId> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.keys().cloned().collect()
@@ -121,6 +115,9 @@ pub async fn observe(inputs: &Inputs, sessions: &Sessions) -> Result<Observation
         seen.absent.extend(wave.absent.iter().cloned());
         for address in contents(inputs, &seen, &wave.absent) {
             seen.seen.insert(address, Observed::Gone);
+        }
+        for (id, error) in wave.unreadable {
+            unreadable(inputs, &mut seen, &id, error)?;
         }
         let opening = wave
             .open

@@ -7,7 +7,7 @@ use crate::address::{Address, InstanceId};
 use crate::config::Instance;
 use crate::expr::Reference;
 use crate::plan::Refresh;
-use crate::provider::{Observed, ProviderError, ReadTarget, Status};
+use crate::provider::{ErrorClass, Observed, ProviderError, ReadTarget, Status};
 use crate::value::Value;
 
 /// What to do next.
@@ -104,7 +104,11 @@ fn outside_secrets(inputs: &Inputs, addresses: &BTreeSet<Address>) -> BTreeSet<A
 
 fn plan_open(inputs: &Inputs, seen: &Observations, id: &InstanceId, wave: &mut Wave) {
     let Some(instance) = inputs.instance(id) else {
-        wave.absent.insert(id.clone());
+        // What it manages may well be there: never taken for gone.
+        let message =
+            format!("{id} is no longer configured; put its table back until this is gone");
+        let error = ProviderError::new(ErrorClass::Failed, message);
+        wave.unreadable.insert(id.clone(), error);
         return;
     };
     let scope = |reference: &Reference| lookup_seen(inputs, seen, reference);

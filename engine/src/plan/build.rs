@@ -443,6 +443,13 @@ fn note(inputs: &Inputs, change: &Change) -> Option<Note> {
             "ZW3001",
             format!("could not be read and is left alone: {error}"),
         ),
+        Reason::ContainerDeleted { container } if change.certainty == Certainty::Unreadable => (
+            Severity::Danger,
+            "ZW3006",
+            format!(
+                "could not be read: what it holds outside {container} (a volume, a load balancer) may stay behind and cost money"
+            ),
+        ),
         Reason::Ailing { error } => (
             Severity::Warning,
             "ZW3005",

@@ -225,13 +225,22 @@ impl<'a> Decider<'a> {
 
     /// Recorded, and seen (or believed) to be there.
     fn managed(&mut self, want: &Wanted<'_>, record: &Record, live: &Live) -> Option<Decided> {
-        let differences = diff::diff(
-            want.schema,
-            want.rules,
-            &want.value,
-            &live.attrs,
-            Some(&record.inputs),
-        );
+        let looked_at = self.seen.seen.contains_key(&record.address);
+        let as_recorded = || {
+            recorded_inputs(&self.inputs.registry, &record.address, &want.value) == record.inputs
+        };
+        let differences = if !looked_at && as_recorded() {
+            // A big object is recorded by digest: there is nothing to compare field by field.
+            Vec::new()
+        } else {
+            diff::diff(
+                want.schema,
+                want.rules,
+                &want.value,
+                &live.attrs,
+                Some(&record.inputs),
+            )
+        };
         let forced: Vec<AttrPath> = differences
             .iter()
             .filter(|d| d.replaces)
@@ -376,18 +385,23 @@ impl<'a> Decider<'a> {
         }
         let rules = self.inputs.object_rules(address);
         let evict = rules.is_some_and(|r| (r.evict_first)(&record.inputs));
+        let seen = self.seen.seen.get(address);
+        if matches!(seen, Some(Observed::Gone | Observed::Foreign(_))) {
+            return Some(removal(record, Action::Forget, Reason::GoneAlready));
+        }
         let reason = match self.fate(container.as_ref()) {
             Fate::Deleted(container) | Fate::Replaced(container) => {
                 if !self.may_go(record, record.protect) {
                     return None;
                 }
-                let present = matches!(self.seen.seen.get(address), Some(Observed::Present(_)));
-                if !(evict && present) {
-                    return Some(removal(
-                        record,
-                        Action::Forget,
-                        Reason::ContainerDeleted { container },
-                    ));
+                let unreadable = matches!(seen, Some(Observed::Unreadable(_)));
+                if !evict || unreadable {
+                    let reason = Reason::ContainerDeleted { container };
+                    let mut gone = removal(record, Action::Forget, reason);
+                    if evict {
+                        gone.certainty = Certainty::Unreadable;
+                    }
+                    return Some(gone);
                 }
                 Reason::EvictFirst { container }
             }
@@ -395,9 +409,6 @@ impl<'a> Decider<'a> {
             _ => Reason::LeftSpec,
         };
         let mut decided = match self.seen.seen.get(address) {
-            Some(Observed::Gone | Observed::Foreign(_)) => {
-                return Some(removal(record, Action::Forget, Reason::GoneAlready));
-            }
             Some(Observed::Unreadable(error)) => {
                 let error = error.message.clone();
                 let mut kept = removal(record, Action::NoOp, Reason::Unreadable { error });
@@ -409,7 +420,7 @@ impl<'a> Decider<'a> {
                 decided.live = Some(Live::clone(live));
                 decided
             }
-            None => Decided {
+            _ => Decided {
                 certainty: Certainty::Recorded,
                 ..removal(record, Action::Delete, reason)
             },

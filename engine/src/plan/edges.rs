@@ -210,6 +210,16 @@ pub(super) fn edges(
                 add(index.up(before), up, why.clone());
             }
         }
+        if up.is_some()
+            && let Some(record) = inputs.state.record(address)
+        {
+            // What no longer depends on something lets go of it before it is deleted.
+            for before in &record.depends_on {
+                if index.up(before).is_none() && left_spec(changes, before) {
+                    add(up, index.down_by_request(before), EdgeReason::Reverse);
+                }
+            }
+        }
         if change.actions.contains(&Action::Delete) && !container_made(inputs, changes, change) {
             add(index.open(&change.instance), down, EdgeReason::Provider);
         }
@@ -226,6 +236,11 @@ pub(super) fn edges(
         add(down, up, EdgeReason::Replaced);
     }
     out.into_iter().collect()
+}
+
+fn left_spec(changes: &[Change], address: &Address) -> bool {
+    let found = changes.binary_search_by(|c| c.address.cmp(address));
+    found.is_ok_and(|i| changes[i].reason == Reason::LeftSpec)
 }
 
 /// Whether the container that a change's instance lives in is made by this plan: then the instance

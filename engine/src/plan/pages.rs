@@ -39,6 +39,13 @@ const PAGES: &[(&str, &str)] = &[
          once. Look at it at the vendor; `zonewright plan --replace ADDRESS` replaces it when that is what you want.\n",
     ),
     (
+        "ZW3006",
+        "what it holds outside its container may stay behind\n\n\
+         A load balancer's Service or a claim on a volume is deleted by request before its cluster goes, so that nothing is left that \
+         costs money. The cluster could not be read, so that cannot be done. Look for volumes and load balancers at the vendor \
+         afterwards.\n",
+    ),
+    (
         "ZW3010",
         "is a stand-in of the sandbox, not the real chart\n\n\
          The chart's rendering is not vendored in `charts/<zone>/<name>.yaml`, so the sandbox uses a compact stand-in of its own. Outside the \

@@ -243,3 +243,29 @@ fn usage_errors_are_1_and_help_is_0() {
     assert_eq!(code(&["--version"]), 0);
     assert_eq!(code(&["plan", "--zone", "nowhere"]), 1);
 }
+
+/// Clusters cannot be listed: what would live in them is unknown, not absent, and nothing hangs.
+#[test]
+fn what_cannot_be_read_is_left_alone_and_said() {
+    let env = example();
+    let busy = Kind::Status {
+        code: 403,
+        body: None,
+        headers: std::collections::BTreeMap::new(),
+    };
+    env.client();
+    for nth in 1..=6 {
+        env.fault("GET", "/v2/kubernetes/clusters*", nth, busy.clone());
+    }
+    let plan = env.run(&["plan"]);
+    assert!(
+        plan.text().contains("could not be read") || plan.code == 9,
+        "{}",
+        plan.text()
+    );
+    assert!(
+        !plan.stdout.contains("bz/kubernetes.secret"),
+        "{}",
+        plan.text()
+    );
+}

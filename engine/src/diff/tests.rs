@@ -1,0 +1,118 @@
+use super::*;
+use crate::address::Kind;
+use crate::schema::{Containment, Form, Typical};
+use crate::secret::Secret;
+
+fn rules() -> ObjectRules {
+    ObjectRules {
+        canonical: Value::clone,
+        implied: |_| Vec::new(),
+        immutable: &[("apps/Deployment", "spec.selector")],
+        evict_first: |_| false,
+        typical: |_| std::time::Duration::ZERO,
+        list_key: |path| (path.last() == Some(&"env")).then_some(&["name"]),
+    }
+}
+
+fn schema() -> KindSchema {
+    KindSchema {
+        kind: "kubernetes.manifest".parse::<Kind>().unwrap(),
+        doc: "An object.",
+        form: Form::Manifest,
+        attrs: Vec::new(),
+        outputs: Vec::new(),
+        contained_in: Containment::Instance,
+        marked: true,
+        protect: false,
+        typical: Typical::secs(1, 1, 1),
+        identity: &[],
+    }
+}
+
+fn value(text: &str) -> Value {
+    Value::from_plain_json(serde_json::from_str(text).unwrap())
+}
+
+fn check(desired: &Value, live: &str, recorded: Option<&Value>, expect: &[&str]) {
+    let found: Vec<String> = diff(&schema(), Some(&rules()), desired, &value(live), recorded)
+        .into_iter()
+        .map(|d| {
+            let side = |v: Option<Value>| v.map_or("-".to_owned(), |v| v.to_json().to_string());
+            let forced = if d.replaces { " !" } else { "" };
+            format!(
+                "{}: {} -> {}{forced}",
+                d.path,
+                side(d.before),
+                side(d.after)
+            )
+        })
+        .collect();
+    assert_eq!(found, expect);
+}
+
+#[test]
+fn only_what_is_wanted_is_compared_and_lists_by_their_key() {
+    let desired =
+        r#"{"apiVersion":"apps/v1","kind":"Deployment","spec":{"env":[{"name":"B","value":"2"}]}}"#;
+    let live = r#"{"apiVersion":"apps/v1","kind":"Deployment","status":{"x":1},
+        "spec":{"added":true,"env":[{"name":"A","value":"1"},{"name":"B","value":"3"}]}}"#;
+    check(
+        &value(desired),
+        live,
+        None,
+        &[r#"spec.env[0].value: "3" -> "2""#],
+    );
+}
+
+#[test]
+fn what_was_applied_and_left_the_spec_is_to_be_removed() {
+    let desired = value(r#"{"kind":"ConfigMap","data":{"a":"1"}}"#);
+    let recorded = value(r#"{"kind":"ConfigMap","data":{"a":"1","b":"2"}}"#);
+    let live = r#"{"kind":"ConfigMap","data":{"a":"1","b":"2","c":"3"}}"#;
+    check(&desired, live, Some(&recorded), &[r#"data.b: "2" -> -"#]);
+}
+
+#[test]
+fn what_the_server_refuses_to_change_forces_a_replacement() {
+    let desired =
+        value(r#"{"apiVersion":"apps/v1","kind":"Deployment","spec":{"selector":{"app":"b"}}}"#);
+    let live = r#"{"apiVersion":"apps/v1","kind":"Deployment","spec":{"selector":{"app":"a"}}}"#;
+    check(
+        &desired,
+        live,
+        None,
+        &[r#"spec.selector.app: "a" -> "b" !"#],
+    );
+}
+
+/// A live value that the vendor keeps in clear is hidden where the spec has a secret, or had one.
+#[test]
+fn a_live_value_in_the_place_of_a_secret_is_never_shown() {
+    let secret = |text: &str| Value::Secret(Secret::new("secret.x", text, None));
+    let env = |v: Value| {
+        let entry = [
+            ("name".to_owned(), Value::text("P")),
+            ("value".to_owned(), v),
+        ];
+        let list = Value::List(vec![Value::Map(entry.into())]);
+        Value::Map([("env".to_owned(), list)].into())
+    };
+    let live = r#"{"env":[{"name":"P","value":"old-canary"}]}"#;
+    let hidden =
+        r#"env[0].value: {"$secret":{"ref":"secret.x"}} -> {"$secret":{"ref":"secret.x"}}"#;
+    check(&env(secret("new")), live, None, &[hidden]);
+    check(&env(secret("old-canary")), live, None, &[]);
+    let none = value(r#"{"env":[]}"#);
+    let gone = r#"env.P: {"name":"P","value":{"$secret":{"ref":"secret.x"}}} -> -"#;
+    check(&none, live, Some(&env(secret("old-canary"))), &[gone]);
+    // A list without keys, of another length: which item is which cannot be told.
+    let args = |items: Vec<Value>| Value::Map([("args".to_owned(), Value::List(items))].into());
+    let found = diff(
+        &schema(),
+        Some(&rules()),
+        &args(vec![secret("a"), Value::text("b")]),
+        &value(r#"{"args":["old-canary"]}"#),
+        None,
+    );
+    assert!(!format!("{:?}", found[0].before.as_ref().unwrap().to_json()).contains("canary"));
+}
