@@ -19,12 +19,25 @@ pub(super) fn table(zone: &Value) -> String {
     format!("cloudflare/dns_records/{}", text(zone, "id"))
 }
 
-/// The records of a zone as they are now.
-pub(super) fn records(scene: &Scene<'_, '_>, zone: &Value) -> Records {
+/// The records of a zone that are wanted. Only these are copied: a zone may hold tens of thousands.
+fn records(scene: &Scene<'_, '_>, zone: &Value, wanted: impl Fn(&Value) -> bool) -> Records {
     let table = table(zone);
     let rows = scene.txn.tables().list(&table);
-    rows.map(|(id, record)| (id.clone(), record.clone()))
+    rows.filter(|(_, record)| wanted(record))
+        .map(|(id, record)| (id.clone(), record.clone()))
         .collect()
+}
+
+/// The records that one of this name could be in conflict with.
+fn neighbours(scene: &Scene<'_, '_>, zone: &Value, name: Option<&str>) -> Records {
+    let name = name.map(|n| n.trim_end_matches('.').to_lowercase());
+    records(scene, zone, |record| match &name {
+        Some(name) if name != "@" => {
+            let rest = text(record, "name").strip_prefix(name.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        }
+        _ => true,
+    })
 }
 
 pub(super) fn answer(
@@ -34,34 +47,41 @@ pub(super) fn answer(
     rest: &[&str],
 ) -> Answer {
     let body = || call.object().ok_or_else(ApiError::malformed);
-    let records = records(scene, zone);
-    let find = |id: &str| records.get(id).cloned().ok_or_else(unknown);
+    let find = |scene: &Scene<'_, '_>, id: &str| {
+        let found = scene.txn.tables().get(&table(zone), id);
+        found.cloned().ok_or_else(unknown)
+    };
     match (&call.method, rest) {
         (&Method::GET, []) => {
-            let mut found: Vec<Value> = records
-                .into_values()
-                .filter(|record| filter::matches(call, record))
-                .collect();
+            let found = records(scene, zone, |record| filter::matches(call, record));
+            let mut found: Vec<Value> = found.into_values().collect();
             found.sort_by(|a, b| order(a).cmp(&order(b)));
             let per_page = call.number("per_page", 100).clamp(1, MOST_PER_PAGE);
             Ok(list(call, per_page, found))
         }
         (&Method::POST, []) => {
-            let new = create(scene, zone, &records, &body()?)?;
+            let body = body()?;
+            let near = neighbours(scene, zone, body.get("name").and_then(Value::as_str));
+            let new = create(scene, zone, &near, &body)?;
             keep(scene, zone, &new);
             Ok(success(&new))
         }
-        (&Method::POST, ["batch"]) => batch::answer(scene, zone, records, &body()?),
-        (&Method::GET, [id]) => Ok(success(&find(id)?)),
+        (&Method::POST, ["batch"]) => {
+            let all = records(scene, zone, |_| true);
+            batch::answer(scene, zone, all, &body()?)
+        }
+        (&Method::GET, [id]) => Ok(success(&find(scene, id)?)),
         (&Method::PUT | &Method::PATCH, [id]) => {
-            let old = find(id)?;
+            let (old, body) = (find(scene, id)?, body()?);
+            let name = body.get("name").and_then(Value::as_str);
+            let near = neighbours(scene, zone, name.or(Some(text(&old, "name"))));
             let whole = call.method == Method::PUT;
-            let new = change(scene, zone, &records, &old, &body()?, whole)?;
+            let new = change(scene, zone, &near, &old, &body, whole)?;
             keep(scene, zone, &new);
             Ok(success(&new))
         }
         (&Method::DELETE, [id]) => {
-            find(id)?;
+            find(scene, id)?;
             scene.txn.delete(&table(zone), id);
             Ok(success(&json!({ "id": id })))
         }
