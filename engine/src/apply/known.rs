@@ -84,7 +84,7 @@ impl Apply<'_> {
     }
 
     /// What references may need later: declared outputs, and the live fields that are referred to.
-    fn outputs(&self, change: &Change, id: &str, attrs: &Value) -> Value {
+    pub(super) fn outputs(&self, change: &Change, id: &str, attrs: &Value) -> Value {
         let mut out = BTreeMap::new();
         if let Some(schema) = self.inputs.registry.kind(&change.address.kind) {
             for output in schema.outputs.iter().filter(|o| !o.ephemeral) {

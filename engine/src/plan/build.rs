@@ -126,14 +126,15 @@ pub fn plan(inputs: &Inputs, seen: &Observations) -> Result<Plan, Vec<PlanError>
     let mut errors = check_selection(inputs);
     let values = object_values(inputs, seen);
     let dependencies = inputs.dependencies(&values);
-    let decider = decide_all(inputs, seen, &dependencies).map_err(|e| vec![e])?;
+    let exports = exports(inputs);
+    let decider = decide_all(inputs, seen, &dependencies, &exports).map_err(|e| vec![e])?;
     errors.extend(decider.errors);
     if !errors.is_empty() {
         errors.sort();
         errors.dedup();
         return Err(errors);
     }
-    let changes = changes(inputs, &dependencies, &decider.decided);
+    let changes = changes(inputs, &dependencies, &exports, &decider.decided);
     let steps = steps(inputs, &changes);
     let edges = edges::edges(inputs, &dependencies, &changes, &steps);
     let graph = edges::graph(steps.len(), &edges);
@@ -221,6 +222,7 @@ fn decide_all<'a>(
     inputs: &'a Inputs,
     seen: &'a Observations,
     dependencies: &'a Dependencies,
+    exports: &'a Exports<'a>,
 ) -> Result<Decider<'a>, PlanError> {
     let addresses = inputs.addresses();
     let wanted: BTreeMap<&Address, &Resource> = addresses
@@ -234,6 +236,7 @@ fn decide_all<'a>(
         inputs,
         seen,
         dependencies,
+        exports,
         decided: BTreeMap::new(),
         errors: Vec::new(),
     };
@@ -251,9 +254,9 @@ fn decide_all<'a>(
 fn changes(
     inputs: &Inputs,
     dependencies: &Dependencies,
+    exports: &Exports<'_>,
     decided: &BTreeMap<Address, Decided>,
 ) -> Vec<Change> {
-    let exports = exports(inputs);
     decided
         .iter()
         .filter_map(|(address, decided)| {
@@ -261,7 +264,7 @@ fn changes(
             Some(change(
                 inputs,
                 dependencies,
-                &exports,
+                exports,
                 address,
                 instance,
                 decided,
@@ -273,7 +276,7 @@ fn changes(
 fn change(
     inputs: &Inputs,
     dependencies: &Dependencies,
-    exports: &BTreeMap<&Address, BTreeSet<&AttrPath>>,
+    exports: &Exports<'_>,
     address: &Address,
     instance: InstanceId,
     decided: &Decided,
@@ -312,8 +315,10 @@ fn change(
 }
 
 /// Live fields that references name, by resource.
-fn exports(inputs: &Inputs) -> BTreeMap<&Address, BTreeSet<&AttrPath>> {
-    let mut out: BTreeMap<&Address, BTreeSet<&AttrPath>> = BTreeMap::new();
+type Exports<'a> = BTreeMap<&'a Address, BTreeSet<&'a AttrPath>>;
+
+fn exports(inputs: &Inputs) -> Exports<'_> {
+    let mut out = Exports::new();
     for resource in inputs.config.resources.values() {
         for (reference, _) in resource.body.references() {
             if let Reference::Resource { address, path } = reference

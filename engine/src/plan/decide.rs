@@ -1,6 +1,6 @@
 //! What is done with one resource, and why: the table at the heart of planning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{PlanError, recorded_inputs};
 use super::edges::Dependencies;
@@ -11,7 +11,7 @@ use crate::canon::{self, Digest};
 use crate::config::Resource;
 use crate::diff::{self, Difference};
 use crate::expr::{Expr, Node, Reference};
-use crate::observe::{Inputs, Observations, recorded_live};
+use crate::observe::{Inputs, Observations, live_value, recorded_live};
 use crate::provider::{Live, Observed, Status};
 use crate::schema::{Containment, KindSchema, ObjectRules};
 use crate::snapshot::{IntentAction, Record, RecordStatus};
@@ -59,6 +59,8 @@ pub(super) struct Decider<'a> {
     pub(super) inputs: &'a Inputs,
     pub(super) seen: &'a Observations,
     pub(super) dependencies: &'a Dependencies,
+    /// Live fields that other resources refer to.
+    pub(super) exports: &'a BTreeMap<&'a Address, BTreeSet<&'a AttrPath>>,
     pub(super) decided: BTreeMap<Address, Decided>,
     pub(super) errors: Vec<PlanError>,
 }
@@ -319,7 +321,8 @@ impl<'a> Decider<'a> {
             .collect();
         let facts_changed = record.protect != want.resource.meta.protect
             || record.depends_on != self.dependencies.addresses(&record.address)
-            || record.instance != want.resource.instance;
+            || record.instance != want.resource.instance
+            || self.exports_moved(want, record, live);
         let reason = if !follows.is_empty() {
             Reason::Follows { of: follows }
         } else if !base.differences.is_empty() && !spec_changed {
@@ -344,6 +347,18 @@ impl<'a> Decider<'a> {
             reason,
             ..base
         }
+    }
+
+    /// Whether something that others refer to is not what is recorded: another zone's plan would read
+    /// the record.
+    fn exports_moved(&self, want: &Wanted<'_>, record: &Record, live: &Live) -> bool {
+        let recorded = recorded_live(record);
+        let paths = self.exports.get(&record.address).into_iter().flatten();
+        // Where the spec says what it is, references take the spec's word.
+        let paths = paths.filter(|p| want.value.at(p).is_none());
+        let mut pairs = paths.map(|p| (live_value(live, p), live_value(&recorded, p)));
+        self.seen.seen.contains_key(&record.address)
+            && pairs.any(|(now, then)| now.is_some() && now != then)
     }
 
     /// Not recorded, but it carries our marker: an earlier run made it and could not say so.

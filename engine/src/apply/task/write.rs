@@ -68,7 +68,10 @@ impl Task {
     pub(super) fn record_only(&mut self, run: &Apply<'_>, change: &Change) -> Step {
         let old = self.recorded(run)?;
         let mut record = run.make_record(change, &self.desired, &old.id, &Value::Null, old.status);
-        record.outputs = old.outputs;
+        record.outputs = match run.seen.live(&change.address) {
+            Some(live) => run.outputs(change, &live.id, &live.attrs),
+            None => old.outputs,
+        };
         record.contained_in = old.contained_in;
         let entry = Entry::Import {
             record: Box::new(record),
