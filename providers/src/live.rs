@@ -1,5 +1,7 @@
 //! From what a vendor reports to what the engine compares: marks, matching, attributes.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 use zonewright_engine::address::{Address, AttrPath};
 use zonewright_engine::provider::{
@@ -57,14 +59,34 @@ pub(crate) trait Reader: Sync {
     fn live(&self, item: &Json, lens: &Lens<'_>) -> Live;
 }
 
+/// A complete list, with an index: a zone may hold tens of thousands of records.
+pub(crate) struct Listed {
+    items: Vec<Json>,
+    by_id: BTreeMap<String, usize>,
+}
+
+impl Listed {
+    pub(crate) fn new(reader: &dyn Reader, items: Vec<Json>) -> Listed {
+        let ids = items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| (reader.id(item), i));
+        Listed {
+            by_id: ids.collect(),
+            items,
+        }
+    }
+}
+
 /// Finds a target in a complete list: by id, by our mark, by name.
-pub(crate) fn choose(reader: &dyn Reader, target: &ReadTarget, items: &[Json]) -> Observed {
+pub(crate) fn choose(reader: &dyn Reader, target: &ReadTarget, listed: &Listed) -> Observed {
     let lens = Lens::of_target(target);
+    let items = &listed.items;
     let live = |item: &Json| Box::new(reader.live(item, &lens));
     if let Some(id) = &target.id
-        && let Some(item) = items.iter().find(|i| reader.id(i) == *id)
+        && let Some(&at) = listed.by_id.get(id)
     {
-        return Observed::Present(live(item));
+        return Observed::Present(live(&items[at]));
     }
     let wanted = target.marker.to_string();
     let stem = target.marker.stem();

@@ -19,7 +19,8 @@ use zonewright_engine::value::Value;
 use crate::cloud::{Applied, CloudKind, POLL};
 use crate::http::{Api, ApiError, found, segment};
 use crate::live::{
-    Attrs, Lens, Reader, candidates, choose, invalid, join_mark, need, spec, split_mark, text,
+    Attrs, Lens, Listed, Reader, candidates, choose, invalid, join_mark, need, spec, split_mark,
+    text,
 };
 
 /// The kind.
@@ -333,7 +334,7 @@ impl DnsRecord {
                 Err(e) => return vec![Observed::Unreadable(e)],
             }
         }
-        let mut zones: BTreeMap<String, Result<Vec<Json>, ApiError>> = BTreeMap::new();
+        let mut zones: BTreeMap<String, Result<Listed, ApiError>> = BTreeMap::new();
         let mut all = Vec::new();
         for target in targets {
             let lens = Lens::of_target(target);
@@ -353,7 +354,7 @@ impl DnsRecord {
             if !zones.contains_key(&zone) {
                 let only = (targets.len() == 1).then(|| only_name(&lens)).flatten();
                 let items = list(api, &zone, only.as_deref()).await;
-                zones.insert(zone.clone(), items);
+                zones.insert(zone.clone(), items.map(|items| Listed::new(self, items)));
             }
             all.push(match zones.get(&zone) {
                 Some(Ok(items)) => choose(self, target, items),

@@ -22,7 +22,7 @@ use super::{create_error, created_id};
 use crate::cloud::{Applied, CloudKind};
 use crate::http::{Api, ApiError, found, segment};
 use crate::live::{
-    Attrs, Lens, Reader, choose, invalid, mark_among, need, spec, text, texts, touches,
+    Attrs, Lens, Listed, Reader, choose, invalid, mark_among, need, spec, text, texts, touches,
 };
 
 /// The kind.
@@ -229,6 +229,7 @@ impl DatabaseReplica {
                 return failed(&e);
             }
         }
+        let items = Listed::new(self, items);
         let looks = group.iter().map(|(i, t)| async {
             let seen = match choose(self, t, &items) {
                 Observed::Gone => self.promoted(api, t).await,

@@ -11,7 +11,7 @@ use zonewright_engine::provider::{Live, Observed, Op, Outcome, ReadTarget, Verb}
 
 use crate::cloud::Applied;
 use crate::http::{Api, ApiError, found, take_list};
-use crate::live::{Attrs, Lens, Reader, candidates, choose, need, text};
+use crate::live::{Attrs, Lens, Listed, Reader, candidates, choose, need, text};
 
 /// The key under which a listed object is given the id of what it was listed under.
 const PARENT: &str = "@parent";
@@ -101,6 +101,7 @@ pub(super) async fn refresh<K: Inside>(
     let groups = by_parent(targets, K::PARENT_ATTR);
     let reads = groups.iter().map(|(parent, group)| async move {
         let items = list::<K>(api, parent).await;
+        let items = items.map(|found| found.map(|items| Listed::new(kind, items)));
         let one = |target: &ReadTarget| match &items {
             Ok(Some(items)) => choose(kind, target, items),
             Ok(None) => Observed::Gone,

@@ -10,7 +10,7 @@ use zonewright_engine::provider::{
 
 use crate::cloud::{Applied, POLL, unreadable};
 use crate::http::{Api, ApiError, found, take_list};
-use crate::live::{Lens, Reader, candidates, choose};
+use crate::live::{Lens, Listed, Reader, candidates, choose};
 
 /// Where the objects of a kind are.
 pub(super) struct Place {
@@ -97,6 +97,7 @@ async fn try_refresh<K: Top>(
             kind.complete(api, item).await?;
         }
     }
+    let items = Listed::new(kind, items);
     Ok(targets.iter().map(|t| choose(kind, t, &items)).collect())
 }
 
