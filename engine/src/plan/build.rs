@@ -72,6 +72,12 @@ pub enum PlanError {
         /// The zone.
         zone: ZoneName,
     },
+    /// What shall be replaced is not in the spec, or not in the selection.
+    #[error("{address} cannot be replaced: it is not among the selected resources of the spec")]
+    NothingToReplace {
+        /// What was asked for.
+        address: Address,
+    },
     /// Steps wait for each other.
     #[error("these wait for each other: {}", nodes.join(", "))]
     Cycle {
@@ -107,6 +113,12 @@ impl PlanError {
             }
             PlanError::StillNeeded { by, .. } => {
                 format!("remove {by} first, or the reference in it")
+            }
+            PlanError::NothingToReplace { .. } => {
+                "`zonewright state list` names what exists".to_owned()
+            }
+            PlanError::Serving { zone } if zone.is_edge() => {
+                "take single records out of the spec instead".to_owned()
             }
             PlanError::Serving { .. } => {
                 "make another zone active first (`[project] active`)".to_owned()
@@ -173,10 +185,17 @@ fn base(inputs: &Inputs) -> Base {
 fn check_selection(inputs: &Inputs) -> Vec<PlanError> {
     let mut errors = Vec::new();
     let options = &inputs.options;
-    if options.destroy && options.selects(&inputs.config.active) {
-        errors.push(PlanError::Serving {
-            zone: inputs.config.active.clone(),
-        });
+    // The edge serves like the active zone does: its records are where users arrive.
+    for zone in [inputs.config.active.clone(), ZoneName::edge()] {
+        if options.destroy && options.selects(&zone) {
+            errors.push(PlanError::Serving { zone });
+        }
+    }
+    for address in &options.replace {
+        if inputs.wanted(address).is_none() {
+            let address = address.clone();
+            errors.push(PlanError::NothingToReplace { address });
+        }
     }
     for resource in inputs.config.resources.values() {
         let stays = inputs.wanted(&resource.address).is_some();

@@ -269,3 +269,13 @@ fn what_cannot_be_read_is_left_alone_and_said() {
         plan.text()
     );
 }
+
+#[test]
+fn the_edge_is_not_destroyed_and_a_mistyped_replacement_is_refused() {
+    let env = applied();
+    env.clear_requests();
+    env.expect(6, &["destroy", "--zone", "edge", "--auto-approve"]);
+    assert!(env.mutations().is_empty());
+    let mistyped = env.expect(1, &["plan", "--replace", "bz/digitalocean.vpc.mian"]);
+    assert!(mistyped.stderr.contains("mian"), "{}", mistyped.text());
+}
