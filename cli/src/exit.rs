@@ -48,8 +48,10 @@ impl From<Exit> for ExitCode {
 pub const HELP: &str = "\
 Exit codes:
   0    done, or nothing to do
-  1    an error before anything was changed (usage errors too)
-  2    changes are planned (plan --detailed-exitcode), or there is drift (drift)
+  1    an error before anything was changed (usage errors too), or too little could be read to
+       plan or to compare
+  2    changes are planned (plan --detailed-exitcode), or there is drift (drift, also when
+       something else could not be read)
   3    partly applied; the state is saved, apply again to go on
   4    the plan is stale or has another digest; nothing was sent
   5    somebody else holds the state

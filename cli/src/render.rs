@@ -13,4 +13,5 @@ pub mod progress;
 pub mod state;
 pub mod style;
 pub mod text;
+pub mod unread;
 pub mod value;

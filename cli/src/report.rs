@@ -8,6 +8,7 @@ use zonewright_engine::journal::JournalError;
 use zonewright_engine::observe::ObserveError;
 use zonewright_engine::plan::build::PlanError;
 use zonewright_engine::provider::{ErrorClass, ProviderError};
+use zonewright_engine::unread::Blind;
 use zonewright_sandbox::control::ClientError;
 use zonewright_sandbox::lifecycle::ServeError;
 use zonewright_state::{Class, StateError};
@@ -133,22 +134,42 @@ fn provider_exit(class: &ErrorClass) -> Exit {
     }
 }
 
-/// The exit code of a run: what is in doubt weighs most, then an interruption, then a failure.
+/// How far a run got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// No request that changes something was announced in the journal.
+    Nothing,
+    /// At least one was.
+    Something,
+}
+
+/// The exit code of a run: what is in doubt weighs most, then an interruption, then a failure. A run
+/// that changed nothing is no partly applied one, except when the world moved under it.
 pub fn run_exit<'a>(
     interrupted: bool,
     in_doubt: bool,
     failed: impl Iterator<Item = &'a ProviderError>,
     complete: bool,
+    reach: Reach,
 ) -> Exit {
-    let any_failed = failed.count() > 0;
+    let classes: Vec<&ErrorClass> = failed.map(|e| &e.class).collect();
     if in_doubt {
-        Exit::IN_DOUBT
-    } else if interrupted && !complete {
-        Exit::INTERRUPTED
-    } else if any_failed || !complete {
-        Exit::PARTIAL
-    } else {
-        Exit::DONE
+        return Exit::IN_DOUBT;
+    }
+    if complete && classes.is_empty() {
+        return Exit::DONE;
+    }
+    if interrupted && !complete {
+        return Exit::INTERRUPTED;
+    }
+    let moved = classes.iter().any(|c| **c == ErrorClass::Conflict);
+    match reach {
+        Reach::Nothing if !moved => classes
+            .iter()
+            .map(|c| provider_exit(c))
+            .max()
+            .unwrap_or(Exit::ERROR),
+        Reach::Nothing | Reach::Something => Exit::PARTIAL,
     }
 }
 
@@ -209,6 +230,37 @@ impl From<Vec<PlanError>> for Failure {
         Failure::many(
             format!("there is no plan: {n} things are in the way"),
             failures,
+        )
+    }
+}
+
+impl From<Blind> for Failure {
+    fn from(blind: Blind) -> Failure {
+        let message = match &blind {
+            Blind::Nothing => "nothing could be read: this is no plan".to_owned(),
+            Blind::NothingPlanned => {
+                "there is nothing to do as far as could be seen, but not everything could be read"
+                    .to_owned()
+            }
+            Blind::Wanted(addresses) => {
+                const SHOWN: usize = 5;
+                let names: Vec<String> = addresses
+                    .iter()
+                    .take(SHOWN)
+                    .map(ToString::to_string)
+                    .collect();
+                let more = match addresses.len().saturating_sub(SHOWN) {
+                    0 => String::new(),
+                    n => format!(" and {n} more"),
+                };
+                format!(
+                    "what shall be made, changed or removed could not be read: {}{more}",
+                    names.join(", ")
+                )
+            }
+        };
+        Failure::error(message).help(
+            "plan again when the other side answers; `--zone Z` (or `--zone edge`) plans what does not need it",
         )
     }
 }
@@ -300,13 +352,24 @@ mod tests {
     fn what_is_in_doubt_weighs_more_than_an_interruption() {
         let failed = [ProviderError::new(ErrorClass::Failed, "no")];
         let none: [ProviderError; 0] = [];
-        assert_eq!(run_exit(true, true, failed.iter(), false), Exit::IN_DOUBT);
-        assert_eq!(
-            run_exit(true, false, failed.iter(), false),
-            Exit::INTERRUPTED
-        );
-        assert_eq!(run_exit(false, false, failed.iter(), false), Exit::PARTIAL);
-        assert_eq!(run_exit(false, false, none.iter(), true), Exit::DONE);
-        assert_eq!(run_exit(true, false, none.iter(), true), Exit::DONE);
+        let some = Reach::Something;
+        let exit =
+            |interrupted, in_doubt| run_exit(interrupted, in_doubt, failed.iter(), false, some);
+        assert_eq!(exit(true, true), Exit::IN_DOUBT);
+        assert_eq!(exit(true, false), Exit::INTERRUPTED);
+        assert_eq!(exit(false, false), Exit::PARTIAL);
+        assert_eq!(run_exit(false, false, none.iter(), true, some), Exit::DONE);
+        assert_eq!(run_exit(true, false, none.iter(), true, some), Exit::DONE);
+    }
+
+    #[test]
+    fn a_run_that_changed_nothing_is_not_partly_applied() {
+        let exit = |class| {
+            let failed = [ProviderError::new(class, "no")];
+            run_exit(false, false, failed.iter(), false, Reach::Nothing)
+        };
+        assert_eq!(exit(ErrorClass::NotSent), Exit::ERROR);
+        assert_eq!(exit(ErrorClass::Denied), Exit::CREDENTIALS);
+        assert_eq!(exit(ErrorClass::Conflict), Exit::PARTIAL);
     }
 }

@@ -14,6 +14,7 @@ use zonewright_engine::provider::{ErrorClass, Observed};
 use zonewright_engine::schema::Registry;
 use zonewright_engine::secret::DigestKey;
 use zonewright_engine::snapshot::State;
+use zonewright_engine::unread::{Blind, blind, unread};
 use zonewright_state::{OsRng, StateDir, StateOptions, Writer, digest_key};
 use zonewright_zones::Facts;
 
@@ -42,6 +43,8 @@ pub(crate) struct Planned {
     pub(crate) inputs: Inputs,
     pub(crate) seen: Observations,
     pub(crate) plan: Plan,
+    /// Why it is no plan to approve.
+    pub(crate) blind: Option<Blind>,
 }
 
 impl Stage {
@@ -144,7 +147,13 @@ impl Stage {
     pub(crate) async fn plan(&self, state: State, options: Options) -> Result<Planned, Failure> {
         let (inputs, seen) = self.look(state, options).await?;
         let plan = plan(&inputs, &seen)?;
-        Ok(Planned { inputs, seen, plan })
+        let blind = blind(&plan, &unread(&plan, &inputs, &seen));
+        Ok(Planned {
+            inputs,
+            seen,
+            plan,
+            blind,
+        })
     }
 
     /// What planning starts from, the secrets of the selection included.

@@ -102,7 +102,22 @@ pub fn drift(inputs: &Inputs, seen: &Observations) -> DriftReport {
             attrs,
         });
     }
+    if report.checked == 0 && report.unreadable.is_empty() {
+        report.unreadable = all_unreadable(seen);
+    }
     report
+}
+
+/// Nothing was compared: whatever could not be looked at is why, recorded or not.
+fn all_unreadable(seen: &Observations) -> Vec<Unreadable> {
+    let unreadable = |(address, observed): (&Address, &Observed)| match observed {
+        Observed::Unreadable(error) => Some(Unreadable {
+            address: address.clone(),
+            error: error.message.clone(),
+        }),
+        _ => None,
+    };
+    seen.seen.iter().filter_map(unreadable).collect()
 }
 
 fn compare(

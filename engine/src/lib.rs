@@ -21,4 +21,5 @@ pub mod retry;
 pub mod schema;
 pub mod secret;
 pub mod snapshot;
+pub mod unread;
 pub mod value;

@@ -9,6 +9,7 @@ mod lifecycle;
 mod options;
 mod refuse;
 mod secrets;
+mod unread;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_zonewright-under-test");
 

@@ -9,7 +9,7 @@ use zonewright_engine::apply::driver::{self, Run, RunError, Stop};
 use zonewright_engine::apply::{RunOptions, RunReport};
 use zonewright_engine::canon::Digest;
 use zonewright_engine::plan::stale::differences;
-use zonewright_engine::plan::{Certainty, Change, FORMAT_VERSION, Options, Plan};
+use zonewright_engine::plan::{FORMAT_VERSION, Options, Plan};
 use zonewright_engine::snapshot::State;
 use zonewright_state::Writer;
 
@@ -17,8 +17,8 @@ use crate::args::{ApplyArgs, Format, RunArgs};
 use crate::exit::Exit;
 use crate::render::plan::View;
 use crate::render::text::count;
-use crate::render::{events, plan, progress};
-use crate::report::{Failure, run_exit};
+use crate::render::{self, events, progress};
+use crate::report::{Failure, Reach, run_exit};
 use crate::stage::{Planned, Stage};
 use crate::{Context, watch};
 
@@ -181,9 +181,12 @@ async fn under_lock(
         check_fresh(saved, &planned.plan)?;
     }
     check_expected(request.expect, Some(&planned.plan))?;
-    show(ctx, &planned.plan, request);
+    show(ctx, &planned, request);
+    if let Some(blind) = planned.blind.take() {
+        return Err(blind.into());
+    }
     if planned.plan.is_empty() {
-        return Ok(unread(ctx, &planned.plan, Exit::DONE));
+        return Ok(Exit::DONE);
     }
     let approved = request.run.auto_approve || request.saved.is_some();
     if !approved && !ctx.term.ask(&request.question, &request.answer) {
@@ -223,7 +226,8 @@ fn check_fresh(saved: &Plan, fresh: &Plan) -> Result<(), Failure> {
     )
 }
 
-fn show(ctx: &Context, plan: &Plan, request: &Request) {
+fn show(ctx: &Context, planned: &Planned, request: &Request) {
+    let plan = &planned.plan;
     match request.run.format {
         Format::Json => {
             for line in events::planned(plan) {
@@ -235,8 +239,9 @@ fn show(ctx: &Context, plan: &Plan, request: &Request) {
                 paint: ctx.term.out_paint(),
                 verbose: ctx.global.verbose > 0,
                 command: None,
+                approvable: planned.blind.is_none(),
             };
-            ctx.term.data(&plan::text(plan, &view));
+            ctx.term.data(&render::plan::text(plan, &view));
         }
     }
 }
@@ -278,6 +283,7 @@ async fn carry_out(
         report.in_doubt(),
         report.failed().map(|(_, e)| e),
         report.is_complete(),
+        reach(planned, &report),
     );
     // Everything that happened is in the journal: without a snapshot it is only slower to read.
     let fatal = match fatal {
@@ -298,10 +304,24 @@ async fn carry_out(
     }
 }
 
+/// Every request that changes something is announced first, and an announcement raises the serial.
+fn reach(planned: &Planned, report: &RunReport) -> Reach {
+    let before = &planned.inputs.state.shards;
+    let moved = report
+        .state
+        .shards
+        .iter()
+        .any(|(shard, snapshot)| before.get(shard).map(|s| s.serial) != Some(snapshot.serial));
+    if moved {
+        Reach::Something
+    } else {
+        Reach::Nothing
+    }
+}
+
 /// What could not be looked at was left alone: the world is not what the spec says.
 fn unread(ctx: &Context, plan: &Plan, exit: Exit) -> Exit {
-    let unreadable = |c: &&Change| c.certainty == Certainty::Unreadable;
-    let n = plan.changes.iter().filter(unreadable).count();
+    let n = render::unread::of(plan).len();
     if n == 0 || exit != Exit::DONE {
         return exit;
     }
@@ -360,8 +380,12 @@ fn conclude(
         }
     }
     if !report.is_complete() {
+        let so_far = match reach(planned, report) {
+            Reach::Nothing => "Nothing was changed",
+            Reach::Something => "The state is saved",
+        };
         ctx.term.say(&format!(
-            "The state is saved. To go on: {}",
+            "{so_far}. To go on: {}",
             ctx.command(&request.resume)
         ));
     }

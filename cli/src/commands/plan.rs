@@ -17,21 +17,28 @@ pub(crate) async fn run(ctx: &Context, args: PlanArgs) -> Result<Exit, Failure> 
     let options = options(&args);
     stage.check_zones(&options.zones)?;
     let planned = stage.plan(stage.read()?, options).await?;
-    if let Some(path) = &args.out {
+    let approvable = planned.blind.is_none();
+    if let Some(path) = args.out.as_ref().filter(|_| approvable) {
         write_private(path, &planned.plan.bytes())?;
     }
     match args.format {
-        Format::Json => ctx
-            .term
-            .pretty(&plan_json::json(&planned.plan, Some(&planned.inputs.state))),
+        Format::Json => {
+            let mut json = plan_json::json(&planned.plan, Some(&planned.inputs.state));
+            json["approvable"] = approvable.into();
+            ctx.term.pretty(&json);
+        }
         Format::Text => {
             let view = View {
                 paint: ctx.term.out_paint(),
                 verbose: ctx.global.verbose > 0,
                 command: command(ctx, &args, &planned.plan.digest().to_string()),
+                approvable,
             };
             ctx.term.data(&plan::text(&planned.plan, &view));
         }
+    }
+    if let Some(blind) = planned.blind {
+        return Err(blind.into());
     }
     Ok(if args.detailed_exitcode && !planned.plan.is_empty() {
         Exit::CHANGES

@@ -43,6 +43,7 @@ fn saved(ctx: &Context, path: &Path, format: Format) -> Result<(), Failure> {
                 paint: ctx.term.out_paint(),
                 verbose: ctx.global.verbose > 0,
                 command: Some(ctx.command(&words)),
+                approvable: true,
             };
             ctx.term.data(&plan::text(&saved, &view));
         }

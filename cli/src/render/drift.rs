@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
+use zonewright_engine::address::Address;
 use zonewright_engine::drift::{DriftKind, DriftReport};
 
 use super::plan::attr_lines;
@@ -27,14 +28,26 @@ pub fn text(report: &DriftReport, paint: Paint) -> String {
             let _ = writeln!(out, "    {line}");
         }
     }
-    for unreadable in &report.unreadable {
-        let head = paint.tone(Tone::Change, "? unreadable");
-        let line = format!("{}: {}", unreadable.address, unreadable.error);
-        let _ = writeln!(out, "{head}: {}", escape(&line));
+    let unread: Vec<(&Address, &str)> = report
+        .unreadable
+        .iter()
+        .map(|u| (&u.address, u.error.as_str()))
+        .collect();
+    for line in super::unread::lines(&unread, false) {
+        let head = paint.tone(Tone::Bad, "? unreadable");
+        let _ = writeln!(out, "{head}: {line}");
     }
     let checked = count(report.checked, "resource");
     let _ = match (report.drift.len(), report.unreadable.len()) {
+        (0, 0) if report.checked == 0 => {
+            writeln!(out, "Nothing is recorded, so nothing can have drifted.")
+        }
         (0, 0) => writeln!(out, "No drift: {checked} compared."),
+        (0, bad) => writeln!(
+            out,
+            "Not known: {} could not be compared, {checked} as applied.",
+            count(bad, "resource")
+        ),
         (n, 0) => writeln!(out, "Drift: {n} of {checked} differ."),
         (n, bad) => writeln!(
             out,

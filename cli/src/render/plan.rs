@@ -26,6 +26,8 @@ pub struct View {
     pub verbose: bool,
     /// The command that applies the plan; absent when it is being applied already.
     pub command: Option<String>,
+    /// Whether the plan can be approved. One that saw too little has no digest to approve.
+    pub approvable: bool,
 }
 
 /// The plan as text.
@@ -34,6 +36,7 @@ pub fn text(plan: &Plan, view: &View) -> String {
         return nothing(plan);
     }
     let mut out = header(plan, view);
+    incomplete(plan, view, &mut out);
     dangers(plan, view, &mut out);
     zones(plan, view, &mut out);
     notes(plan, view, &mut out);
@@ -131,6 +134,24 @@ fn dangers(plan: &Plan, view: &View, out: &mut String) {
     }
 }
 
+/// What could not be read, before anything else: the rest is only what could be seen.
+fn incomplete(plan: &Plan, view: &View, out: &mut String) {
+    let unread = super::unread::of(plan);
+    if unread.is_empty() {
+        return;
+    }
+    let bar = view.paint.tone(Tone::Bad, "?");
+    let head = format!(
+        "INCOMPLETE: {} could not be read and {} left alone [ZW3001]",
+        count(unread.len(), "resource"),
+        if unread.len() == 1 { "is" } else { "are" }
+    );
+    let _ = writeln!(out, "\n{bar} {}", view.paint.tone(Tone::Bad, head));
+    for line in super::unread::lines(&unread, view.verbose) {
+        let _ = writeln!(out, "{bar}   {line}");
+    }
+}
+
 fn of(plan: &Plan, severity: Severity) -> impl Iterator<Item = &Note> {
     plan.notes.iter().filter(move |n| n.severity == severity)
 }
@@ -181,7 +202,8 @@ struct Said<'a> {
 
 fn gathered(plan: &Plan, severity: Severity, whole: bool) -> Vec<Said<'_>> {
     let mut out: Vec<Said<'_>> = Vec::new();
-    for note in of(plan, severity) {
+    // What could not be read stands at the top already.
+    for note in of(plan, severity).filter(|n| n.code != "ZW3001") {
         let about = note.address.as_ref().map(Address::declaration);
         let same = |s: &&mut Said<'_>| {
             !whole && s.about == about && s.note.code == note.code && s.note.message == note.message
@@ -247,6 +269,9 @@ fn estimate(plan: &Plan, view: &View, out: &mut String) {
 }
 
 fn footer(plan: &Plan, view: &View, out: &mut String) {
+    if !view.approvable {
+        return;
+    }
     let _ = writeln!(out, "digest {}", plan.digest());
     if let Some(command) = view.command.as_ref().filter(|_| !plan.is_empty()) {
         let _ = writeln!(out, "apply exactly this with: {}", escape(command));

@@ -31,6 +31,7 @@ pub fn json(plan: &Plan, state: Option<&State>) -> Json {
         "options": plan.options,
         "zones": plan.zones,
         "summary": plan.summary(),
+        "complete": super::unread::of(plan).is_empty(),
         "resource_changes": changes,
         "notes": plan.notes,
         "estimate": { "seconds": plan.estimate.seconds, "critical_path": path },

@@ -78,6 +78,7 @@ fn show(plan: &Plan, verbose: bool) -> String {
         paint: Paint::new(false),
         verbose,
         command: Some("zonewright apply".to_owned()),
+        approvable: true,
     };
     text(plan, &view)
 }
