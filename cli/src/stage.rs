@@ -15,7 +15,7 @@ use zonewright_engine::schema::Registry;
 use zonewright_engine::secret::DigestKey;
 use zonewright_engine::snapshot::State;
 use zonewright_engine::unread::{Blind, blind, unread};
-use zonewright_state::{OsRng, StateDir, StateOptions, Writer, digest_key};
+use zonewright_state::{Loaded, OsRng, StateDir, StateOptions, Writer, digest_key};
 use zonewright_zones::Facts;
 
 use crate::project::Project;
@@ -102,13 +102,18 @@ impl Stage {
 
     /// Reads the shards that are not at hand.
     pub(crate) fn read_others(&self, held: &State) -> Result<State, Failure> {
-        let mut shards = self.shards()?;
-        shards.retain(|s| !held.shards.contains_key(s));
-        let loaded = self.state_dir.read(&shards)?;
+        let loaded = self.load(held)?;
         for notice in &loaded.notices {
             self.ctx.term.say(&format!("note: {notice}"));
         }
         Ok(loaded.state)
+    }
+
+    /// Reads the shards that are not at hand, and says nothing.
+    pub(crate) fn load(&self, held: &State) -> Result<Loaded, Failure> {
+        let mut shards = self.shards()?;
+        shards.retain(|s| !held.shards.contains_key(s));
+        Ok(self.state_dir.read(&shards)?)
     }
 
     /// Takes the shards of a selection for writing; `edge` is always among them.

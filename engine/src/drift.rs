@@ -10,7 +10,7 @@ use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::AttrChange;
 use crate::plan::build::{COMPACT_KEY, recorded_inputs};
 use crate::provider::{Live, Observed, Status};
-use crate::snapshot::{Record, RecordStatus};
+use crate::snapshot::{Record, RecordStatus, State};
 use crate::value::Value;
 
 /// What a look at the world found.
@@ -25,6 +25,8 @@ pub struct DriftReport {
     pub drift: Vec<Drift>,
     /// What could not be compared, and why.
     pub unreadable: Vec<Unreadable>,
+    /// What a run that is at work just now changes: no drift, and not known yet.
+    pub in_progress: Vec<Address>,
 }
 
 /// One resource that is not as it was applied.
@@ -72,6 +74,7 @@ pub fn drift(inputs: &Inputs, seen: &Observations) -> DriftReport {
         checked: 0,
         drift: Vec::new(),
         unreadable: Vec::new(),
+        in_progress: Vec::new(),
     };
     let selected = |r: &&Record| inputs.options.selects(&r.address.zone);
     for record in inputs.state.records().filter(selected) {
@@ -106,6 +109,21 @@ pub fn drift(inputs: &Inputs, seen: &Observations) -> DriftReport {
         report.unreadable = all_unreadable(seen);
     }
     report
+}
+
+impl DriftReport {
+    /// Takes out what a run at work has in hand: what it has announced, and what it recorded between
+    /// the two reads of the state, before and after the look at the world.
+    pub fn set_aside(&mut self, before: &State, after: &State) {
+        let (busy, drift) = std::mem::take(&mut self.drift).into_iter().partition(|d| {
+            let address = &d.address;
+            after.open(address).is_some() || before.record(address) != after.record(address)
+        });
+        self.drift = drift;
+        let busy: Vec<Drift> = busy;
+        self.checked -= busy.len();
+        self.in_progress.extend(busy.into_iter().map(|d| d.address));
+    }
 }
 
 /// Nothing was compared: whatever could not be looked at is why, recorded or not.

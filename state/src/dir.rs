@@ -172,7 +172,11 @@ impl StateDir {
                     self.check_seen(vfs.as_ref(), shard, &found, seen.as_ref())?
                         .into_iter()
                         .for_each(|n| out.notices.push(n));
-                    out.notices.extend(log::notices(&mut found));
+                    let told = log::notices(&mut found);
+                    match lock::holder(vfs.as_ref(), shard)? {
+                        Some(held) => running(&mut out.notices, shard, held.holder),
+                        None => out.notices.extend(told),
+                    }
                     found.snapshot
                 }
                 _ => Snapshot::empty("", shard.clone(), &self.options.world),
@@ -441,6 +445,21 @@ impl std::fmt::Debug for StateDir {
             .field("path", &path)
             .field("options", &self.options)
             .finish_non_exhaustive()
+    }
+}
+
+/// One notice for all shards of one writer. An unfinished end of its log is what it writes just now.
+fn running(notices: &mut Vec<Notice>, shard: &ZoneName, by: Option<Box<Holder>>) {
+    let same = notices.iter_mut().find_map(|notice| match notice {
+        Notice::Running { shards, holder } if *holder == by => Some(shards),
+        _ => None,
+    });
+    match same {
+        Some(shards) => shards.push(shard.clone()),
+        None => notices.push(Notice::Running {
+            shards: vec![shard.clone()],
+            holder: by,
+        }),
     }
 }
 

@@ -257,6 +257,13 @@ pub enum Notice {
         /// How many bytes of it there are.
         bytes: u64,
     },
+    /// A writer has these shards just now: what was read may be in the middle of what it does.
+    Running {
+        /// The shards.
+        shards: Vec<ZoneName>,
+        /// Who it is, when the lock files say so.
+        holder: Option<Box<Holder>>,
+    },
     /// The last writer ended without letting the shard go.
     Unreleased {
         /// The shard.
@@ -289,6 +296,22 @@ impl fmt::Display for Notice {
                 "{} ends in an incomplete record at byte {offset} ({bytes} bytes): a write was cut short before it was acknowledged",
                 file.display()
             ),
+            Notice::Running { shards, holder } => {
+                match holder {
+                    Some(h) => write!(
+                        f,
+                        "`{}` by {} on {} (pid {}, since {})",
+                        h.command, h.user, h.host, h.pid, h.since
+                    )?,
+                    None => f.write_str("another run")?,
+                }
+                let shards: Vec<&str> = shards.iter().map(ZoneName::as_str).collect();
+                write!(
+                    f,
+                    " is at work in {}: what follows may be in the middle of it",
+                    shards.join(", ")
+                )
+            }
             Notice::Unreleased {
                 shard,
                 epoch,

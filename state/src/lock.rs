@@ -14,6 +14,9 @@ use crate::vfs::{Open, Vfs, VfsFile};
 
 const POLL: Duration = Duration::from_millis(50);
 
+/// How long a lock is tried for at least: a reader that asks who holds it is in the way for a moment.
+const GRACE: Duration = Duration::from_millis(150);
+
 /// A held lock; dropping it lets go.
 pub struct Lock {
     file: Box<dyn VfsFile>,
@@ -42,6 +45,7 @@ pub fn take(
 ) -> Result<Lock, StateError> {
     let path = path(shard);
     let io = |e| StateError::io(vfs.locate(&path), "lock", e);
+    let deadline = deadline.max(Instant::now() + GRACE);
     loop {
         let mut file = vfs.open(&path, Open::Any).map_err(io)?;
         if file.try_lock().map_err(io)? {
@@ -60,6 +64,35 @@ pub fn take(
         }
         std::thread::sleep(POLL.min(deadline - now));
     }
+}
+
+/// Who holds a shard's lock just now; `None` when it is free. Known from the lock itself: what is
+/// written in the file only says who.
+///
+/// # Errors
+/// The file cannot be used.
+pub fn holder(vfs: &dyn Vfs, shard: &ZoneName) -> Result<Option<Held>, StateError> {
+    let path = path(shard);
+    let io = |e| StateError::io(vfs.locate(&path), "look at", e);
+    let mut file = match vfs.open(&path, Open::Read) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(io(e)),
+    };
+    if !file.is_locked().map_err(io)? {
+        return Ok(None);
+    }
+    let text = file.read_all().map_err(io)?;
+    Ok(Some(Held {
+        holder: serde_json::from_slice(&text).ok(),
+    }))
+}
+
+/// A lock that somebody else holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Who, when the lock file says so already.
+    pub holder: Option<Box<Holder>>,
 }
 
 impl Lock {

@@ -74,6 +74,9 @@ pub trait VfsFile: Send {
     fn reserve(&mut self, offset: u64, len: u64) -> io::Result<()>;
     /// Tries to take the exclusive lock, which lives as long as the open file.
     fn try_lock(&mut self) -> io::Result<bool>;
+    /// Whether another open file holds the lock. Asking may stand in the way of one who takes the
+    /// lock at the same moment, who therefore has to try more than once.
+    fn is_locked(&mut self) -> io::Result<bool>;
 }
 
 /// No file of a state directory is larger than this; a larger one is refused instead of read.

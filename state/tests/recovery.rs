@@ -277,6 +277,35 @@ fn a_writer_that_died_is_told() {
 }
 
 #[test]
+fn a_writer_at_work_is_told_from_one_that_died() {
+    let project = Project::used();
+    let writer = project.writer();
+    let notices = project.read().expect("it reads").notices;
+    let [Notice::Running { shards, holder }] = &notices[..] else {
+        panic!("{notices:?}");
+    };
+    assert_eq!(shards, &[shard()]);
+    assert_eq!(holder.as_ref().map(|h| h.pid), Some(42));
+    let words = notices[0].to_string();
+    assert!(
+        words.contains("`apply` by ada on ci-1 (pid 42, since 2026-11-23T10:00:00Z) is at work"),
+        "{words}"
+    );
+    // Asking who is there keeps nobody out.
+    drop(writer);
+    assert!(matches!(
+        project.read().expect("it reads").notices[..],
+        [Notice::Unreleased { .. }]
+    ));
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..200).for_each(|_| drop(project.read().expect("it reads"))));
+        for _ in 0..20 {
+            project.writer().release().expect("it is released");
+        }
+    });
+}
+
+#[test]
 fn worlds_and_lineages_do_not_mix() {
     let project = Project::used();
     let other = StateOptions::new("sandbox:1", "test");

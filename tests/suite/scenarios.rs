@@ -2,6 +2,7 @@
 
 use zonewright_tests::Env;
 
+mod beside;
 mod change;
 mod charts;
 mod crash;

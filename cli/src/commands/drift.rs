@@ -1,7 +1,9 @@
 //! `zonewright drift`: what was changed outside. Takes no lock and writes nothing.
 
-use zonewright_engine::drift::drift;
+use zonewright_engine::drift::{DriftReport, drift};
 use zonewright_engine::plan::Options;
+use zonewright_engine::snapshot::State;
+use zonewright_state::Notice;
 
 use crate::Context;
 use crate::args::{DriftArgs, Format};
@@ -19,7 +21,10 @@ pub(crate) async fn run(ctx: &Context, args: DriftArgs) -> Result<Exit, Failure>
         ..Options::default()
     };
     let (inputs, seen) = stage.look(stage.read()?, options).await?;
-    let report = drift(&inputs, &seen);
+    let mut report = drift(&inputs, &seen);
+    if !report.drift.is_empty() {
+        set_aside(&stage, &inputs.state, &mut report)?;
+    }
     match args.format {
         Format::Json => ctx.term.pretty(&render::drift::json(&report)),
         Format::Text => ctx
@@ -33,4 +38,15 @@ pub(crate) async fn run(ctx: &Context, args: DriftArgs) -> Result<Exit, Failure>
     } else {
         Exit::DONE
     })
+}
+
+/// What a run changes while we look is no drift. Whether one is at work says the lock, or the state:
+/// it moved on since it was read.
+fn set_aside(stage: &Stage, before: &State, report: &mut DriftReport) -> Result<(), Failure> {
+    let after = stage.load(&State::default())?;
+    let running = |n: &Notice| matches!(n, Notice::Running { .. });
+    if after.notices.iter().any(running) || after.state != *before {
+        report.set_aside(before, &after.state);
+    }
+    Ok(())
 }

@@ -37,6 +37,10 @@ pub fn text(report: &DriftReport, paint: Paint) -> String {
         let head = paint.tone(Tone::Bad, "? unreadable");
         let _ = writeln!(out, "{head}: {line}");
     }
+    if !report.in_progress.is_empty() {
+        let n = count(report.in_progress.len(), "resource");
+        let _ = writeln!(out, "In the hands of a run that is at work: {n}.");
+    }
     let checked = count(report.checked, "resource");
     let _ = match (report.drift.len(), report.unreadable.len()) {
         (0, 0) if report.checked == 0 => {
@@ -65,6 +69,7 @@ pub fn json(report: &DriftReport) -> Json {
         "checked": report.checked,
         "drift": report.drift.len(),
         "unreadable": report.unreadable.len(),
+        "in_progress": report.in_progress.len(),
     });
     out
 }
@@ -86,6 +91,7 @@ mod tests {
                 attrs: vec![attr("name", Some("a".into()), Some("b".into()))],
             }],
             unreadable: Vec::new(),
+            in_progress: Vec::new(),
         }
     }
 

@@ -463,6 +463,10 @@ impl VfsFile for ModelFile {
         self.locked = inner.locks.insert(self.inode) || self.locked;
         Ok(self.locked)
     }
+
+    fn is_locked(&mut self) -> io::Result<bool> {
+        Ok(!self.locked && self.vfs.inner().locks.contains(&self.inode))
+    }
 }
 
 impl Drop for ModelFile {

@@ -337,4 +337,15 @@ impl VfsFile for RealFile {
             Err(e) => Err(e.into()),
         }
     }
+
+    fn is_locked(&mut self) -> io::Result<bool> {
+        match flock(&self.file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => {
+                flock(&self.file, FlockOperation::Unlock)?;
+                Ok(false)
+            }
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(e) => Err(e.into()),
+        }
+    }
 }

@@ -43,7 +43,7 @@ fn kill_at(env: &Env, rng: &mut Rng) -> bool {
 fn killed_at_any_request_it_converges() {
     let mut rng = Rng(0x20_26_11_23);
     let mut kills = 0;
-    for _ in 0..25 {
+    for _ in 0..60 {
         let env = example();
         env.run(&["--profile", "instant", "sandbox", "requests"]);
         for _ in 0..10 {
