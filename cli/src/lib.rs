@@ -14,6 +14,7 @@ pub mod args;
 pub mod commands;
 pub mod env;
 pub mod exit;
+mod interrupt;
 mod log;
 mod project;
 pub mod render;
@@ -45,7 +46,12 @@ pub fn main() -> ExitCode {
             .enable_all()
             .build();
         match runtime {
-            Ok(runtime) => runtime.block_on(run(std::env::args_os())),
+            Ok(runtime) => {
+                let exit = runtime.block_on(run(std::env::args_os()));
+                // A question that nobody answered still waits for a line.
+                runtime.shutdown_background();
+                exit
+            }
             Err(error) => {
                 Term::new(args::Color::Auto).say(&format!("cannot start: {error}"));
                 Exit::ERROR

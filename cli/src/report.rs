@@ -280,9 +280,10 @@ impl From<ProviderError> for Failure {
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Failure {
-        let mut failure = Failure::new(Exit::IN_DOUBT, error.to_string());
+        // The caller knows whether anything was sent, and whether the state can still be read.
+        let mut failure = Failure::new(Exit::PARTIAL, error.to_string());
         failure.source = source_of(&error);
-        failure.help("nothing more was sent; look at the disk, then apply again to go on")
+        failure.help("nothing more was sent; look at the disk, then apply again: what was announced before is looked up, never repeated blindly")
     }
 }
 

@@ -262,7 +262,7 @@ fn key(project: &Project, world: &World, facts: &Facts) -> Result<Option<Arc<Dig
 }
 
 /// Who we are, for those who find the state taken.
-fn holder(command: &str) -> Holder {
+pub(crate) fn holder(command: &str) -> Holder {
     let host = rustix::system::uname();
     let host = host.nodename().to_string_lossy().into_owned();
     Holder {

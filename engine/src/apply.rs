@@ -238,8 +238,10 @@ impl<'a> Apply<'a> {
         self.stopping = true;
         let mut out = vec![Command::Emit(Event::Stopping)];
         for step in 0..self.nodes.len() {
-            if matches!(&self.nodes[step], Node::Running(task) if !task.is_busy()) {
-                self.over(step, Verdict::Interrupted, now, &mut out);
+            if matches!(&self.nodes[step], Node::Running(task) if !task.is_busy())
+                && let Node::Running(task) = std::mem::replace(&mut self.nodes[step], Node::Waiting)
+            {
+                self.finish(step, &task, Verdict::Interrupted, now, &mut out);
             }
         }
         out
@@ -255,7 +257,8 @@ impl<'a> Apply<'a> {
     pub fn report(self) -> RunReport {
         let verdicts = self.nodes.into_iter().map(|node| match node {
             Node::Over(verdict) => verdict,
-            Node::Waiting | Node::Running(_) => Verdict::NotStarted,
+            Node::Waiting => Verdict::NotStarted,
+            Node::Running(_) => Verdict::Interrupted,
         });
         RunReport {
             verdicts: verdicts.collect(),

@@ -7,8 +7,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, ZoneName};
-use crate::canon::Digest;
-use crate::snapshot::{IntentAction, OpenIntent, Record, RecordStatus, Snapshot};
+use crate::snapshot::{IntentAction, LastRun, OpenIntent, Record, RecordStatus, Snapshot};
 
 /// One entry of a shard's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,20 +25,8 @@ pub enum Entry {
         /// The writer's number.
         epoch: u64,
     },
-    /// A writer was declared dead.
-    Break {
-        /// The number of the writer that was broken.
-        epoch: u64,
-        /// By whom.
-        who: String,
-        /// Why.
-        reason: String,
-    },
-    /// A run begins.
-    Run {
-        /// The digest of the plan.
-        plan: Digest,
-    },
+    /// A run begins: a plan is about to be applied to the shard.
+    Run(LastRun),
     /// An operation is about to be sent.
     Intent {
         /// Its id, unique in the lineage.
@@ -69,13 +56,6 @@ pub enum Entry {
         address: Address,
         /// Why.
         reason: String,
-    },
-    /// A resource changed its address.
-    Move {
-        /// From here.
-        from: Address,
-        /// To here.
-        to: Address,
     },
     /// Words for the history.
     Note {
@@ -145,11 +125,12 @@ pub struct IllegalEntry(pub String);
 /// The entry cannot follow what was there; the snapshot is unchanged.
 pub fn fold(snapshot: &mut Snapshot, entry: &Entry) -> Result<(), IllegalEntry> {
     match entry {
-        Entry::Acquire { .. }
-        | Entry::Release { .. }
-        | Entry::Break { .. }
-        | Entry::Run { .. }
-        | Entry::Note { .. } => return Ok(()),
+        Entry::Acquire { .. } | Entry::Release { .. } | Entry::Note { .. } => return Ok(()),
+        // The serial counts changes; this is only about who makes them.
+        Entry::Run(run) => {
+            snapshot.last_run = Some(run.clone());
+            return Ok(());
+        }
         Entry::Intent { op, action, record } => intent(snapshot, op, *action, record)?,
         Entry::Outcome {
             op,
@@ -169,7 +150,6 @@ pub fn fold(snapshot: &mut Snapshot, entry: &Entry) -> Result<(), IllegalEntry> 
                 return Ok(());
             }
         }
-        Entry::Move { from, to } => relocate(snapshot, from, to)?,
     }
     snapshot.serial += 1;
     Ok(())
@@ -257,21 +237,6 @@ fn outcome(
     if over {
         snapshot.open.remove(address);
     }
-    Ok(())
-}
-
-fn relocate(snapshot: &mut Snapshot, from: &Address, to: &Address) -> Result<(), IllegalEntry> {
-    in_shard(snapshot, to)?;
-    if snapshot.records.contains_key(to) {
-        return Err(IllegalEntry(format!("{to} exists already")));
-    }
-    let mut record = snapshot
-        .records
-        .remove(from)
-        .ok_or_else(|| IllegalEntry(format!("{from} is not recorded")))?;
-    record.address = to.clone();
-    snapshot.open.remove(from);
-    snapshot.records.insert(to.clone(), record);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, InstanceId, Kind, ZoneName};
+use crate::canon::Digest;
 use crate::value::Value;
 
 /// The state of one shard (a zone, or `edge`).
@@ -23,6 +24,23 @@ pub struct Snapshot {
     pub records: BTreeMap<Address, Record>,
     /// Operations whose outcome is not known.
     pub open: BTreeMap<Address, OpenIntent>,
+    /// The last run that was begun here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
+}
+
+/// A run as its header in the log tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastRun {
+    /// The digest of the plan.
+    pub plan: Digest,
+    /// `apply` or `destroy`.
+    pub command: String,
+    /// `user@host`.
+    pub by: String,
+    /// When it began, RFC 3339, informative.
+    pub at: String,
 }
 
 impl Snapshot {
@@ -35,6 +53,7 @@ impl Snapshot {
             serial: 0,
             records: BTreeMap::new(),
             open: BTreeMap::new(),
+            last_run: None,
         }
     }
 }

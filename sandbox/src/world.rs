@@ -197,6 +197,7 @@ impl World {
         std::fs::create_dir_all(dir)?;
         let path = dir.join("world.log");
         let mut tables = replay(&path)?;
+        retime(dir, profile, &mut tables)?;
         tables.forget();
         compact(dir, &path, &tables)?;
         let log = OpenOptions::new().append(true).open(&path)?;
@@ -227,9 +228,7 @@ impl World {
 
     /// Milliseconds since the epoch: the clock that stored times use.
     pub fn now_ms(&self) -> u64 {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+        now_ms()
     }
 
     /// Reads under the lock.
@@ -266,6 +265,51 @@ impl World {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What was under way when the world was closed takes as long as the profile says that it is opened
+/// with now, not as long as the last one did.
+fn retime(dir: &Path, profile: Profile, tables: &mut Tables) -> io::Result<()> {
+    let path = dir.join("profile");
+    let last = match std::fs::read_to_string(&path) {
+        Ok(name) => Profile::parse(name.trim()).unwrap_or(profile),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => profile,
+        Err(e) => return Err(e),
+    };
+    if last != profile {
+        let now = now_ms();
+        for row in tables.tables.values_mut().flat_map(BTreeMap::values_mut) {
+            retime_value(row, now, &|left| profile.convert(last, left));
+        }
+    }
+    std::fs::write(&path, profile.name())
+}
+
+/// Every stored time (`…_ms`) that is yet to come.
+fn retime_value(value: &mut Value, now: u64, convert: &impl Fn(u64) -> u64) {
+    match value {
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| retime_value(item, now, convert)),
+        Value::Object(map) => {
+            for (name, value) in map {
+                match value.as_u64().filter(|at| *at > now) {
+                    Some(at) if name.ends_with("_ms") => {
+                        *value = Value::from(now.saturating_add(convert(at - now)));
+                    }
+                    _ => retime_value(value, now, convert),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Milliseconds since the epoch.
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn replay(path: &Path) -> io::Result<Tables> {

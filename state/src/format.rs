@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::canon::{self, Digest};
-use zonewright_engine::snapshot::{OpenIntent, Record, Snapshot};
+use zonewright_engine::snapshot::{LastRun, OpenIntent, Record, Snapshot};
 
 use crate::error::StateError;
 
@@ -49,6 +49,8 @@ struct FileV1 {
     records: BTreeMap<Address, Record>,
     open: BTreeMap<Address, OpenIntent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_run: Option<LastRun>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<Digest>,
 }
 
@@ -67,6 +69,7 @@ pub fn encode(stored: &Stored) -> String {
         epoch: stored.epoch,
         records: snapshot.records.clone(),
         open: snapshot.open.clone(),
+        last_run: snapshot.last_run.clone(),
         sha256: None,
     };
     file.sha256 = Some(canon::digest(&file));
@@ -136,6 +139,7 @@ fn stored(v1: FileV1) -> Result<Stored, String> {
             serial: v1.serial,
             records: v1.records,
             open: v1.open,
+            last_run: v1.last_run,
         },
         base_seq: v1.base_seq,
         head: v1.head,

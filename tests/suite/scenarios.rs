@@ -10,6 +10,7 @@ mod lifecycle;
 mod options;
 mod refuse;
 mod secrets;
+mod stop;
 mod unread;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_zonewright-under-test");

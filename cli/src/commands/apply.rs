@@ -1,25 +1,28 @@
 //! `zonewright apply`: makes the world what the spec, or a saved plan, says.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use tokio::signal::unix::{SignalKind, signal};
-use zonewright_engine::apply::driver::{self, Run, RunError, Stop};
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::apply::driver::{self, Run, RunError};
 use zonewright_engine::apply::{RunOptions, RunReport};
 use zonewright_engine::canon::Digest;
+use zonewright_engine::journal::Entry;
 use zonewright_engine::plan::stale::differences;
 use zonewright_engine::plan::{FORMAT_VERSION, Options, Plan};
-use zonewright_engine::snapshot::State;
+use zonewright_engine::snapshot::{LastRun, State};
 use zonewright_state::Writer;
 
 use crate::args::{ApplyArgs, Format, RunArgs};
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::render::plan::View;
 use crate::render::text::count;
 use crate::render::{self, events, progress};
 use crate::report::{Failure, Reach, run_exit};
-use crate::stage::{Planned, Stage};
+use crate::stage::{Planned, Stage, holder};
 use crate::{Context, watch};
 
 /// What is to be applied, and how.
@@ -140,7 +143,9 @@ pub(crate) async fn execute(
         ctx.term.line(&events::version());
     }
     let writer = stage.acquire(&request.options, request.command, request.run.lock_timeout)?;
-    match under_lock(ctx, stage, &request, &writer).await {
+    // Not before: who waits for the lock is ended by a signal as usual.
+    let interrupt = Interrupt::listen();
+    match under_lock(ctx, stage, &request, &writer, &interrupt).await {
         Ok(exit) => {
             writer.release()?;
             Ok(exit)
@@ -174,11 +179,13 @@ async fn under_lock(
     stage: &Stage,
     request: &Request,
     writer: &Writer,
+    interrupt: &Interrupt,
 ) -> Result<Exit, Failure> {
     let state = whole_state(stage, writer)?;
-    let mut planned = stage.plan(state, request.options.clone()).await?;
+    let planning = stage.plan(state, request.options.clone());
+    let mut planned = interrupt.or(planning).await??;
     if let Some(saved) = &request.saved {
-        check_fresh(saved, &planned.plan)?;
+        check_fresh(saved, &planned)?;
     }
     check_expected(request.expect, Some(&planned.plan))?;
     show(ctx, &planned, request);
@@ -189,12 +196,20 @@ async fn under_lock(
         return Ok(Exit::DONE);
     }
     let approved = request.run.auto_approve || request.saved.is_some();
-    if !approved && !ctx.term.ask(&request.question, &request.answer) {
+    if !approved && !interrupt.or(ask(ctx, request)).await? {
         ctx.term.say("Not approved; nothing was sent.");
         return Ok(Exit::REFUSED);
     }
     writer.lineage().clone_into(&mut planned.inputs.lineage);
-    carry_out(ctx, stage, request, writer, &planned).await
+    carry_out(ctx, stage, request, writer, &planned, interrupt).await
+}
+
+/// Asks, on a thread of its own: reading a line cannot be given up.
+async fn ask(ctx: &Context, request: &Request) -> bool {
+    let term = ctx.term;
+    let (question, answer) = (request.question.clone(), request.answer.clone());
+    let asked = tokio::task::spawn_blocking(move || term.ask(&question, &answer));
+    asked.await.unwrap_or(false)
 }
 
 /// The held shards as they are under the lock, the others as they were read.
@@ -205,10 +220,13 @@ fn whole_state(stage: &Stage, writer: &Writer) -> Result<State, Failure> {
     Ok(state)
 }
 
-fn check_fresh(saved: &Plan, fresh: &Plan) -> Result<(), Failure> {
-    let differences = differences(saved, fresh);
+fn check_fresh(saved: &Plan, planned: &Planned) -> Result<(), Failure> {
+    let differences = differences(saved, &planned.plan);
     if differences.is_empty() {
         return Ok(());
+    }
+    if let Some(before) = applied_before(saved, planned) {
+        return Err(before);
     }
     const SHOWN: usize = 20;
     let more = differences.len().saturating_sub(SHOWN);
@@ -224,6 +242,31 @@ fn check_fresh(saved: &Plan, fresh: &Plan) -> Result<(), Failure> {
         Failure::many("the plan does not fit any more; nothing was sent", related)
             .help("make a new one with `zonewright plan -o FILE`, and look at it"),
     )
+}
+
+/// A plan that a run began with already is not compared line by line: it did what it says.
+fn applied_before(saved: &Plan, planned: &Planned) -> Option<Failure> {
+    let digest = saved.digest();
+    let shards = &planned.inputs.state.shards;
+    let run = shards
+        .values()
+        .filter_map(|s| s.last_run.as_ref())
+        .find(|r| r.plan == digest)?;
+    let moved: Vec<String> = shards
+        .iter()
+        .filter_map(|(shard, now)| {
+            let then = saved.base.serials.get(shard).copied().unwrap_or(0);
+            (then != now.serial).then(|| format!("{shard} from {then} to {}", now.serial))
+        })
+        .collect();
+    let message = format!(
+        "this plan was applied already, by {} at {} (serials moved: {}); nothing was sent",
+        run.by,
+        run.at,
+        moved.join(", ")
+    );
+    let help = "`zonewright plan` shows whether anything is left to do";
+    Some(Failure::new(Exit::STALE, message).help(help))
 }
 
 fn show(ctx: &Context, planned: &Planned, request: &Request) {
@@ -252,10 +295,10 @@ async fn carry_out(
     request: &Request,
     writer: &Writer,
     planned: &Planned,
+    interrupt: &Interrupt,
 ) -> Result<Exit, Failure> {
+    write_header(request, writer, &planned.plan)?;
     let begun = Instant::now();
-    let stop = Stop::default();
-    let signals = tokio::spawn(listen(stop.clone()));
     let observer = watch::observer(ctx, &planned.plan, request.run.format);
     let run = Run {
         plan: &planned.plan,
@@ -268,10 +311,9 @@ async fn carry_out(
             parallelism: request.run.parallelism,
             ..RunOptions::default()
         },
-        stop: &stop,
+        stop: interrupt.stop(),
     };
     let outcome = driver::run(&run).await;
-    signals.abort();
     drop(observer);
     let (report, fatal) = match outcome {
         Ok(report) => (report, None),
@@ -292,15 +334,53 @@ async fn carry_out(
     };
     let exit = match &fatal {
         None => unread(ctx, &planned.plan, exit),
-        Some(_) => Exit::PARTIAL,
+        Some(_) => unwritten(stage, reach(planned, &report)),
     };
-    conclude(ctx, request, planned, &report, begun.elapsed(), exit);
+    conclude(
+        ctx,
+        request,
+        planned,
+        &report,
+        begun.elapsed(),
+        (exit, fatal.is_some()),
+    );
     match fatal {
         None => Ok(exit),
         Some(mut failure) => {
             failure.exit = exit;
             Err(failure)
         }
+    }
+}
+
+/// Who applies which plan, in every shard that it changes.
+fn write_header(request: &Request, writer: &Writer, plan: &Plan) -> Result<(), Failure> {
+    let who = holder(request.command);
+    let run = LastRun {
+        plan: plan.digest(),
+        command: who.command,
+        by: format!("{}@{}", who.user, who.host),
+        at: who.since,
+    };
+    let changed: BTreeSet<&ZoneName> = plan
+        .changes
+        .iter()
+        .filter(|c| !c.is_no_op())
+        .map(|c| &c.address.zone)
+        .collect();
+    for shard in changed {
+        writer.append_now(shard, vec![Entry::Run(run.clone())])?;
+    }
+    Ok(())
+}
+
+/// The log or a snapshot could not be written. What is readable afterwards decides: the next run
+/// looks up what was announced, unless the state itself is gone.
+fn unwritten(stage: &Stage, reach: Reach) -> Exit {
+    match (stage.load(&State::default()), reach) {
+        (Err(failure), _) if failure.exit == Exit::STATE => Exit::STATE,
+        (_, Reach::Nothing) => Exit::ERROR,
+        (_, Reach::Something) => Exit::PARTIAL,
     }
 }
 
@@ -333,36 +413,13 @@ fn unread(ctx: &Context, plan: &Plan, exit: Exit) -> Exit {
     Exit::PARTIAL
 }
 
-/// The first signal lets what is in flight end, the second stops waiting.
-async fn listen(stop: Stop) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return;
-    };
-    let mut graceful = true;
-    loop {
-        tokio::select! {
-            got = interrupt.recv() => if got.is_none() { return },
-            got = terminate.recv() => if got.is_none() { return },
-        }
-        if graceful {
-            stop.graceful();
-        } else {
-            stop.now();
-        }
-        graceful = false;
-    }
-}
-
 fn conclude(
     ctx: &Context,
     request: &Request,
     planned: &Planned,
     report: &RunReport,
     elapsed: std::time::Duration,
-    exit: Exit,
+    (exit, unwritten): (Exit, bool),
 ) {
     match request.run.format {
         Format::Json => {
@@ -379,10 +436,12 @@ fn conclude(
                 .say(&progress::summary(&planned.plan, report, elapsed, paint));
         }
     }
-    if !report.is_complete() {
-        let so_far = match reach(planned, report) {
-            Reach::Nothing => "Nothing was changed",
-            Reach::Something => "The state is saved",
+    if !report.is_complete() || unwritten {
+        let so_far = match (exit, reach(planned, report)) {
+            (Exit::STATE, _) => "The state is damaged or lost",
+            (_, Reach::Nothing) => "Nothing was changed",
+            (_, Reach::Something) if unwritten => "The state is saved up to the write that failed",
+            (_, Reach::Something) => "The state is saved",
         };
         ctx.term.say(&format!(
             "{so_far}. To go on: {}",

@@ -1,5 +1,7 @@
 //! `zonewright state …`: looks at the state, without a lock and without anything outside.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::snapshot::State;
@@ -11,6 +13,7 @@ use crate::args::{Format, StateCommand};
 use crate::exit::Exit;
 use crate::project::Project;
 use crate::render;
+use crate::render::text::escape;
 use crate::report::Failure;
 use crate::stage::state_dir;
 use crate::world::{self, World};
@@ -128,6 +131,15 @@ fn history(ctx: &Context, recorded: &Recorded, format: Format) -> Result<(), Fai
                 snapshot.serial,
                 snapshot.records.len()
             ));
+            if let Some(run) = &snapshot.last_run {
+                ctx.term.data(&format!(
+                    "  last run: `{}` by {} at {}, plan {}\n",
+                    escape(&run.command),
+                    escape(&run.by),
+                    escape(&run.at),
+                    run.plan
+                ));
+            }
             for (_, item) in rows.iter().filter(|(s, _)| s == shard) {
                 ctx.term.data(&format!("  {}\n", line(item)));
             }
@@ -141,8 +153,14 @@ fn history(ctx: &Context, recorded: &Recorded, format: Format) -> Result<(), Fai
                     "written": time(i.modified) })
             })
             .collect();
+        let runs: BTreeMap<&ZoneName, _> = recorded
+            .state
+            .shards
+            .iter()
+            .filter_map(|(shard, s)| Some((shard, s.last_run.as_ref()?)))
+            .collect();
         ctx.term
-            .pretty(&json!({ "format_version": 1, "history": items }));
+            .pretty(&json!({ "format_version": 1, "history": items, "last_runs": runs }));
     }
     Ok(())
 }

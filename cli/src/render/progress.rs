@@ -1,6 +1,6 @@
 //! The progress of a run for people: one line per transition, and the table at the end.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn done(node: &StepNode) -> String {
     }
 }
 
-/// One line for an event; `None` for a step that the plan does not have.
+/// One line for an event; `None` for what is not worth one.
 pub fn line(plan: &Plan, event: &Event, paint: Paint) -> Option<String> {
     let node = |step: &usize| plan.steps.get(*step).map(|s| &s.node);
     let text = match event {
@@ -76,13 +76,11 @@ pub fn line(plan: &Plan, event: &Event, paint: Paint) -> Option<String> {
             );
             paint.tone(Tone::Bad, escape(&line))
         }
-        Event::Blocked { step, by } => {
-            let line = format!("blocked: {}, by {}", node(step)?, subject(node(by)?));
-            paint.tone(Tone::Change, escape(&line))
-        }
+        // Counted and grouped at the end: one line each would bury what went wrong.
+        Event::Blocked { .. } => return None,
         Event::Interrupted { step, elapsed } => {
             let line = format!(
-                "left as it is: {} ({})",
+                "not waited for: {} ({}); what was begun is recorded, the next run goes on with it",
                 doing(node(step)?),
                 duration(*elapsed)
             );
@@ -90,7 +88,7 @@ pub fn line(plan: &Plan, event: &Event, paint: Paint) -> Option<String> {
         }
         Event::Stopping => paint.tone(
             Tone::Change,
-            "stopping: what is in flight is finished; interrupt again to stop at once",
+            "stopping: requests under way are finished and recorded, nothing new starts; interrupt again to stop at once",
         ),
     };
     Some(text)
@@ -146,6 +144,8 @@ pub fn summary(plan: &Plan, report: &RunReport, elapsed: Duration, paint: Paint)
         paint.tone(Tone::Good, "Applied")
     } else if report.interrupted {
         paint.tone(Tone::Change, "Interrupted")
+    } else if tally.done == 0 {
+        paint.tone(Tone::Bad, "Not applied")
     } else {
         paint.tone(Tone::Bad, "Partly applied")
     };
@@ -169,44 +169,81 @@ pub fn summary(plan: &Plan, report: &RunReport, elapsed: Duration, paint: Paint)
     out
 }
 
+/// What is left to do and why. The causes stand last, where the eye is when the run ends.
 fn troubles(plan: &Plan, report: &RunReport, paint: Paint, out: &mut String) {
-    let mut blocked: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut left: Vec<&StepNode> = Vec::new();
+    let mut blocked: BTreeMap<usize, Vec<&StepNode>> = BTreeMap::new();
+    let mut causes: BTreeMap<(bool, String), Vec<&StepNode>> = BTreeMap::new();
     for (step, verdict) in plan.steps.iter().zip(&report.verdicts) {
+        let node = &step.node;
         match verdict {
-            Verdict::Failed(error) => {
-                let line = format!("{}: {error}", step.node);
-                let _ = writeln!(
-                    out,
-                    "{}  {}",
-                    paint.tone(Tone::Bad, "failed  "),
-                    escape(&line)
-                );
-            }
-            Verdict::InDoubt(error) => {
-                let line = format!("{}: {error}", step.node);
-                let _ = writeln!(
-                    out,
-                    "{}  {}",
-                    paint.tone(Tone::Bad, "in doubt"),
-                    escape(&line)
-                );
-            }
-            Verdict::Blocked { by } => {
-                let by = plan.steps.get(*by).map(|s| subject(&s.node));
-                blocked.insert((by.unwrap_or_default(), step.node.to_string()));
-            }
-            Verdict::Done | Verdict::Interrupted | Verdict::NotStarted => {}
+            Verdict::Failed(error) => causes
+                .entry((false, error.to_string()))
+                .or_default()
+                .push(node),
+            Verdict::InDoubt(error) => causes
+                .entry((true, error.to_string()))
+                .or_default()
+                .push(node),
+            Verdict::Blocked { by } => blocked.entry(*by).or_default().push(node),
+            Verdict::Interrupted => left.push(node),
+            Verdict::Done | Verdict::NotStarted => {}
         }
     }
-    for (by, what) in blocked {
-        let line = format!("{what}: blocked by {by}");
-        let _ = writeln!(
-            out,
-            "{}  {}",
-            paint.tone(Tone::Change, "blocked "),
-            escape(&line)
-        );
+    let mut row = |tone, word: &str, line: &str| {
+        let word = paint.tone(tone, format!("{word:<8}"));
+        let _ = writeln!(out, "{word}  {}", escape(line));
+    };
+    if !left.is_empty() {
+        let line = format!("{}: the next run goes on with it", listed(&left));
+        row(Tone::Change, "begun", &line);
     }
+    for (by, nodes) in blocked {
+        let by = plan.steps.get(by).map(|s| subject(&s.node));
+        let verb = if nodes.len() == 1 { "waits" } else { "wait" };
+        let line = format!(
+            "{} {verb} for {}: {}",
+            count(nodes.len(), "step"),
+            by.unwrap_or_default(),
+            listed(&nodes)
+        );
+        row(Tone::Change, "blocked", &line);
+    }
+    for ((in_doubt, error), nodes) in causes {
+        let word = if in_doubt { "in doubt" } else { "failed" };
+        row(Tone::Bad, word, &format!("{}: {error}", listed(&nodes)));
+    }
+}
+
+/// The steps in words, objects of one declaration folded.
+fn listed(nodes: &[&StepNode]) -> String {
+    const SHOWN: usize = 6;
+    let mut folded: BTreeMap<String, usize> = BTreeMap::new();
+    for node in nodes {
+        let name = match node {
+            StepNode::Act { address, action } => {
+                format!("{} {}", action.name(), address.declaration())
+            }
+            StepNode::Open { .. } => node.to_string(),
+        };
+        *folded.entry(name).or_default() += 1;
+    }
+    if let [one] = nodes {
+        return one.to_string();
+    }
+    let more: usize = folded.values().skip(SHOWN).sum();
+    let mut names: Vec<String> = folded
+        .into_iter()
+        .take(SHOWN)
+        .map(|(name, n)| match n {
+            1 => name,
+            n => format!("{name} ({n} objects)"),
+        })
+        .collect();
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names.join(", ")
 }
 
 #[cfg(test)]
@@ -248,10 +285,8 @@ mod tests {
             }),
             "created bz/digitalocean.vpc.main (12s)"
         );
-        assert_eq!(
-            show(Event::Blocked { step: 1, by: 0 }),
-            "blocked: create bz/digitalocean.kubernetes_cluster.main, by bz/digitalocean.vpc.main"
-        );
+        let blocked = Event::Blocked { step: 1, by: 0 };
+        assert_eq!(line(&plan, &blocked, Paint::new(false)), None);
         let failed = show(Event::Failed {
             step: 0,
             error: failure(),
@@ -270,9 +305,9 @@ mod tests {
         let shown = summary(&plan(), &report, Duration::from_secs(3), Paint::new(false));
         assert_eq!(
             shown,
-            "failed    create bz/digitalocean.vpc.main: the range overlaps\\u{1b}[2J
-blocked   create bz/digitalocean.kubernetes_cluster.main: blocked by bz/digitalocean.vpc.main
-Partly applied: 0 steps done, 1 failed, 1 blocked, in 3.0s (planned: about 20s).
+            "blocked   1 step waits for bz/digitalocean.vpc.main: create bz/digitalocean.kubernetes_cluster.main
+failed    create bz/digitalocean.vpc.main: the range overlaps\\u{1b}[2J
+Not applied: 0 steps done, 1 failed, 1 blocked, in 3.0s (planned: about 20s).
 "
         );
     }

@@ -50,7 +50,10 @@ fn base(saved: &Plan, fresh: &Plan, out: &mut Vec<String>) {
     );
     differs("project", &a.project, &b.project);
     differs("world", &a.world, &b.world);
-    differs("lineage", &a.lineage, &b.lineage);
+    // A plan of a project that was never applied has no lineage yet; the serials tell the rest.
+    if !a.lineage.is_empty() {
+        differs("lineage", &a.lineage, &b.lineage);
+    }
     differs("configuration", &a.config, &b.config);
     for (shard, serial) in &b.serials {
         let old = a.serials.get(shard).copied().unwrap_or(0);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::canon::{self, Digest};
 use zonewright_engine::journal::{Entry, Holder, fold};
-use zonewright_engine::snapshot::{OpenIntent, Record, Snapshot};
+use zonewright_engine::snapshot::{LastRun, OpenIntent, Record, Snapshot};
 
 use super::{Shard, journal_path, state_path};
 use crate::error::{Notice, StateError};
@@ -287,6 +287,7 @@ impl ShardLog {
 /// What a batch may change, as it was before.
 struct Undo {
     serial: u64,
+    last_run: Option<LastRun>,
     records: Vec<(Address, Option<Record>, Option<OpenIntent>)>,
 }
 
@@ -313,25 +314,22 @@ impl Undo {
                     }
                 }
                 Entry::Forget { address, .. } => keep(address),
-                Entry::Move { from, to } => {
-                    keep(from);
-                    keep(to);
-                }
                 Entry::Acquire { .. }
                 | Entry::Release { .. }
-                | Entry::Break { .. }
-                | Entry::Run { .. }
+                | Entry::Run(_)
                 | Entry::Note { .. } => {}
             }
         }
         Undo {
             serial: snapshot.serial,
+            last_run: snapshot.last_run.clone(),
             records,
         }
     }
 
     fn apply(self, snapshot: &mut Snapshot) {
         snapshot.serial = self.serial;
+        snapshot.last_run = self.last_run;
         for (address, record, open) in self.records {
             match record {
                 Some(record) => snapshot.records.insert(address.clone(), record),
