@@ -12,6 +12,7 @@ mod database;
 mod database_parts;
 mod error;
 mod load_balancer;
+pub(crate) mod login;
 mod node_pool;
 mod page;
 mod replica;

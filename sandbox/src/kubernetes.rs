@@ -9,6 +9,7 @@ mod controllers;
 mod defaults;
 mod delete;
 mod discovery;
+mod environment;
 mod failure;
 mod fieldset;
 mod kinds;
@@ -87,6 +88,11 @@ pub async fn handle(
         Answer::Bytes(code, content_type, bytes) => whole(code, content_type, bytes),
         Answer::Watch(watch) => response(200, "application/json", watch.into_body(markers)),
     };
+    for (name, value) in reply.headers {
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
+    }
     for warning in reply.warnings {
         if let Ok(value) = format!("299 - {:?}", warning).parse() {
             response.headers_mut().append(http::header::WARNING, value);
@@ -295,7 +301,9 @@ fn resource(
         kind,
     };
     match place.subresource.as_deref() {
-        Some("proxy") if place.kind.is("", "Service") => proxy::service(ctx, &place),
+        Some("proxy") if place.kind.is("", "Service") => {
+            proxy::service(call, ctx, &place, rest.get(3..).unwrap_or_default())
+        }
         Some("finalize") if place.kind.is("", "Namespace") => write::replace(call, ctx, &place),
         Some("status" | "scale") | None => verb(call, ctx, &place, across),
         _ => Err(Failure::no_such_path()),

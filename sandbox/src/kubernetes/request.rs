@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, HeaderName, USER_AGENT};
 use serde_json::Value;
 
 use crate::world::{Tables, Txn, World};
@@ -23,6 +23,7 @@ pub(crate) struct Call {
     pub(crate) accept: String,
     pub(crate) content_type: String,
     pub(crate) user_agent: String,
+    pub(crate) cookie: String,
     pub(crate) body: Bytes,
 }
 
@@ -58,10 +59,11 @@ pub(crate) enum Answer {
     Watch(Box<Watch>),
 }
 
-/// An answer with the warnings that go with it.
+/// An answer with the warnings and headers that go with it.
 pub(crate) struct Reply {
     pub(crate) answer: Answer,
     pub(crate) warnings: Vec<String>,
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl From<Answer> for Reply {
@@ -69,6 +71,7 @@ impl From<Answer> for Reply {
         Reply {
             answer,
             warnings: Vec::new(),
+            headers: Vec::new(),
         }
     }
 }
@@ -104,6 +107,7 @@ impl Call {
                 .trim()
                 .to_owned(),
             user_agent: header(USER_AGENT),
+            cookie: header(COOKIE),
             query: query(parts.uri.query().unwrap_or_default()),
             method: parts.method,
             body,

@@ -204,6 +204,7 @@ pub(crate) fn create(call: &Call, ctx: &mut Ctx<'_, '_>, place: &Place) -> Resul
     Ok(Reply {
         answer: Answer::Json(201, stored.0),
         warnings,
+        headers: Vec::new(),
     })
 }
 
@@ -262,6 +263,7 @@ pub(crate) fn replace(call: &Call, ctx: &mut Ctx<'_, '_>, place: &Place) -> Resu
     Ok(Reply {
         answer: Answer::Json(200, stored.0),
         warnings,
+        headers: Vec::new(),
     })
 }
 
@@ -305,6 +307,7 @@ pub(crate) fn patch(call: &Call, ctx: &mut Ctx<'_, '_>, place: &Place) -> Result
     Ok(Reply {
         answer: Answer::Json(200, stored.0),
         warnings,
+        headers: Vec::new(),
     })
 }
 

@@ -8,6 +8,7 @@ mod databases;
 mod digitalocean;
 mod faults;
 mod lifetime;
+mod proxies;
 mod schemas;
 
 use std::sync::Arc;
@@ -73,6 +74,21 @@ impl World {
         self.sandbox.world().write(move_back).unwrap();
     }
 
+    /// A running cluster.
+    pub(crate) async fn cluster(&self, name: &str) -> Cluster<'_> {
+        let body = format!(
+            r#"{{"name":"{name}","region":"nyc3","version":"latest",
+                "node_pools":[{{"name":"main","size":"s-2vcpu-4gb","count":1}}]}}"#
+        );
+        let made = self
+            .expect(201, "POST /v2/kubernetes/clusters", &body)
+            .await;
+        Cluster {
+            id: id(&made, "kubernetes_cluster"),
+            world: self,
+        }
+    }
+
     pub(crate) async fn raw(&self, line: &str, body: &str, token: Option<&str>) -> Response<Body> {
         let (method, path) = line.split_once(' ').unwrap();
         let identity = self.sandbox.identity();
@@ -88,6 +104,91 @@ impl World {
             .body(Bytes::from(body.to_owned()))
             .unwrap();
         self.sandbox.handle(request).await
+    }
+}
+
+/// The API of one cluster.
+pub(crate) struct Cluster<'w> {
+    pub(crate) id: String,
+    world: &'w World,
+}
+
+impl Cluster<'_> {
+    /// One request; gives the whole response and its text.
+    pub(crate) async fn send(
+        &self,
+        line: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (http::response::Parts, String) {
+        let (method, path) = line.split_once(' ').unwrap();
+        let sandbox = &self.world.sandbox;
+        let token = sandbox.identity().cluster_token(&self.id);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/clusters/{}{path}", self.id))
+            .header("authorization", format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Bytes::from(body.to_owned())).unwrap();
+        let (parts, body) = sandbox.handle(request).await.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (parts, String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Status and JSON (or text) of an answer.
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        let (parts, text) = self.send(&format!("GET {path}"), &[], "").await;
+        let value = serde_json::from_str(&text).unwrap_or_else(|_| Value::from(text));
+        (parts.status.as_u16(), value)
+    }
+
+    /// Applies an object; its address follows from it.
+    pub(crate) async fn apply(&self, object: &Value) -> Value {
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        let version = text(&object["apiVersion"]);
+        let root = match version.contains('/') {
+            true => format!("/apis/{version}"),
+            false => format!("/api/{version}"),
+        };
+        let (status, list) = self.get(&root).await;
+        assert_eq!(status, 200, "{root}");
+        let kinds = list["resources"].as_array().unwrap();
+        let kind = kinds
+            .iter()
+            .find(|k| k["kind"] == object["kind"] && !text(&k["name"]).contains('/'));
+        let kind = kind.unwrap_or_else(|| panic!("no kind {}", object["kind"]));
+        let space = match kind["namespaced"] == true {
+            true => format!("/namespaces/{}", text(&object["metadata"]["namespace"])),
+            false => String::new(),
+        };
+        let (plural, name) = (text(&kind["name"]), text(&object["metadata"]["name"]));
+        let line = format!("PATCH {root}{space}/{plural}/{name}?fieldManager=test&force=true");
+        let yaml = [("content-type", "application/apply-patch+yaml")];
+        let (parts, text) = self.send(&line, &yaml, &object.to_string()).await;
+        assert!(parts.status.is_success(), "{line}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Applies a stream of YAML documents: namespaces and definitions first.
+    pub(crate) async fn install(&self, yaml: &str) {
+        let mut objects: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
+        objects.retain(Value::is_object);
+        objects.sort_by_key(|o| match o["kind"].as_str().unwrap() {
+            "Namespace" => 0,
+            "CustomResourceDefinition" => 1,
+            _ => 2,
+        });
+        for object in &objects {
+            self.apply(object).await;
+        }
+    }
+
+    pub(crate) async fn namespace(&self, name: &str) {
+        let object = serde_json::json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name}});
+        self.apply(&object).await;
     }
 }
 
