@@ -121,7 +121,7 @@ pub enum Command {
     Output(OutputArgs),
     /// Print how the resources of the spec depend on each other.
     Graph(GraphArgs),
-    /// Look at the state.
+    /// Look at the state, or make a damaged one usable again.
     #[command(subcommand)]
     State(StateCommand),
     /// Write the kubeconfig of a zone's cluster.
@@ -129,6 +129,27 @@ pub enum Command {
     /// Run and control the emulators.
     #[command(subcommand)]
     Sandbox(SandboxCommand),
+}
+
+impl Command {
+    /// Whether the command talks to programs.
+    pub fn is_json(&self) -> bool {
+        let format = match self {
+            Command::Validate(args) => args.format,
+            Command::Plan(args) => args.format,
+            Command::Apply(args) => args.run.format,
+            Command::Destroy(args) => args.run.format,
+            Command::Drift(args) => args.format,
+            Command::Show(args) => args.format,
+            Command::Output(args) => args.format,
+            Command::State(StateCommand::List(args) | StateCommand::History(args)) => args.format,
+            Command::State(StateCommand::Show { format, .. }) => format.format,
+            Command::Sandbox(SandboxCommand::Requests(args)) => args.format,
+            Command::Graph(args) if args.format == GraphFormat::Json => Format::Json,
+            _ => Format::Text,
+        };
+        format == Format::Json
+    }
 }
 
 /// Arguments of `schema`.
@@ -349,6 +370,30 @@ pub enum StateCommand {
     },
     /// List what was done to the state.
     History(FormatArgs),
+    /// Go on from the newest state that is whole, after damage, loss or a rollback. What is replaced is
+    /// kept aside. Sends no request; the next plan finds what exists and is not recorded.
+    Restore(RestoreArgs),
+}
+
+/// Arguments of `state restore`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state restore\n  zonewright state restore --zone pz --serial 41\n  zonewright state restore --zone pz --empty --auto-approve"
+)]
+pub struct RestoreArgs {
+    /// Only this zone; `edge` for what the zones share. Can be given several times.
+    #[arg(long = "zone", value_name = "ZONE")]
+    pub zones: Vec<ZoneName>,
+    /// Go on from the earlier snapshot with this serial, as `state history` lists it.
+    #[arg(long, value_name = "N", requires = "zones", conflicts_with = "empty")]
+    pub serial: Option<u64>,
+    /// Begin with nothing recorded: when there is no snapshot left. The next plan adopts what carries
+    /// the project's marker.
+    #[arg(long)]
+    pub empty: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub auto_approve: bool,
 }
 
 /// Arguments of `kubeconfig`.

@@ -28,6 +28,8 @@ mod world;
 
 use args::Cli;
 use exit::Exit;
+use report::Failure;
+use report::code::Code;
 use term::Term;
 
 /// What every command gets.
@@ -64,12 +66,16 @@ pub fn main() -> ExitCode {
 /// One command line, the program's name included.
 pub async fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     zonewright_providers::install_crypto();
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, wants_json(&args)),
     };
     log::start(&cli.global);
-    let term = Term::new(cli.global.color);
+    let term = match cli.command.is_json() {
+        true => Term::new(cli.global.color).for_programs(),
+        false => Term::new(cli.global.color),
+    };
     let ctx = Context {
         global: cli.global,
         term,
@@ -77,23 +83,43 @@ pub async fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     match commands::run(&ctx, cli.command).await {
         Ok(exit) => exit,
         Err(failure) => {
-            let text = failure.text(term.err_paint().is_on());
-            if !text.is_empty() {
-                term.say(&text);
-            }
+            let failure = failure.typed_as(&ctx.command(&[]));
+            term.fail(&failure);
             failure.exit
         }
     }
 }
 
 /// Help and version are data; a mistake is an error like any other, whatever clap's own code is.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: &clap::Error, json: bool) -> Exit {
+    let shows = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if json && !shows {
+        let text = error.render().to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        let failure = Failure::error(message).code(Code::Usage);
+        Term::new(args::Color::Never).for_programs().fail(&failure);
+        return Exit::ERROR;
+    }
     // A closed pipe changes nothing about the outcome.
     let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::DONE,
-        _ => Exit::ERROR,
-    }
+    if shows { Exit::DONE } else { Exit::ERROR }
+}
+
+/// Whether a command line that is not understood asks for JSON all the same.
+fn wants_json(args: &[OsString]) -> bool {
+    let pair = |p: &[OsString]| p[0] == "--format" && p[1] == "json";
+    args.windows(2).any(pair) || args.iter().any(|a| a == "--format=json")
+}
+
+/// The page of a code, wherever the code belongs; any case.
+pub fn explain(code: &str) -> Option<&'static str> {
+    let code = code.to_ascii_uppercase();
+    zonewright_zones::explain(&code)
+        .or_else(|| zonewright_engine::plan::pages::explain(&code))
+        .or_else(|| report::code::explain(&code))
 }
 
 /// A panic is a bug of ours. Formatted messages may hold values, so only fixed ones are shown.

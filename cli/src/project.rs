@@ -4,12 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use zonewright_engine::config::Config;
 use zonewright_engine::schema::Registry;
 use zonewright_zones::{Charts, DiskFiles, Facts, Loaded, VendoredCharts};
 
 use crate::Context;
-use crate::exit::Exit;
 use crate::report::{Failure, graphical};
 use crate::sandboxed::StandIns;
 
@@ -84,13 +84,22 @@ impl Project {
         say_diagnostics(ctx, &loaded);
         match loaded.config {
             Some(config) => Ok((config, loaded.facts)),
-            None => Err(Failure::silent(Exit::ERROR)),
+            None => {
+                let to_json = |d: &zonewright_zones::Diagnostic| json!(d.to_json());
+                Err(Failure::spec(
+                    loaded.diagnostics.iter().map(to_json).collect(),
+                ))
+            }
         }
     }
 }
 
 /// Shows every diagnostic on standard error.
 pub(crate) fn say_diagnostics(ctx: &Context, loaded: &Loaded) {
+    // Programs get them within the error.
+    if ctx.term.is_json() && loaded.config.is_none() {
+        return;
+    }
     for diagnostic in &loaded.diagnostics {
         ctx.term
             .say(&graphical(diagnostic, ctx.term.err_paint().is_on()));

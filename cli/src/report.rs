@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use serde_json::{Value as Json, json};
 use zonewright_engine::apply::driver::RunError;
 use zonewright_engine::journal::JournalError;
 use zonewright_engine::observe::ObserveError;
@@ -15,20 +16,34 @@ use zonewright_state::{Class, StateError};
 
 use crate::exit::Exit;
 use crate::render::text::escape;
+use code::Code;
+
+pub mod code;
 
 /// Why a command did not do what it should.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{message}{}", shown(.code))]
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
+    code: Code,
     message: String,
     help: Option<String>,
     #[source]
     source: Option<Box<dyn Error + Send + Sync>>,
     related: Vec<Failure>,
-    /// Whether everything there is to say was said already.
+    /// What is wrong with the spec, for programs.
+    diagnostics: Vec<Json>,
+    /// Whether everything there is to say to people was said already.
     silent: bool,
+}
+
+/// What says nothing more than the message is not shown.
+fn shown(code: &Code) -> String {
+    match code {
+        Code::General => String::new(),
+        code => format!(" [{}]", code.id()),
+    }
 }
 
 impl Failure {
@@ -36,10 +51,12 @@ impl Failure {
     pub fn new(exit: Exit, message: impl Into<String>) -> Failure {
         Failure {
             exit,
+            code: Code::of_exit(exit),
             message: escape(&message.into()).into_owned(),
             help: None,
             source: None,
             related: Vec::new(),
+            diagnostics: Vec::new(),
             silent: false,
         }
     }
@@ -49,12 +66,46 @@ impl Failure {
         Failure::new(Exit::ERROR, message)
     }
 
-    /// An exit code after everything was said.
-    pub fn silent(exit: Exit) -> Failure {
+    /// Mistakes of the spec that people were shown already.
+    pub fn spec(diagnostics: Vec<Json>) -> Failure {
+        let n = diagnostics.len();
+        let s = if n == 1 { "" } else { "s" };
         Failure {
             silent: true,
-            ..Failure::new(exit, "")
+            diagnostics,
+            ..Failure::error(format!("the spec has {n} mistake{s}")).code(Code::SpecInvalid)
         }
+    }
+
+    /// The same, as an error of this kind.
+    #[must_use]
+    pub fn code(mut self, code: Code) -> Failure {
+        self.code = code;
+        self
+    }
+
+    /// The error for programs. The names are an interface: add, never rename.
+    pub fn json(&self) -> Json {
+        json!({ "error": self.json_inside() })
+    }
+
+    fn json_inside(&self) -> Json {
+        let mut causes = Vec::new();
+        let mut source = self.source.as_deref().map(|e| e as &dyn Error);
+        while let Some(cause) = source {
+            causes.push(escape(&cause.to_string()).into_owned());
+            source = cause.source();
+        }
+        let related: Vec<Json> = self.related.iter().map(Failure::json_inside).collect();
+        json!({
+            "code": self.code.id(),
+            "message": self.message,
+            "help": self.help,
+            "exit": self.exit.code(),
+            "causes": causes,
+            "related": related,
+            "diagnostics": self.diagnostics,
+        })
     }
 
     /// The same, with a way out.
@@ -74,8 +125,10 @@ impl Failure {
     /// Several failures under one heading; the worst code of them counts.
     pub fn many(message: impl Into<String>, related: Vec<Failure>) -> Failure {
         let exit = related.iter().map(|f| f.exit).max();
+        let code = related.first().map_or(Code::General, |f| f.code);
         Failure {
             related,
+            code,
             ..Failure::new(exit.unwrap_or(Exit::ERROR), message)
         }
     }
@@ -83,6 +136,28 @@ impl Failure {
     /// A file that cannot be read or written.
     pub fn file(doing: &str, path: &std::path::Path, source: std::io::Error) -> Failure {
         Failure::error(format!("cannot {doing} {}", path.display())).because(source)
+    }
+
+    /// The same, with the commands that it names as they are typed for this project and world.
+    #[must_use]
+    pub fn typed_as(mut self, program: &str) -> Failure {
+        let typed = |help: String| {
+            ["plan", "apply", "state", "import", "drift", "sandbox"]
+                .iter()
+                .fold(help, |help, command| {
+                    help.replace(
+                        &format!("`zonewright {command}"),
+                        &format!("`{program} {command}"),
+                    )
+                })
+        };
+        self.help = self.help.map(typed);
+        self.related = self
+            .related
+            .into_iter()
+            .map(|f| f.typed_as(program))
+            .collect();
+        self
     }
 
     /// The whole report as text; empty when everything was said already.
@@ -173,6 +248,10 @@ pub fn run_exit<'a>(
     }
 }
 
+/// The way out of a state that cannot be used.
+const RESTORE: &str = "put back the files if they were only moved; otherwise `zonewright state restore` goes on from \
+     the newest state that is whole, and with `--empty` from nothing";
+
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Failure {
         let (exit, help) = match error.class() {
@@ -180,11 +259,11 @@ impl From<StateError> for Failure {
                 Exit::LOCKED,
                 Some("wait for that run to end, or give --lock-timeout 5m"),
             ),
-            Class::Damaged | Class::Lost | Class::RolledBack => (Exit::STATE, None),
+            Class::Damaged | Class::Lost | Class::RolledBack => (Exit::STATE, Some(RESTORE)),
             Class::WorldMismatch => (Exit::STALE, None),
             Class::Newer | Class::Insecure | Class::Io => (Exit::ERROR, None),
         };
-        let mut failure = Failure::new(exit, error.to_string());
+        let mut failure = Failure::new(exit, error.to_string()).code(Code::from(&error));
         failure.help = help.map(str::to_owned);
         failure.source = source_of(&error);
         failure
@@ -216,7 +295,9 @@ impl From<PlanError> for Failure {
         } else {
             Exit::ERROR
         };
-        Failure::new(exit, error.to_string()).help(error.help())
+        Failure::new(exit, error.to_string())
+            .code(Code::from(&error))
+            .help(error.help())
     }
 }
 
@@ -231,6 +312,7 @@ impl From<Vec<PlanError>> for Failure {
             format!("there is no plan: {n} things are in the way"),
             failures,
         )
+        .code(Code::NoPlan)
     }
 }
 
@@ -259,7 +341,7 @@ impl From<Blind> for Failure {
                 )
             }
         };
-        Failure::error(message).help(
+        Failure::error(message).code(Code::TooLittleRead).help(
             "plan again when the other side answers; `--zone Z` (or `--zone edge`) plans what does not need it",
         )
     }
@@ -268,20 +350,23 @@ impl From<Blind> for Failure {
 impl From<ObserveError> for Failure {
     fn from(error: ObserveError) -> Failure {
         let exit = provider_exit(&error.source.class);
-        Failure::new(exit, error.to_string()).because(error.source)
+        Failure::new(exit, error.to_string())
+            .code(Code::from(&error.source.class))
+            .because(error.source)
     }
 }
 
 impl From<ProviderError> for Failure {
     fn from(error: ProviderError) -> Failure {
-        Failure::new(provider_exit(&error.class), error.to_string())
+        Failure::new(provider_exit(&error.class), error.to_string()).code(Code::from(&error.class))
     }
 }
 
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Failure {
         // The caller knows whether anything was sent, and whether the state can still be read.
-        let mut failure = Failure::new(Exit::PARTIAL, error.to_string());
+        let mut failure =
+            Failure::new(Exit::PARTIAL, error.to_string()).code(Code::StateUnwritable);
         failure.source = source_of(&error);
         failure.help("nothing more was sent; look at the disk, then apply again: what was announced before is looked up, never repeated blindly")
     }
@@ -300,7 +385,7 @@ impl From<RunError> for Failure {
 
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Failure {
-        let mut failure = Failure::error(error.to_string());
+        let mut failure = Failure::error(error.to_string()).code(Code::Sandbox);
         failure.source = source_of(&error);
         failure
     }
@@ -308,7 +393,7 @@ impl From<ServeError> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Failure {
-        let mut failure = Failure::error(error.to_string());
+        let mut failure = Failure::error(error.to_string()).code(Code::Sandbox);
         failure.source = source_of(&error);
         failure.help(
             "start the emulators with `zonewright sandbox serve`, or run a command with --sandbox",

@@ -11,11 +11,12 @@ use zonewright_engine::address::InstanceId;
 use zonewright_engine::config::{Config, SecretSource};
 use zonewright_engine::expr::{Expr, Origin, Reference};
 use zonewright_engine::plan::Options;
-use zonewright_engine::secret::{DigestKey, Secret};
+use zonewright_engine::secret::{DigestKey, LEAST_MASKED, Secret};
 use zonewright_engine::snapshot::State;
 use zonewright_sandbox::lifecycle::Ready;
 
 use crate::report::Failure;
+use crate::report::code::Code;
 
 /// A secret that something selected uses.
 #[derive(Debug, Clone, Default)]
@@ -56,13 +57,20 @@ impl Sources<'_> {
                     continue;
                 }
             };
+            if value.len() < LEAST_MASKED {
+                missing.push(short(&name, source));
+                continue;
+            }
             let label = format!("secret.{name}");
             out.insert(name, Secret::new(label, value.as_str(), self.key.clone()));
         }
         match missing.len() {
             0 => Ok(out),
             1 => Err(missing.remove(0)),
-            n => Err(Failure::many(format!("{n} secrets have no value"), missing)),
+            n => Err(Failure::many(
+                format!("{n} secrets have no value that can be used"),
+                missing,
+            )),
         }
     }
 
@@ -168,7 +176,17 @@ fn unset(name: &str, source: &SecretSource, used: &Use, why: &Unset) -> Failure 
         SecretSource::File(path) => format!("write it to {path}, or rehearse with --sandbox"),
         SecretSource::Cmd(_) => "run the command by hand to see what it says".to_owned(),
     };
-    Failure::error(message).help(help)
+    Failure::error(message).code(Code::SecretUnset).help(help)
+}
+
+/// Says which secret, and nothing about its value but that it is short.
+fn short(name: &str, source: &SecretSource) -> Failure {
+    Failure::error(format!(
+        "secret.{name} ({}) has fewer than {LEAST_MASKED} characters: too short to be kept out of sight",
+        source_words(source)
+    ))
+    .code(Code::SecretShort)
+    .help("use a longer value; what is no secret belongs into the spec as it is")
 }
 
 /// Why a source gives nothing. Never holds what it gave.

@@ -5,17 +5,20 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::args::Color;
 use crate::env;
 use crate::render::style::Paint;
+use crate::report::Failure;
 
 /// Where output goes, and with what colours.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Term {
     out: Paint,
     err: Paint,
+    /// Whether what is said is for programs: one JSON object a line.
+    json: bool,
 }
 
 impl Term {
@@ -24,7 +27,20 @@ impl Term {
         Term {
             out: Paint::new(colored(color, io::stdout().is_terminal())),
             err: Paint::new(colored(color, io::stderr().is_terminal())),
+            json: false,
         }
+    }
+
+    /// The same, talking to programs.
+    pub(crate) fn for_programs(mut self) -> Term {
+        self.json = true;
+        self.err = Paint::new(false);
+        self
+    }
+
+    /// Whether it talks to programs.
+    pub(crate) fn is_json(self) -> bool {
+        self.json
     }
 
     /// Colours of standard output.
@@ -56,8 +72,26 @@ impl Term {
 
     /// Says something.
     pub(crate) fn say(self, text: &str) {
+        let text = text.trim_end_matches('\n');
+        let line = match self.json {
+            true => json!({ "message": text }).to_string(),
+            false => text.to_owned(),
+        };
         let mut err = io::stderr().lock();
-        let _ = writeln!(err, "{}", text.trim_end_matches('\n'));
+        let _ = writeln!(err, "{line}");
+    }
+
+    /// Says why a command failed.
+    pub(crate) fn fail(self, failure: &Failure) {
+        if self.json {
+            let mut err = io::stderr().lock();
+            let _ = writeln!(err, "{}", failure.json());
+            return;
+        }
+        let text = failure.text(self.err.is_on());
+        if !text.is_empty() {
+            self.say(&text);
+        }
     }
 
     /// Whether there is somebody to ask.

@@ -81,6 +81,10 @@ pub struct SecretRecord {
     pub digest: Option<String>,
 }
 
+/// Values below this number of bytes are not searched for in what others say: they occur in ordinary
+/// words, and taking them out there would show where they occur.
+pub const LEAST_MASKED: usize = 8;
+
 impl Secret {
     /// Holds a value.
     pub fn new(

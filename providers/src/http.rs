@@ -15,7 +15,7 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::Value as Json;
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::retry::Policy;
-use zonewright_engine::secret::{Purpose, Secret};
+use zonewright_engine::secret::{LEAST_MASKED, Purpose, Secret};
 
 use crate::clock::Clock;
 use crate::limit::Limiter;
@@ -397,12 +397,18 @@ impl Api {
     }
 }
 
-/// Removes the values of secrets from a message.
+/// Removes the values of secrets from a message. A message is withheld as a whole when one of them is
+/// too short to be taken out, whether it occurs or not: which of the two would say something about it.
 pub(crate) fn scrub<'a>(message: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
     let mut message = message.to_owned();
     for secret in secrets {
-        if let Some(value) = secret.expose(Purpose::Request).filter(|v| !v.is_empty()) {
-            message = message.replace(value, "(secret)");
+        match secret.expose(Purpose::Request).map(|v| (v, v.len())) {
+            None | Some((_, 0)) => {}
+            Some((_, len)) if len < LEAST_MASKED => {
+                return "the vendor's words are withheld: a secret is too short to be taken out of them"
+                    .to_owned();
+            }
+            Some((value, _)) => message = message.replace(value, "(secret)"),
         }
     }
     message

@@ -68,6 +68,7 @@ impl StateOptions {
     }
 }
 
+#[derive(Clone)]
 enum Root {
     Path(PathBuf),
     Vfs(Arc<dyn Vfs>),
@@ -124,7 +125,7 @@ impl StateDir {
         }
     }
 
-    fn vfs_or_create(&self) -> Result<Arc<dyn Vfs>, StateError> {
+    pub(crate) fn vfs_or_create(&self) -> Result<Arc<dyn Vfs>, StateError> {
         match &self.root {
             Root::Vfs(vfs) => Ok(Arc::clone(vfs)),
             Root::Path(path) => {
@@ -139,7 +140,7 @@ impl StateDir {
         self.options.seen.as_ref().map(SeenFile::new)
     }
 
-    fn nonce(&self) -> String {
+    pub(crate) fn nonce(&self) -> String {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         rng.hex128()
     }
@@ -204,7 +205,7 @@ impl StateDir {
         look()
     }
 
-    fn seen(&self) -> Result<Option<Seen>, StateError> {
+    pub(crate) fn seen(&self) -> Result<Option<Seen>, StateError> {
         match self.seen_file() {
             Some(file) => file.read(),
             None => Ok(None),
@@ -219,13 +220,7 @@ impl StateDir {
             return self.no_meta(Some(vfs), seen);
         };
         let meta = Meta::decode(&bytes, &file)?;
-        if meta.world != self.options.world {
-            return Err(StateError::World {
-                file,
-                expected: self.options.world.clone(),
-                found: meta.world,
-            });
-        }
+        self.check_world(&meta, &file)?;
         if let Some(seen) = seen.filter(|seen| seen.lineage != meta.lineage) {
             return Err(StateError::Lineage {
                 file,
@@ -376,19 +371,47 @@ impl StateDir {
         Ok(writer)
     }
 
+    /// The same directory, taking an older state than was seen for the truth.
+    pub(crate) fn accepting_rollback(&self) -> StateDir {
+        StateDir {
+            root: self.root.clone(),
+            options: StateOptions {
+                accept_rollback: true,
+                ..self.options.clone()
+            },
+            rng: Mutex::new(Box::new(OneNonce(self.nonce()))),
+        }
+    }
+
+    /// What all shards share, as it is made for a lineage.
+    pub(crate) fn meta_of(&self, lineage: String) -> Meta {
+        Meta {
+            format: meta::FORMAT.to_owned(),
+            version: meta::VERSION,
+            lineage,
+            world: self.options.world.clone(),
+            created_by: self.options.created_by.clone(),
+        }
+    }
+
+    pub(crate) fn check_world(&self, meta: &Meta, file: &Path) -> Result<(), StateError> {
+        if meta.world == self.options.world {
+            return Ok(());
+        }
+        Err(StateError::World {
+            file: file.to_owned(),
+            expected: self.options.world.clone(),
+            found: meta.world.clone(),
+        })
+    }
+
     fn meta_or_create(&self, vfs: &Arc<dyn Vfs>) -> Result<Meta, StateError> {
         let seen = self.seen()?;
         if let Some(meta) = self.steady(|| self.meta(vfs.as_ref(), seen.as_ref()), |_| true)? {
             return Ok(meta);
         }
         let file = vfs.locate(meta::KEY);
-        let made = Meta {
-            format: meta::FORMAT.to_owned(),
-            version: meta::VERSION,
-            lineage: self.nonce(),
-            world: self.options.world.clone(),
-            created_by: self.options.created_by.clone(),
-        };
+        let made = self.meta_of(self.nonce());
         let seed = self.nonce();
         let store = FileStore::new(Arc::clone(vfs), Box::new(OneNonce(seed)));
         store
@@ -464,7 +487,7 @@ fn running(notices: &mut Vec<Notice>, shard: &ZoneName, by: Option<Box<Holder>>)
 }
 
 /// Gives the store of the lineage the one name that it needs.
-struct OneNonce(String);
+pub(crate) struct OneNonce(pub(crate) String);
 
 impl Rng for OneNonce {
     fn fill(&mut self, out: &mut [u8]) {

@@ -17,6 +17,7 @@ pub mod journal;
 pub mod lock;
 pub mod meta;
 pub mod record;
+pub mod restore;
 pub mod rng;
 pub mod seen;
 mod shard;

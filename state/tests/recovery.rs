@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use zonewright_engine::journal::{Entry, Journal, OpResult};
 use zonewright_engine::snapshot::Snapshot;
+use zonewright_state::restore::{Source, Taken};
 use zonewright_state::{
     Class, Loaded, Notice, OsRng, SeededRng, StateDir, StateError, StateOptions, Writer, digest_key,
 };
@@ -227,6 +228,52 @@ fn a_hole_in_the_journal_names_file_and_offset() {
         text.contains(&format!("pz.journal is damaged at byte {head}")),
         "{text}"
     );
+}
+
+#[test]
+fn restoring_keeps_what_the_log_holds_before_the_damage() {
+    let project = Project::used();
+    let whole = project.snapshot();
+    let good = fs::read(project.file("pz.journal")).expect("it is there");
+    let mut bytes = good.clone();
+    let at = bytes.len() * 3 / 4;
+    bytes[at] ^= 0xff;
+    fs::write(project.file("pz.journal"), &bytes).expect("it is written");
+    assert_eq!(
+        project.read().expect_err("it is noticed").class(),
+        Class::Damaged
+    );
+    let restored = project
+        .open()
+        .restore(&shard(), Source::Newest, &holder("state restore"))
+        .expect("it is restored");
+    assert!(matches!(restored.taken, Taken::Cut { .. }), "{restored:?}");
+    let left = project.snapshot();
+    assert!(
+        left.serial > 0 && left.serial < whole.serial,
+        "{}",
+        left.serial
+    );
+    for (address, record) in &left.records {
+        assert!(whole.records.contains_key(address) || record.id.is_empty());
+    }
+    let aside = restored.aside.expect("the damaged log is kept");
+    assert_eq!(
+        fs::read(aside.join("pz.journal")).expect("it is kept"),
+        bytes
+    );
+}
+
+#[test]
+fn nobody_restores_what_a_writer_holds() {
+    let project = Project::used();
+    let writer = project.writer();
+    let error = project
+        .open()
+        .restore(&shard(), Source::Empty, &holder("state restore"))
+        .expect_err("it is held");
+    assert_eq!(error.class(), Class::Locked);
+    writer.release().expect("it is released");
 }
 
 #[test]

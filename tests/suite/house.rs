@@ -145,3 +145,57 @@ fn every_module_says_what_it_is() {
         );
     }
 }
+
+/// Every code that appears in the tree, and whether it is used where it should be.
+#[test]
+fn every_code_has_a_page_and_every_page_a_use() {
+    let sources = sources();
+    let mut used: BTreeSet<String> = BTreeSet::new();
+    let mut texts: Vec<String> = sources
+        .iter()
+        .filter(|(path, _)| !is_test(path))
+        .map(|(_, text)| text.split("#[cfg(test)]").next().unwrap_or("").to_owned())
+        .collect();
+    for file in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
+        texts.push(std::fs::read_to_string(root().join(file)).unwrap());
+    }
+    for text in &texts {
+        for (at, _) in text.match_indices("ZW") {
+            let code: String = text[at..].chars().take(6).collect();
+            if code.len() == 6 && code[2..].bytes().all(|b| b.is_ascii_digit()) {
+                used.insert(code);
+            }
+        }
+    }
+    assert!(used.len() > 80, "{}", used.len());
+    let unexplained: Vec<&String> = used
+        .iter()
+        .filter(|code| zonewright::explain(code).is_none())
+        .collect();
+    assert!(unexplained.is_empty(), "no page: {unexplained:?}");
+    for (table, code) in [
+        ("zones/src/diag/code.rs", "zones/src/"),
+        ("cli/src/report/code.rs", "cli/src/"),
+        ("engine/src/plan/pages.rs", "engine/src/plan/"),
+    ] {
+        let elsewhere = |needle: &str| {
+            sources.iter().any(|(path, text)| {
+                // The table itself has only the names of its variants.
+                let own_impl =
+                    path == table && text.matches(needle).count() > 0 && needle.contains("::");
+                path.starts_with(code) && (path != table && text.contains(needle) || own_impl)
+            })
+        };
+        for line in sources[table].lines() {
+            let words: Vec<&str> = line.trim_start().splitn(3, ' ').collect();
+            let needle = match words.as_slice() {
+                // `Variant "ZW1001" …` in a table of variants, `"ZW3001",` in one of pages.
+                [variant, id, ..] if id.starts_with("\"ZW") => format!("Code::{variant}"),
+                [variant, id] if id.starts_with("\"ZW") => format!("Code::{variant}"),
+                [id] if id.starts_with("\"ZW") => id.trim_end_matches(',').to_owned(),
+                _ => continue,
+            };
+            assert!(elsewhere(&needle), "{table}: nothing uses {needle}");
+        }
+    }
+}

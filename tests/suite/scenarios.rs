@@ -8,6 +8,8 @@ mod charts;
 mod crash;
 mod lifecycle;
 mod options;
+mod programs;
+mod recover;
 mod refuse;
 mod secrets;
 mod stop;

@@ -21,6 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::render::plan::View;
 use crate::render::text::count;
 use crate::render::{self, events, progress};
+use crate::report::code::Code;
 use crate::report::{Failure, Reach, run_exit};
 use crate::stage::{Planned, Stage, holder};
 use crate::{Context, watch};
@@ -266,7 +267,8 @@ fn applied_before(saved: &Plan, planned: &Planned) -> Option<Failure> {
         moved.join(", ")
     );
     let help = "`zonewright plan` shows whether anything is left to do";
-    Some(Failure::new(Exit::STALE, message).help(help))
+    let failure = Failure::new(Exit::STALE, message).code(Code::AppliedBefore);
+    Some(failure.help(help))
 }
 
 fn show(ctx: &Context, planned: &Planned, request: &Request) {

@@ -8,9 +8,7 @@ use crate::report::Failure;
 /// Runs the command.
 pub(crate) fn run(ctx: &Context, args: &ExplainArgs) -> Result<Exit, Failure> {
     let code = args.code.to_ascii_uppercase();
-    let page =
-        zonewright_zones::explain(&code).or_else(|| zonewright_engine::plan::pages::explain(&code));
-    let text = page.ok_or_else(|| {
+    let text = crate::explain(&code).ok_or_else(|| {
         Failure::error(format!("there is no code {code}"))
             .help("codes look like ZW1502 and stand in square brackets behind messages")
     })?;

@@ -1,4 +1,5 @@
 //! `zonewright state …`: looks at the state, without a lock and without anything outside.
+//! Only `restore` writes.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +19,13 @@ use crate::report::Failure;
 use crate::stage::state_dir;
 use crate::world::{self, World};
 
+mod restore;
+
 /// Runs the command.
 pub(crate) fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, Failure> {
+    if let StateCommand::Restore(args) = command {
+        return restore::run(ctx, args);
+    }
     let recorded = Recorded::open(ctx)?;
     match command {
         StateCommand::List(args) => list(ctx, &recorded.state, args.format),
@@ -27,6 +33,7 @@ pub(crate) fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, Failure
             show(ctx, &recorded.state, address, format.format)?
         }
         StateCommand::History(args) => history(ctx, &recorded, args.format)?,
+        StateCommand::Restore(_) => {}
     }
     Ok(Exit::DONE)
 }
@@ -41,16 +48,12 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// Reads every shard that has files.
     pub(crate) fn open(ctx: &Context) -> Result<Recorded, Failure> {
-        let project = Project::find(ctx)?;
-        let facts = facts(ctx, &project)?;
-        let world = World::at_rest(ctx, &project);
-        if world.name().is_none() {
+        let Some(dir) = at_rest(ctx)? else {
             return Ok(Recorded {
                 state: State::default(),
                 dir: None,
             });
-        }
-        let dir = state_dir(&project, &world, &facts)?;
+        };
         let shards: Vec<ZoneName> = dir.shards()?.into_iter().collect();
         let loaded = dir.read(&shards)?;
         for notice in &loaded.notices {
@@ -61,6 +64,17 @@ impl Recorded {
             dir: Some(dir),
         })
     }
+}
+
+/// The state's directory, without starting anything; absent for emulators that were never served.
+fn at_rest(ctx: &Context) -> Result<Option<StateDir>, Failure> {
+    let project = Project::find(ctx)?;
+    let facts = facts(ctx, &project)?;
+    let world = World::at_rest(ctx, &project);
+    if world.name().is_none() {
+        return Ok(None);
+    }
+    state_dir(&project, &world, &facts).map(Some)
 }
 
 fn facts(ctx: &Context, project: &Project) -> Result<Facts, Failure> {

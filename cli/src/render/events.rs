@@ -9,6 +9,7 @@ use zonewright_engine::provider::{ErrorClass, ProviderError};
 
 use super::plan_json::planned_change;
 use super::progress::Tally;
+use crate::report::code::Code;
 
 /// The first line.
 pub fn version() -> Json {
@@ -87,7 +88,7 @@ fn hook(node: &StepNode) -> Json {
 }
 
 fn failure(error: &ProviderError) -> Json {
-    json!({ "class": class(&error.class), "message": error.message, "at": error.at,
+    json!({ "class": class(&error.class), "code": Code::from(&error.class).id(), "message": error.message, "at": error.at,
         "request_id": error.request_id })
 }
 

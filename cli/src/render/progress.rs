@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use zonewright_engine::apply::{Event, RunReport, Verdict};
 use zonewright_engine::plan::{Action, Plan, StepNode};
+use zonewright_engine::provider::ProviderError;
 
 use super::style::{Paint, Tone};
 use super::text::{count, duration, escape};
+use crate::report::code::Code;
 
 /// The word for what a step is at.
 pub fn doing(node: &StepNode) -> String {
@@ -177,14 +179,8 @@ fn troubles(plan: &Plan, report: &RunReport, paint: Paint, out: &mut String) {
     for (step, verdict) in plan.steps.iter().zip(&report.verdicts) {
         let node = &step.node;
         match verdict {
-            Verdict::Failed(error) => causes
-                .entry((false, error.to_string()))
-                .or_default()
-                .push(node),
-            Verdict::InDoubt(error) => causes
-                .entry((true, error.to_string()))
-                .or_default()
-                .push(node),
+            Verdict::Failed(error) => causes.entry((false, coded(error))).or_default().push(node),
+            Verdict::InDoubt(error) => causes.entry((true, coded(error))).or_default().push(node),
             Verdict::Blocked { by } => blocked.entry(*by).or_default().push(node),
             Verdict::Interrupted => left.push(node),
             Verdict::Done | Verdict::NotStarted => {}
@@ -213,6 +209,11 @@ fn troubles(plan: &Plan, report: &RunReport, paint: Paint, out: &mut String) {
         let word = if in_doubt { "in doubt" } else { "failed" };
         row(Tone::Bad, word, &format!("{}: {error}", listed(&nodes)));
     }
+}
+
+/// An error with the code that `explain` knows.
+fn coded(error: &ProviderError) -> String {
+    format!("{error} [{}]", Code::from(&error.class).id())
 }
 
 /// The steps in words, objects of one declaration folded.
@@ -306,7 +307,7 @@ mod tests {
         assert_eq!(
             shown,
             "blocked   1 step waits for bz/digitalocean.vpc.main: create bz/digitalocean.kubernetes_cluster.main
-failed    create bz/digitalocean.vpc.main: the range overlaps\\u{1b}[2J
+failed    create bz/digitalocean.vpc.main: the range overlaps\\u{1b}[2J [ZW6008]
 Not applied: 0 steps done, 1 failed, 1 blocked, in 3.0s (planned: about 20s).
 "
         );

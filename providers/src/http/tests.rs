@@ -160,3 +160,24 @@ async fn pages_are_counted_and_no_link_is_followed() {
     assert_eq!(all, [1, 2, 3, 4, 5].map(Json::from));
     script.done();
 }
+
+#[test]
+fn a_message_is_scrubbed_or_withheld_and_never_spoiled() {
+    let secret = |value: &str| Secret::new("secret.x".to_owned(), value, None);
+    let said = "a database named mama exists, password hunter2hunter2";
+    assert_eq!(
+        scrub(said, [&secret("hunter2hunter2")]),
+        "a database named mama exists, password (secret)"
+    );
+    let withheld = scrub(said, [&secret("a")]);
+    assert!(
+        !withheld.contains("mama") && !withheld.contains("(secret)"),
+        "{withheld}"
+    );
+    assert_eq!(
+        withheld,
+        scrub("nothing of it", [&secret("zq7")]),
+        "whether it occurs does not show"
+    );
+    assert_eq!(scrub(said, [&secret("")]), said);
+}

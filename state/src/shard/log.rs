@@ -378,7 +378,7 @@ fn create(
 }
 
 /// Replaces a shard's snapshot, keeping the old one as `old_serial` in the history.
-fn write_snapshot(
+pub(crate) fn write_snapshot(
     vfs: &dyn Vfs,
     stored: &Stored,
     nonce: &str,

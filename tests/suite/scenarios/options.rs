@@ -187,7 +187,7 @@ fn what_somebody_else_made_is_refused_until_it_is_imported() {
     assert_eq!(refused.code, 1, "{}", refused.text());
     let told: String = refused.stderr.split_whitespace().collect();
     assert!(
-        told.contains("zonewrightimportbz/digitalocean.vpc.main"),
+        told.contains("zonewright--sandboximportbz/digitalocean.vpc.main"),
         "{}",
         refused.text()
     );

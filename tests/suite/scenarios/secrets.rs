@@ -155,3 +155,29 @@ fn collect_passwords(value: &serde_json::Value, out: &mut Vec<String>) {
         _ => {}
     }
 }
+
+/// Taken out of every text, one letter would show itself in every word that has it.
+#[test]
+fn a_secret_of_a_few_letters_is_refused_by_name_and_changes_no_word() {
+    let mut env = example();
+    env.client();
+    env.set("WORDPRESS_SALT", "a");
+    env.set("GRAFANA_ADMIN_PASSWORD", "zq7");
+    for command in [&["plan"][..], &["apply", "--auto-approve"]] {
+        let refused = env.expect(1, command);
+        let words: Vec<&str> = refused.stderr.split_whitespace().collect();
+        let text = words.join(" ");
+        assert!(text.contains("secret.wp_salt"), "{text}");
+        assert!(text.contains("WORDPRESS_SALT"), "{text}");
+        assert!(text.contains("secret.grafana_password"), "{text}");
+        assert!(text.contains("ZW4004"), "{text}");
+        assert!(
+            !text.contains("zq7") && !text.contains("(secret)"),
+            "{text}"
+        );
+    }
+    assert!(env.mutations().is_empty());
+    env.set("WORDPRESS_SALT", "long enough");
+    env.set("GRAFANA_ADMIN_PASSWORD", "long enough, too");
+    env.expect(0, &["apply", "--auto-approve"]);
+}

@@ -1,0 +1,79 @@
+//! `zonewright state restore`: makes a damaged, lost or rolled back state usable again.
+
+use std::collections::BTreeSet;
+
+use zonewright_engine::address::ZoneName;
+use zonewright_state::restore::{Restored, Source, Taken};
+
+use super::at_rest;
+use crate::Context;
+use crate::args::RestoreArgs;
+use crate::exit::Exit;
+use crate::report::Failure;
+use crate::stage::holder;
+
+/// Runs the command.
+pub(super) fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
+    let dir = at_rest(ctx)?.ok_or_else(|| Failure::error("nothing was ever recorded here"))?;
+    let mut known: BTreeSet<ZoneName> = dir.shards()?;
+    known.extend(dir.high_water()?.into_keys());
+    let chosen: BTreeSet<ZoneName> = match args.zones.as_slice() {
+        [] => known,
+        zones => zones.iter().cloned().collect(),
+    };
+    if chosen.is_empty() {
+        return Err(Failure::error("nothing was ever recorded here"));
+    }
+    let source = match (args.serial, args.empty) {
+        (Some(serial), _) => Source::Serial(serial),
+        (None, true) => Source::Empty,
+        (None, false) => Source::Newest,
+    };
+    if !approved(ctx, args, source)? {
+        ctx.term.say("Not approved; nothing was changed.");
+        return Ok(Exit::REFUSED);
+    }
+    for shard in &chosen {
+        let restored = dir.restore(shard, source, &holder("state restore"))?;
+        ctx.term.say(&line(&restored));
+    }
+    ctx.term.say(&format!(
+        "Now look at `{}`. What exists and is not recorded is adopted by its marker; what is recorded \
+         and gone is planned anew.",
+        ctx.command(&["plan".to_owned()])
+    ));
+    Ok(Exit::DONE)
+}
+
+/// Whatever is older than what is whole is taken only when somebody said so.
+fn approved(ctx: &Context, args: &RestoreArgs, source: Source) -> Result<bool, Failure> {
+    if source == Source::Newest || args.auto_approve {
+        return Ok(true);
+    }
+    if !ctx.term.can_ask() {
+        let refused = "there is nobody to ask: this is no terminal";
+        return Err(Failure::new(Exit::REFUSED, refused).help("give --auto-approve"));
+    }
+    let question = "This gives up what is recorded now. Only `yes` goes on:";
+    Ok(ctx.term.ask(question, "yes"))
+}
+
+fn line(restored: &Restored) -> String {
+    let from = match &restored.taken {
+        Taken::Current => "is whole".to_owned(),
+        Taken::Cut { offset } => {
+            format!("its log is damaged at byte {offset}; everything before that is kept")
+        }
+        Taken::SnapshotOnly => "its log cannot be used; the snapshot is kept".to_owned(),
+        Taken::Earlier { file } => format!("the earlier snapshot {} is taken", file.display()),
+        Taken::Empty => "nothing is recorded any more".to_owned(),
+    };
+    let aside = match &restored.aside {
+        Some(dir) => format!("; what was replaced is in {}", dir.display()),
+        None => String::new(),
+    };
+    format!(
+        "{}: {from}; it goes on from serial {}{aside}",
+        restored.shard, restored.serial
+    )
+}

@@ -1,0 +1,202 @@
+//! The stable codes of errors outside the spec, each with a page for `zonewright explain`. Codes are
+//! never reused. Those of the spec (`ZW1…`) are in `zones`, those of a plan's notes in `engine`.
+
+use zonewright_engine::plan::build::PlanError;
+use zonewright_engine::provider::ErrorClass;
+use zonewright_state::StateError;
+
+use crate::exit::Exit;
+
+macro_rules! code_table {
+    ($($variant:ident $id:literal $page:literal)*) => {
+        /// What kind of error it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $id] $variant,)*
+        }
+
+        /// All codes in order.
+        pub const ALL: &[Code] = &[$(Code::$variant),*];
+
+        impl Code {
+            /// The code as it is shown: `ZW5002`.
+            pub fn id(self) -> &'static str {
+                match self { $(Code::$variant => $id,)* }
+            }
+
+            /// The page that explains it.
+            pub fn page(self) -> &'static str {
+                match self { $(Code::$variant => $page,)* }
+            }
+        }
+    };
+}
+
+code_table! {
+Foreign "ZW3101"
+"something with this name exists and is not ours\n\nThe vendor has an object with the name that the spec gives, without the mark that zonewright puts on what it makes. It is never taken over or changed by itself. Rename the resource in the spec, remove the other object, or take it under management with `zonewright import ADDRESS ID`; the error names both."
+Protected "ZW3102"
+"a protected resource would be deleted or replaced\n\nDatabases and buckets are protected unless the spec says otherwise; anything else is when it says so. Look at why the plan wants it gone. If that is meant, set `zonewright = { protect = false }` on it, apply that alone, and plan again."
+ObservedMissing "ZW3103"
+"an observed resource does not exist\n\n`observe = true` reads something that somebody else manages. It was not found by its name. Check the name and the region, or drop `observe` to have it made."
+OutsideMissing "ZW3104"
+"a reference leads out of the selected zones to something that is not made yet\n\nWith `--zone` only that zone is looked at; what it refers to elsewhere is taken from the state, and there is nothing. Apply the other zone first, or everything at once."
+StillNeeded "ZW3105"
+"something would be destroyed that another resource refers to\n\nThe reference would lead nowhere. Remove the one that refers first, or the reference in it."
+Serving "ZW3106"
+"the zone that serves cannot be destroyed\n\nUsers reach the platform through it (`[project] active`), or it is the edge. Make another zone active first; take single records out of the spec instead of destroying the edge."
+NothingToReplace "ZW3107"
+"what shall be replaced is not there\n\n`--replace` names a resource that is not among the selected ones of the spec, or that does not exist yet. `zonewright state list` names what exists."
+PlanCycle "ZW3108"
+"the steps of a plan wait for each other\n\nThe spec has no cycle, but what has to happen would have one. This is a contradiction in zonewright: please report it with the spec."
+NoPlan "ZW3109"
+"several things stand in the way of a plan\n\nEach is listed with its own code. All of them have to be settled; they were found in one go."
+General "ZW4001"
+"the command could not do what was asked\n\nThe message says what was tried and what was in the way; nothing was changed."
+Usage "ZW4002"
+"the command line is not one that zonewright understands\n\n`zonewright COMMAND --help` shows the options of a command, with examples."
+SecretUnset "ZW4003"
+"a secret has no value\n\nThe spec names where it comes from: an environment variable, a file or a command. That gave nothing. Only the secrets that the selected zones use are read. Under `--sandbox`, secrets that are not set get a made-up value."
+SecretShort "ZW4004"
+"a secret is too short to be kept out of sight\n\nzonewright removes the values of secrets from everything that others say, for instance from a vendor's error message. A value of a few characters occurs in ordinary words too: removing it there would spoil the words and show where it occurs, and so what it is. Values below eight characters are therefore refused. They would be too weak as a password, too."
+TooLittleRead "ZW4005"
+"too little could be read for a plan\n\nNothing answered; or nothing is to be done as far as could be seen, but not everything could be read; or what the spec wants made, changed or removed could not be read. Such a plan has no digest to approve, is not saved and not applied. The objects of a cluster that cannot be reached do not count: they are left alone and named, so that a dead zone stops nothing elsewhere. Plan again when the other side answers, or plan what does not need it with `--zone`."
+Refused "ZW4006"
+"nobody approved\n\nA change needs a `yes` on a terminal, `--auto-approve`, or a saved plan that was reviewed. Nothing was sent."
+StalePlan "ZW4007"
+"the plan does not fit any more\n\nThe spec, the state, the world or the version of zonewright is not what the plan was made from, its file was changed, or its digest is not the one that was expected. Nothing was sent. Make a new one and look at it."
+AppliedBefore "ZW4008"
+"the plan was applied already\n\nThe log of the state says that a run with this very plan was begun. Serials count committed changes. `zonewright plan` shows whether anything is left to do, for instance after an interruption."
+Interrupted "ZW4009"
+"interrupted before anything was sent\n\nA signal came while the command was looking or asking. The state was let go; run the command again."
+Sandbox "ZW4010"
+"the sandbox cannot be used\n\nThe emulators of the vendors run as one server for each directory. `zonewright sandbox serve` runs it in the foreground, any command with `--sandbox` starts it when none runs, `zonewright sandbox stop` ends it. What it wrote is in `serve.log` beside its world."
+SpecInvalid "ZW4011"
+"the spec has mistakes\n\nEach is reported with its own code, file and place; `zonewright validate` shows the same."
+Partial "ZW4012"
+"a run ended early\n\nSome steps are done and recorded, others are not. The next apply goes on: what was announced is looked up, never repeated blindly."
+InDoubt "ZW4013"
+"it is not known whether something was done\n\nThe reply to a request was lost, and looking afterwards did not settle it. The log has the announcement; the next apply looks again. If it stays, look at the vendor for what the message names."
+Bug "ZW4070"
+"a bug of zonewright\n\nSomething that cannot be was found. The state holds everything that was done. Please report it with the command and the version."
+Locked "ZW5001"
+"somebody else holds the state\n\nOne process at a time writes a zone's state. The error says who. The lock goes when that process ends, however it ends; there is nothing to unlock by hand. `--lock-timeout 5m` waits."
+StateDamaged "ZW5002"
+"a file of the state does not hold what was written\n\nEvery file carries a checksum, and what does not match is never guessed at. What to do, in this order:\n1. If the file was edited or cut by hand, or by a merge, put the right one back.\n2. `zonewright state restore` goes on from the newest that is whole: the log up to the damage, the snapshot without its log, or an earlier snapshot (the last 50 are kept in `ZONE.history`). What it replaces is kept in `ZONE.aside-…`. It sends nothing.\n3. `zonewright plan`. What was made after the restored snapshot carries a mark and is adopted; what was deleted since is planned as it is now. Read it, then `zonewright apply`.\n`zonewright state history` lists the snapshots, `zonewright state restore --zone ZONE --serial N` takes one of them."
+StateLost "ZW5003"
+"state that existed is gone\n\nA file is missing or empty although another one, or this host's memory of the project (`.zonewright/seen.json`), knows better. It is never taken for a new project: that would make everything a second time. What to do, in this order:\n1. Put the directory back: it may have been moved, not mounted, not checked out. A backup will do, even an old one.\n2. `zonewright state restore` goes on from the newest snapshot that is left.\n3. When nothing is left, `zonewright state restore --empty` begins with nothing recorded, under the same lineage. `zonewright plan` then adopts everything that carries the project's mark. What was once replaced, or carries no mark, is reported with its id; take it over with `zonewright import`.\nIf the project was ended on purpose, remove `.zonewright/seen.json`."
+StateRolledBack "ZW5004"
+"the state is older than what this host has seen\n\nA backup was restored, or an old version checked out. Applying from it would be safe for what carries a mark, but may surprise. If the newer state exists somewhere, put it back. Otherwise `zonewright state restore` accepts the older one, notes that in the log, and the next plan shows what differs from the world."
+StateWorld "ZW5005"
+"the state belongs to another world\n\nThe live vendors and each sandbox have their own state, and they do not mix. Use the directory of the world that is meant, or drop or add `--sandbox`."
+StateLineage "ZW5006"
+"the file belongs to another project\n\nEvery project has a lineage of its own that is never reused. Put back the file of this project."
+StateNewer "ZW5007"
+"a newer zonewright wrote the file\n\nIt is left as it is. Use that version or a later one."
+StateInsecure "ZW5008"
+"the state's files are not safe to use\n\nLinks, files that others can write, and other owners are refused: whoever can change the state decides what zonewright does. The message has the command that mends it."
+StateIllegal "ZW5009"
+"an entry of the log was refused before it was written\n\nIt cannot follow what is recorded. This is a bug of zonewright; the state is as it was."
+StateUnwritable "ZW5010"
+"the state cannot be read or written\n\nThe disk is full, gone or read-only, or a right is missing. Nothing is sent that could not be recorded. Mend the disk, then apply again: what was announced is looked up, never repeated blindly."
+NotSent "ZW6001"
+"a request could not be sent\n\nNo connection: the network, a proxy or the other side is down, or the address is wrong. Nothing was done by it. It was tried several times."
+NotYet "ZW6002"
+"the other side was not ready for it\n\nIt said that something else has to be there first, for longer than is usual. Apply again later; look at the vendor if it stays."
+Transient "ZW6003"
+"the other side failed\n\nIt answered with an error of its own, again and again. Apply again later."
+RateLimited "ZW6004"
+"the other side asks for fewer requests\n\nThe account's limit is used up and the pause it asks for is too long to wait. Apply again later, with a smaller `--parallelism`."
+Ambiguous "ZW6005"
+"a reply was lost\n\nThe request may have been carried out. What exists was looked for; what could not be settled is looked up by the next apply."
+NotFound "ZW6006"
+"what the request was about does not exist\n\nIt was removed meanwhile, or a name in the spec is wrong. Plan again."
+Conflict "ZW6007"
+"the world moved while the plan was applied\n\nWhat is there is not what the plan was made for, so nothing was sent to it. Plan again and look at the difference."
+Invalid "ZW6008"
+"the vendor refused a value\n\nThe message is the vendor's. Correct the spec and plan again; what is done already stays done."
+Unauthorized "ZW6009"
+"the credentials are wrong\n\nThe error names the secret and where it comes from. Check that it is set, not expired, and of the right account."
+Denied "ZW6010"
+"the credentials lack a right\n\nThe vendor knows them and refuses this request. Give the token the right for what the message names."
+Unreachable "ZW6011"
+"what it lives in cannot be reached\n\nA cluster does not answer. Its contents are left alone until it does; nothing of them is taken for absent."
+Failed "ZW6012"
+"the vendor says that it failed\n\nOr it did not become ready in time. What was made is recorded. A resource that never was ready is replaced by the next plan; one that was is left alone."
+ProviderBug "ZW6013"
+"a reply made no sense\n\nThe provider and the vendor's API do not agree. Please report it with the message and the version."
+}
+
+/// The page of a code; any case.
+pub fn explain(code: &str) -> Option<&'static str> {
+    let mut all = ALL.iter();
+    let found = all.find(|c| c.id().eq_ignore_ascii_case(code));
+    found.map(|c| c.page())
+}
+
+impl Code {
+    /// The code of an error that is known by its exit code only.
+    pub(crate) fn of_exit(exit: Exit) -> Code {
+        match exit {
+            Exit::REFUSED => Code::Refused,
+            Exit::STALE => Code::StalePlan,
+            Exit::PARTIAL => Code::Partial,
+            Exit::IN_DOUBT => Code::InDoubt,
+            Exit::INTERRUPTED => Code::Interrupted,
+            Exit::BUG => Code::Bug,
+            _ => Code::General,
+        }
+    }
+}
+
+impl From<&ErrorClass> for Code {
+    fn from(class: &ErrorClass) -> Code {
+        match class {
+            ErrorClass::NotSent => Code::NotSent,
+            ErrorClass::NotYet { .. } => Code::NotYet,
+            ErrorClass::Transient { .. } => Code::Transient,
+            ErrorClass::RateLimited { .. } => Code::RateLimited,
+            ErrorClass::Ambiguous => Code::Ambiguous,
+            ErrorClass::NotFound => Code::NotFound,
+            ErrorClass::Conflict => Code::Conflict,
+            ErrorClass::Invalid => Code::Invalid,
+            ErrorClass::Unauthorized => Code::Unauthorized,
+            ErrorClass::Denied => Code::Denied,
+            ErrorClass::Unreachable => Code::Unreachable,
+            ErrorClass::Failed => Code::Failed,
+            ErrorClass::Bug => Code::ProviderBug,
+        }
+    }
+}
+
+impl From<&PlanError> for Code {
+    fn from(error: &PlanError) -> Code {
+        match error {
+            PlanError::Foreign { .. } => Code::Foreign,
+            PlanError::Protected { .. } => Code::Protected,
+            PlanError::ObservedMissing { .. } => Code::ObservedMissing,
+            PlanError::OutsideMissing { .. } => Code::OutsideMissing,
+            PlanError::StillNeeded { .. } => Code::StillNeeded,
+            PlanError::Serving { .. } => Code::Serving,
+            PlanError::NothingToReplace { .. } => Code::NothingToReplace,
+            PlanError::Cycle { .. } => Code::PlanCycle,
+        }
+    }
+}
+
+impl From<&StateError> for Code {
+    fn from(error: &StateError) -> Code {
+        match error {
+            StateError::Locked { .. } => Code::Locked,
+            StateError::Damaged { .. } => Code::StateDamaged,
+            StateError::Lost { .. } => Code::StateLost,
+            StateError::RolledBack { .. } => Code::StateRolledBack,
+            StateError::World { .. } => Code::StateWorld,
+            StateError::Lineage { .. } => Code::StateLineage,
+            StateError::Newer { .. } => Code::StateNewer,
+            StateError::Insecure(_) => Code::StateInsecure,
+            StateError::Illegal { .. } | StateError::NotHeld { .. } => Code::StateIllegal,
+            StateError::Poisoned { .. } | StateError::Io { .. } => Code::StateUnwritable,
+        }
+    }
+}
