@@ -17,6 +17,8 @@ pub const CLOUDFLARE_BASE_URL: &str = "CLOUDFLARE_BASE_URL";
 pub const SANDBOX_CONTROL: &str = "ZONEWRIGHT_SANDBOX_CONTROL";
 /// The proxy for all requests: `http://host:port`.
 pub const HTTPS_PROXY: &str = "HTTPS_PROXY";
+/// The columns of the terminal, when it shall not be asked itself.
+pub const COLUMNS: &str = "COLUMNS";
 /// The user's login name, for the holder of the state.
 pub const USER: &str = "USER";
 /// The host's name, where the system does not tell.

@@ -101,8 +101,11 @@ pub(crate) fn say_diagnostics(ctx: &Context, loaded: &Loaded) {
         return;
     }
     for diagnostic in &loaded.diagnostics {
-        ctx.term
-            .say(&graphical(diagnostic, ctx.term.err_paint().is_on()));
+        ctx.term.say(&graphical(
+            diagnostic,
+            ctx.term.err_paint().is_on(),
+            ctx.term.report_width(),
+        ));
     }
     if loaded.hidden > 0 {
         ctx.term.say(&format!("… and {} more", loaded.hidden));

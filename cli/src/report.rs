@@ -161,11 +161,11 @@ impl Failure {
     }
 
     /// The whole report as text; empty when everything was said already.
-    pub fn text(&self, colors: bool) -> String {
+    pub fn text(&self, colors: bool, width: usize) -> String {
         if self.silent {
             return String::new();
         }
-        graphical(self, colors)
+        graphical(self, colors, width)
     }
 }
 
@@ -184,7 +184,7 @@ impl Diagnostic for Failure {
 }
 
 /// A diagnostic as text.
-pub fn graphical(diagnostic: &dyn Diagnostic, colors: bool) -> String {
+pub fn graphical(diagnostic: &dyn Diagnostic, colors: bool, width: usize) -> String {
     let theme = if colors {
         GraphicalTheme::unicode()
     } else {
@@ -193,7 +193,7 @@ pub fn graphical(diagnostic: &dyn Diagnostic, colors: bool) -> String {
     let mut out = String::new();
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_links(false)
-        .with_width(100);
+        .with_width(width);
     if handler.render_report(&mut out, diagnostic).is_err() {
         out = format!("{diagnostic}\n");
     }
@@ -413,7 +413,7 @@ mod tests {
         };
         let failure = Failure::from(error);
         assert_eq!(failure.exit, Exit::CREDENTIALS);
-        let text = failure.text(false);
+        let text = failure.text(false, 100);
         assert!(
             text.contains("edge/provider.digitalocean cannot be used"),
             "{text}"

@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use crate::args::Color;
 use crate::env;
 use crate::render::style::Paint;
+use crate::render::text::wrap;
 use crate::report::Failure;
 
 /// Where output goes, and with what colours.
@@ -17,6 +18,8 @@ use crate::report::Failure;
 pub(crate) struct Term {
     out: Paint,
     err: Paint,
+    /// The columns of standard output, when it is a terminal.
+    width: Option<usize>,
     /// Whether what is said is for programs: one JSON object a line.
     json: bool,
 }
@@ -27,6 +30,7 @@ impl Term {
         Term {
             out: Paint::new(colored(color, io::stdout().is_terminal())),
             err: Paint::new(colored(color, io::stderr().is_terminal())),
+            width: width(&io::stdout()),
             json: false,
         }
     }
@@ -60,6 +64,19 @@ impl Term {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
+    /// Writes text for people: on a terminal wrapped to its width, elsewhere as it is.
+    pub(crate) fn prose(self, text: &str) {
+        match self.width {
+            Some(width) => self.data(&wrap(text, width)),
+            None => self.data(text),
+        }
+    }
+
+    /// The columns for reports on standard error.
+    pub(crate) fn report_width(self) -> usize {
+        width(&io::stderr()).map_or(REPORT, |w| w.clamp(40, REPORT))
+    }
+
     /// Writes one JSON value on a line of its own.
     pub(crate) fn line(self, json: &Json) {
         self.data(&format!("{json}\n"));
@@ -81,6 +98,19 @@ impl Term {
         let _ = writeln!(err, "{line}");
     }
 
+    /// Says something longer: on a terminal wrapped to its width.
+    pub(crate) fn explain(self, text: &str) {
+        self.say(&self.wrapped(text));
+    }
+
+    /// A text as it is said on standard error.
+    pub(crate) fn wrapped(self, text: &str) -> String {
+        match width(&io::stderr()) {
+            Some(width) => wrap(text, width),
+            None => text.to_owned(),
+        }
+    }
+
     /// Says why a command failed.
     pub(crate) fn fail(self, failure: &Failure) {
         if self.json {
@@ -88,7 +118,7 @@ impl Term {
             let _ = writeln!(err, "{}", failure.json());
             return;
         }
-        let text = failure.text(self.err.is_on());
+        let text = failure.text(self.err.is_on(), self.report_width());
         if !text.is_empty() {
             self.say(&text);
         }
@@ -101,12 +131,29 @@ impl Term {
 
     /// Asks for exactly `answer`; anything else, and the end of input, is no.
     pub(crate) fn ask(self, question: &str, answer: &str) -> bool {
-        let mut err = io::stderr().lock();
-        let _ = write!(err, "{question} ");
-        let _ = err.flush();
+        {
+            // Let go before the wait: others may have something to say meanwhile.
+            let mut err = io::stderr().lock();
+            let _ = write!(err, "{question} ");
+            let _ = err.flush();
+        }
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line).is_ok() && line.trim() == answer
     }
+}
+
+/// Reports are never wider than this.
+const REPORT: usize = 100;
+
+/// The columns of a terminal: what `COLUMNS` says, or what it says itself. No terminal, no width.
+fn width(stream: &(impl IsTerminal + std::os::fd::AsFd)) -> Option<usize> {
+    if !stream.is_terminal() {
+        return None;
+    }
+    let told = env::var(env::COLUMNS).and_then(|c| c.parse().ok());
+    let asked = || rustix::termios::tcgetwinsize(stream).ok();
+    let width = told.or_else(|| asked().map(|size| usize::from(size.ws_col)));
+    width.filter(|w| *w >= 20)
 }
 
 fn colored(color: Color, terminal: bool) -> bool {

@@ -11,7 +11,7 @@ use zonewright_engine::plan::Plan;
 
 use crate::Context;
 use crate::args::Format;
-use crate::render::text::{duration, escape};
+use crate::render::text::{elide, escape};
 use crate::render::{events, progress};
 use crate::term::Term;
 
@@ -100,14 +100,10 @@ impl Observer for Bars<'_> {
                 }
                 return;
             }
-            Event::Progress {
-                step,
-                detail,
-                elapsed,
-            } => {
+            Event::Progress { step, detail, .. } => {
                 if let (Some(bar), Some(what)) = (bars.get(step), self.doing(*step)) {
-                    let line = format!("{what}: {detail} ({})", duration(*elapsed));
-                    bar.set_message(escape(&line).into_owned());
+                    let line = format!("{what}: {detail}");
+                    bar.set_message(self.fitting(&line));
                 }
                 return;
             }
@@ -122,7 +118,7 @@ impl Observer for Bars<'_> {
         }
         if let Some(line) = progress::line(self.plan, event, self.term.err_paint()) {
             // Bars that cannot be drawn are no reason to end a run.
-            let _ = self.all.println(line);
+            let _ = self.all.println(self.term.wrapped(&line));
         }
     }
 }
@@ -132,12 +128,18 @@ impl Bars<'_> {
         Some(progress::doing(&self.plan.steps.get(step)?.node))
     }
 
+    /// With room at the end: what a terminal echoes there (`^C`) must not begin a new line.
+    fn fitting(&self, line: &str) -> String {
+        let room = self.term.report_width().saturating_sub(16);
+        elide(&escape(line), room).into_owned()
+    }
+
     fn bar(&self, step: usize) -> Option<ProgressBar> {
         let what = self.doing(step)?;
         let bar = self.all.add(ProgressBar::new_spinner());
-        let style = ProgressStyle::with_template("{spinner} {msg}").ok()?;
+        let style = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}").ok()?;
         bar.set_style(style);
-        bar.set_message(escape(&what).into_owned());
+        bar.set_message(self.fitting(&what));
         bar.enable_steady_tick(Duration::from_millis(120));
         Some(bar)
     }

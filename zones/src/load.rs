@@ -204,6 +204,21 @@ impl Ctx<'_> {
 
 /// By file name and place. A mistake that zones inherit shows once, at best where it is not
 /// inherited.
+/// A bad network is reported where it is written, not again wherever it is referred to.
+fn drop_repeats(drafts: &mut Vec<Draft>, sources: &Sources) {
+    let refers = |d: &Draft| {
+        d.labels
+            .first()
+            .is_some_and(|(at, _)| sources.slice(*at).contains("${"))
+    };
+    let written: BTreeSet<String> = drafts
+        .iter()
+        .filter(|d| d.code == Code::BadCidr && !refers(d))
+        .map(|d| d.message.clone())
+        .collect();
+    drafts.retain(|d| d.code != Code::BadCidr || !refers(d) || !written.contains(&d.message));
+}
+
 fn distinct(mut drafts: Vec<Draft>, sources: &Sources) -> Vec<Draft> {
     let key = |d: &Draft| {
         let at = d.at();
@@ -216,6 +231,7 @@ fn distinct(mut drafts: Vec<Draft>, sources: &Sources) -> Vec<Draft> {
             (d.code != Code::SecretLiteral).then(|| d.message.clone()),
         )
     };
+    drop_repeats(&mut drafts, sources);
     drafts.sort_by_cached_key(|d| (key(d), d.labels.len()));
     let mut seen = BTreeSet::new();
     drafts.retain(|d| seen.insert(key(d)));

@@ -197,12 +197,25 @@ async fn under_lock(
         return Ok(Exit::DONE);
     }
     let approved = request.run.auto_approve || request.saved.is_some();
-    if !approved && !interrupt.or(ask(ctx, request)).await? {
+    if !approved && !answered(ctx, request, interrupt).await? {
         ctx.term.say("Not approved; nothing was sent.");
         return Ok(Exit::REFUSED);
     }
     writer.lineage().clone_into(&mut planned.inputs.lineage);
     carry_out(ctx, stage, request, writer, &planned, interrupt).await
+}
+
+async fn answered(
+    ctx: &Context,
+    request: &Request,
+    interrupt: &Interrupt,
+) -> Result<bool, Failure> {
+    let answered = interrupt.or(ask(ctx, request)).await;
+    if answered.is_err() {
+        // The cursor stands behind the question.
+        ctx.term.say("");
+    }
+    answered
 }
 
 /// Asks, on a thread of its own: reading a line cannot be given up.
@@ -286,7 +299,7 @@ fn show(ctx: &Context, planned: &Planned, request: &Request) {
                 command: None,
                 approvable: planned.blind.is_none(),
             };
-            ctx.term.data(&render::plan::text(plan, &view));
+            ctx.term.prose(&render::plan::text(plan, &view));
         }
     }
 }
@@ -435,7 +448,7 @@ fn conclude(
         Format::Text => {
             let paint = ctx.term.err_paint();
             ctx.term
-                .say(&progress::summary(&planned.plan, report, elapsed, paint));
+                .explain(&progress::summary(&planned.plan, report, elapsed, paint));
         }
     }
     if !report.is_complete() || unwritten {

@@ -29,7 +29,7 @@ pub(crate) async fn run(ctx: &Context, args: DriftArgs) -> Result<Exit, Failure>
         Format::Json => ctx.term.pretty(&render::drift::json(&report)),
         Format::Text => ctx
             .term
-            .data(&render::drift::text(&report, ctx.term.out_paint())),
+            .prose(&render::drift::text(&report, ctx.term.out_paint())),
     }
     Ok(if !report.drift.is_empty() {
         Exit::CHANGES

@@ -12,6 +12,6 @@ pub(crate) fn run(ctx: &Context, args: &ExplainArgs) -> Result<Exit, Failure> {
         Failure::error(format!("there is no code {code}"))
             .help("codes look like ZW1502 and stand in square brackets behind messages")
     })?;
-    ctx.term.data(&format!("{code}\n\n{text}\n"));
+    ctx.term.prose(&format!("{code}\n\n{text}\n"));
     Ok(Exit::DONE)
 }

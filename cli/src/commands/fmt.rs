@@ -29,7 +29,11 @@ pub(crate) fn run(ctx: &Context, args: &FmtArgs) -> Result<Exit, Failure> {
             }
             Err(diagnostic) => {
                 broken += 1;
-                let shown = graphical(diagnostic.as_ref(), ctx.term.err_paint().is_on());
+                let shown = graphical(
+                    diagnostic.as_ref(),
+                    ctx.term.err_paint().is_on(),
+                    ctx.term.report_width(),
+                );
                 ctx.term.say(&format!("{name}:\n{shown}"));
             }
         }

@@ -34,7 +34,7 @@ pub(crate) async fn run(ctx: &Context, args: PlanArgs) -> Result<Exit, Failure> 
                 command: command(ctx, &args, &planned.plan.digest().to_string()),
                 approvable,
             };
-            ctx.term.data(&plan::text(&planned.plan, &view));
+            ctx.term.prose(&plan::text(&planned.plan, &view));
         }
     }
     if let Some(blind) = planned.blind {

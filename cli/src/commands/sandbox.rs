@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use tokio::signal::unix::{SignalKind, signal};
 use zonewright_sandbox::control::Client;
 use zonewright_sandbox::fault::{self, Fault};
-use zonewright_sandbox::lifecycle::{self, ServeOptions};
+use zonewright_sandbox::lifecycle::{self, Ready, ServeError, ServeOptions};
 use zonewright_sandbox::profile;
 
 use crate::args::{
@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::project::Project;
 use crate::render::text::escape;
 use crate::report::Failure;
+use crate::term::Term;
 use crate::{Context, env, sandboxed, world};
 
 /// Runs the command.
@@ -71,12 +72,28 @@ async fn serve(ctx: &Context, args: &ServeArgs) -> Result<(), Failure> {
         idle_exit: args.idle_exit.map(Duration::from_secs),
     };
     let term = ctx.term;
-    lifecycle::serve(options, ended(), |ready| {
-        let lines = ready.env().into_iter().map(|(n, v)| format!("{n}={v}\n"));
-        term.data(&lines.collect::<String>());
+    let dir = options.dir.clone();
+    let served = lifecycle::serve(options, ended(), |ready| announce(term, ready)).await;
+    if matches!(served, Err(ServeError::Owned { .. }))
+        && let Some(ready) = lifecycle::attach(&dir).await
+    {
+        announce(term, &ready);
+    }
+    served.map_err(|error| {
+        let owned = matches!(error, ServeError::Owned { .. });
+        let failure = Failure::from(error);
+        if owned {
+            failure.help("that one can be used, its addresses are printed; `zonewright sandbox stop` ends it")
+        } else {
+            failure
+        }
     })
-    .await?;
-    Ok(())
+}
+
+/// What a client needs to know.
+fn announce(term: Term, ready: &Ready) {
+    let lines = ready.env().into_iter().map(|(n, v)| format!("{n}={v}\n"));
+    term.data(&lines.collect::<String>());
 }
 
 /// Resolves when the process is asked to end.

@@ -45,7 +45,7 @@ fn saved(ctx: &Context, path: &Path, format: Format) -> Result<(), Failure> {
                 command: Some(ctx.command(&words)),
                 approvable: true,
             };
-            ctx.term.data(&plan::text(&saved, &view));
+            ctx.term.prose(&plan::text(&saved, &view));
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use zonewright_engine::config::Role;
 use zonewright_engine::plan::{Change, Note, Plan, Severity, StepNode, Summary, ZoneFacts};
 
 use super::style::{Paint, Tone};
-use super::text::{count, duration, escape};
+use super::text::{COMMAND, count, duration, escape};
 
 mod changes;
 mod reason;
@@ -274,7 +274,7 @@ fn footer(plan: &Plan, view: &View, out: &mut String) {
     }
     let _ = writeln!(out, "digest {}", plan.digest());
     if let Some(command) = view.command.as_ref().filter(|_| !plan.is_empty()) {
-        let _ = writeln!(out, "apply exactly this with: {}", escape(command));
+        let _ = writeln!(out, "{COMMAND}{}", escape(command));
     }
 }
 

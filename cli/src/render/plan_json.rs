@@ -158,7 +158,7 @@ fn unknown(expr: &Expr) -> Option<Json> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use zonewright_engine::plan::{Action, Reason};
+    use zonewright_engine::plan::{Action, Certainty, Reason};
 
     use super::*;
     use crate::render::plan::tests::{attr, change, plan};
@@ -189,6 +189,23 @@ mod tests {
             json!({"name": "net", "token": null})
         );
         assert_eq!(change["change"]["after_unknown"], json!({"token": true}));
+    }
+
+    #[test]
+    fn the_document_has_every_certainty() {
+        let document = include_str!("../../../docs/json.md");
+        for certainty in [
+            Certainty::Seen,
+            Certainty::Predicted,
+            Certainty::Recorded,
+            Certainty::Unreadable,
+        ] {
+            let mut change = change("bz/digitalocean.vpc.main", &[Action::Create], Reason::New);
+            change.certainty = certainty;
+            let json = json(&plan(vec![change]), None);
+            let name = json["resource_changes"][0]["certainty"].as_str().unwrap();
+            assert!(document.contains(&format!("| `{name}` |")), "{name}");
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub fn line(plan: &Plan, event: &Event, paint: Paint) -> Option<String> {
         Event::Blocked { .. } => return None,
         Event::Interrupted { step, elapsed } => {
             let line = format!(
-                "not waited for: {} ({}); what was begun is recorded, the next run goes on with it",
+                "not waited for: {} ({}); the next run goes on with it",
                 doing(node(step)?),
                 duration(*elapsed)
             );

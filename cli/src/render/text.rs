@@ -50,6 +50,61 @@ fn take(chars: impl Iterator<Item = char>, width: usize) -> String {
         .collect()
 }
 
+/// Before a command on a line of its own, which is not broken: it is there to be copied.
+pub const COMMAND: &str = "apply exactly this with: ";
+
+/// The text with lines wrapped at spaces to a width, continued a little further in. A word that is
+/// longer than the width is left whole: it is an address or a command, to be copied. Colours take no room.
+pub fn wrap(text: &str, width: usize) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    for line in text.split_inclusive('\n') {
+        let ended = line.ends_with('\n');
+        wrap_line(line.trim_end_matches('\n'), width, &mut out);
+        if ended {
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn wrap_line(line: &str, width: usize, out: &mut String) {
+    if visible(line) <= width || line.starts_with(COMMAND) {
+        out.push_str(line);
+        return;
+    }
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let hang = (indent + 4).min(width / 2);
+    let mut column = 0;
+    for (i, word) in line.split(' ').enumerate() {
+        let room = visible(word);
+        let fits = column + 1 + room <= width;
+        if i > 0 && (fits || column <= hang) {
+            out.push(' ');
+            column += 1;
+        } else if i > 0 {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', hang));
+            column = hang;
+        }
+        out.push_str(word);
+        column += room;
+    }
+}
+
+/// The columns that a text takes, without what sets its colours.
+fn visible(text: &str) -> usize {
+    let mut columns = 0;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' {
+            chars.by_ref().find(char::is_ascii_alphabetic);
+        } else {
+            columns += c.width().unwrap_or(0);
+        }
+    }
+    columns
+}
+
 /// A duration in words: `850ms`, `12s`, `14m`, `1h 5m`.
 pub fn duration(time: Duration) -> String {
     let secs = time.as_secs();
@@ -113,6 +168,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn wrapped_text_fits_and_loses_nothing() {
+        let text = "plain\n  + create   bz/digitalocean.vpc.main\n      \u{1b}[2mnew in the spec\u{1b}[0m (zones/bz.toml:41) and more words\n";
+        for width in [20, 40, 60] {
+            let wrapped = wrap(text, width);
+            let words = |t: &str| t.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(words(&wrapped), words(text));
+            for line in wrapped.lines() {
+                let one = line.split_whitespace().count() <= 2;
+                assert!(visible(line) <= width || one, "{width}: {line:?}");
+            }
+        }
+        assert_eq!(wrap(text, 200), text);
     }
 
     #[test]

@@ -203,3 +203,42 @@ fn what_somebody_else_made_is_refused_until_it_is_imported() {
     env.assert_settled();
     assert_eq!(names(&env, "vpcs"), ["vpc-wp-bz", "vpc-wp-pz"]);
 }
+
+#[test]
+fn serving_a_world_that_is_served_names_the_one_that_runs() {
+    let env = super::example();
+    let origin = env.origin();
+    let second = env.expect(1, &["sandbox", "serve"]);
+    assert!(
+        second
+            .stdout
+            .contains(&format!("DIGITALOCEAN_API_URL={origin}")),
+        "{}",
+        second.text()
+    );
+    assert!(
+        second.stdout.contains("ZONEWRIGHT_SANDBOX_CONTROL="),
+        "{}",
+        second.text()
+    );
+    assert!(second.stderr.contains("already"), "{}", second.text());
+    assert!(second.stderr.contains("ZW4010"), "{}", second.text());
+}
+
+#[test]
+fn a_bad_network_is_reported_once_where_it_is_written() {
+    let env = super::example();
+    env.edit("zones/bz.toml", "10.20.0.0/16", "10.20.0.5/16");
+    let invalid = env.expect(1, &["validate"]);
+    assert_eq!(
+        invalid.stderr.matches("has host bits set").count(),
+        1,
+        "{}",
+        invalid.text()
+    );
+    assert!(
+        invalid.stderr.contains("zones/bz.toml:6"),
+        "{}",
+        invalid.text()
+    );
+}
