@@ -4,8 +4,10 @@
 //! terminal, and no renderer can print a secret: a [`Value`](zonewright_engine::value::Value) shows
 //! them by reference only.
 
+pub mod cost;
 pub mod drift;
 pub mod events;
+pub mod forecast;
 pub mod graph;
 pub mod plan;
 pub mod plan_json;

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::config::Config;
+use zonewright_engine::cost::PriceLists;
 use zonewright_engine::journal::Holder;
 use zonewright_engine::observe::{Inputs, Observations, ObserveError, Sessions, observe};
 use zonewright_engine::plan::build::plan;
-use zonewright_engine::plan::{Options, Plan};
+use zonewright_engine::plan::{Options, Plan, Refresh};
 use zonewright_engine::provider::{ErrorClass, Observed};
 use zonewright_engine::schema::Registry;
 use zonewright_engine::secret::DigestKey;
@@ -23,6 +25,9 @@ use crate::report::Failure;
 use crate::secrets::{self, Sources};
 use crate::world::World;
 use crate::{Context, env, world};
+
+/// How long a vendor may take to tell prices.
+const PRICE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A project in a world, ready for requests.
 #[derive(Debug)]
@@ -45,6 +50,7 @@ pub(crate) struct Planned {
     pub(crate) plan: Plan,
     /// Why it is no plan to approve.
     pub(crate) blind: Option<Blind>,
+    pub(crate) prices: PriceLists,
 }
 
 impl Stage {
@@ -121,7 +127,7 @@ impl Stage {
         &self,
         options: &Options,
         command: &str,
-        timeout: std::time::Duration,
+        timeout: Duration,
     ) -> Result<Writer, Failure> {
         let mut shards = self.shards()?;
         shards.retain(|s| options.selects(s) || s.is_edge());
@@ -153,12 +159,39 @@ impl Stage {
         let (inputs, seen) = self.look(state, options).await?;
         let plan = plan(&inputs, &seen)?;
         let blind = blind(&plan, &unread(&plan, &inputs, &seen));
+        let prices = self.prices(&plan).await;
         Ok(Planned {
             inputs,
             seen,
             plan,
             blind,
+            prices,
         })
+    }
+
+    /// Prices for what bills in a plan: what the vendors tell today, the dated tables for the rest. A
+    /// vendor that does not answer soon is not waited for; a plan that looks at nothing asks nobody.
+    async fn prices(&self, plan: &Plan) -> PriceLists {
+        let mut lists = PriceLists::tables(&self.registry);
+        if plan.options.refresh != Refresh::All {
+            return lists;
+        }
+        let lines = plan
+            .bills
+            .values()
+            .flat_map(|b| b.now.iter().chain(&b.then));
+        let sellers: BTreeSet<&str> = lines.map(|l| l.seller.as_str()).collect();
+        for seller in sellers {
+            let mut ids = self.config.instances.keys();
+            let open = ids.find_map(|id| self.sessions.get(id).filter(|_| id.provider == seller));
+            let Some(session) = open else { continue };
+            match tokio::time::timeout(PRICE_PATIENCE, session.quotes()).await {
+                Ok(Ok(quotes)) => lists.quote(seller, &format!("{seller}'s API"), &quotes),
+                Ok(Err(error)) => tracing::info!(seller, %error, "no prices"),
+                Err(_) => tracing::info!(seller, "no prices in time"),
+            }
+        }
+        lists
     }
 
     /// What planning starts from, the secrets of the selection included.

@@ -17,6 +17,8 @@ pub struct Config {
     pub zones: BTreeMap<ZoneName, Zone>,
     /// The zone that serves.
     pub active: ZoneName,
+    /// How much a disaster may cost.
+    pub objectives: Objectives,
     /// Configured providers.
     pub instances: BTreeMap<InstanceId, Instance>,
     /// Every enabled resource. Objects of charts and manifests each have their own entry.
@@ -27,6 +29,17 @@ pub struct Config {
     pub digest_key: Option<SecretSource>,
     /// SHA-256 over all input files' lowered content.
     pub digest: Digest,
+}
+
+/// How much time and data a disaster may cost.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Objectives {
+    /// From the declaration of a disaster until users are served.
+    pub rto: Option<Duration>,
+    /// The age of the newest data that survives.
+    pub rpo: Option<Duration>,
+    /// Whether a plan that cannot meet them is refused.
+    pub strict: bool,
 }
 
 /// A zone.
@@ -168,7 +181,11 @@ impl Config {
             .iter()
             .map(|(n, z)| (n.as_str(), (z.role, &z.settings)))
             .collect();
-        canon::digest(&(&self.project, &self.active, zones, instances, resources))
+        let Objectives { rto, rpo, strict } = &self.objectives;
+        let seconds = |d: &Option<Duration>| d.map(|d| d.as_secs());
+        let objectives = (seconds(rto), seconds(rpo), strict);
+        let project = (&self.project, &self.active, objectives);
+        canon::digest(&(project, zones, instances, resources))
     }
 
     /// Names of declarations in a zone, for did-you-mean.

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, AttrPath, InstanceId, ZoneName};
 use crate::canon::{self, Digest};
 use crate::config::Role;
+use crate::cost::Bills;
 use crate::expr::{Expr, Reference};
+use crate::objectives::Forecast;
 use crate::value::Value;
 
 pub mod build;
@@ -50,6 +52,12 @@ pub struct Plan {
     pub notes: Vec<Note>,
     /// How long it should take.
     pub estimate: Estimate,
+    /// What each zone that stands by can achieve once this is applied.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub forecasts: BTreeMap<ZoneName, Forecast>,
+    /// What bills in each zone, before and after: quantities, no prices (see [`crate::cost`]).
+    #[serde(default, skip_serializing_if = "Bills::is_empty")]
+    pub bills: Bills,
 }
 
 /// What a plan was made from; a plan applies to nothing else.

@@ -9,6 +9,7 @@
 //!   [`ErrorClass::Ambiguous`] and let the engine look (`Verb::Find`).
 //! - Nothing that is secret appears in an error.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +58,12 @@ pub trait Session: Send + Sync {
         id: &'a str,
         output: &'a str,
     ) -> BoxFuture<'a, Result<Secret, ProviderError>>;
+
+    /// Asks for today's prices: US cents a month by item of [`crate::cost`]; empty when the vendor
+    /// tells none.
+    fn quotes(&self) -> BoxFuture<'_, Result<BTreeMap<String, u64>, ProviderError>> {
+        Box::pin(async { Ok(BTreeMap::new()) })
+    }
 }
 
 /// The mark that every object we create carries:

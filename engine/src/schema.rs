@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::address::{Address, Kind};
+use crate::cost::PriceRules;
 use crate::value::Value;
 
 /// The type of an attribute.
@@ -337,6 +338,17 @@ pub struct ProviderSchema {
     pub kinds: Vec<KindSchema>,
     /// Rules for its objects, when its kinds are Kubernetes objects.
     pub objects: Option<ObjectRules>,
+    /// What the vendor charges and promises.
+    pub facts: VendorFacts,
+}
+
+/// What a vendor charges and promises.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct VendorFacts {
+    /// How its resources are billed; without rules every price is unknown.
+    pub prices: Option<PriceRules>,
+    /// How often it backs up what holds data by itself; `None` when it does not.
+    pub backup_every: Option<Duration>,
 }
 
 /// All providers' schemas.

@@ -10,7 +10,7 @@ use zonewright_engine::canon::Digest;
 use zonewright_engine::provider::{
     ErrorClass, Observed, Op, Outcome, Provider, ProviderError, ReadTarget, Session, Verb,
 };
-use zonewright_engine::schema::{Attr, KindSchema, ProviderSchema, Type};
+use zonewright_engine::schema::{Attr, KindSchema, ProviderSchema, Type, VendorFacts};
 use zonewright_engine::secret::{Purpose, Secret};
 use zonewright_engine::value::Value;
 
@@ -52,12 +52,19 @@ pub(crate) trait CloudKind: Send + Sync {
     }
 }
 
+/// Asks a vendor for today's prices: cents a month by item.
+pub(crate) type Quotes =
+    for<'a> fn(&'a Api) -> BoxFuture<'a, Result<BTreeMap<String, u64>, ProviderError>>;
+
 /// A cloud vendor.
 pub(crate) struct CloudProvider {
     pub(crate) name: &'static str,
     pub(crate) doc: &'static str,
     pub(crate) dialect: &'static Dialect,
     pub(crate) kinds: &'static [&'static dyn CloudKind],
+    pub(crate) facts: VendorFacts,
+    /// Asks for today's prices.
+    pub(crate) quotes: Option<Quotes>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Goes before what the configuration says: a sandbox must not be left by a setting.
@@ -103,6 +110,7 @@ impl CloudProvider {
         Ok(CloudSession {
             api: Api::new(self.dialect, ports, base, token, limiter),
             kinds: self.kinds.iter().map(|k| (k.schema().kind, *k)).collect(),
+            quotes: self.quotes,
         })
     }
 
@@ -144,6 +152,7 @@ impl Provider for CloudProvider {
             container: None,
             kinds: self.kinds.iter().map(|k| k.schema()).collect(),
             objects: None,
+            facts: self.facts,
         }
     }
 
@@ -162,6 +171,7 @@ impl Provider for CloudProvider {
 struct CloudSession {
     api: Api,
     kinds: BTreeMap<Kind, &'static dyn CloudKind>,
+    quotes: Option<Quotes>,
 }
 
 impl CloudSession {
@@ -229,6 +239,13 @@ impl Session for CloudSession {
         output: &'a str,
     ) -> BoxFuture<'a, Result<Secret, ProviderError>> {
         Box::pin(async move { self.kind(kind)?.ephemeral(&self.api, id, output).await })
+    }
+
+    fn quotes(&self) -> BoxFuture<'_, Result<BTreeMap<String, u64>, ProviderError>> {
+        match self.quotes {
+            Some(ask) => ask(&self.api),
+            None => Box::pin(async { Ok(BTreeMap::new()) }),
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use http::StatusCode;
 use http::header::HeaderMap;
 use serde_json::Value as Json;
+use zonewright_engine::cost::PriceRules;
 use zonewright_engine::provider::{ErrorClass, Provider};
+use zonewright_engine::schema::VendorFacts;
 
 use crate::clock::Clock;
 use crate::cloud::CloudProvider;
@@ -48,6 +50,16 @@ fn provider(
         doc: "Cloudflare: DNS records.",
         dialect: &DIALECT,
         kinds: &[&dns_record::DnsRecord],
+        facts: VendorFacts {
+            // Records cost nothing on any plan of a zone.
+            prices: Some(PriceRules {
+                charges: |kind, _| (kind.name() == "dns_record").then(Vec::new),
+                account: |_| Vec::new(),
+                table: None,
+            }),
+            backup_every: None,
+        },
+        quotes: None,
         transport,
         clock,
         endpoint,

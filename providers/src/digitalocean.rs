@@ -1,11 +1,13 @@
 //! DigitalOcean: networks, Kubernetes clusters and managed MySQL.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::HeaderMap;
 use serde_json::Value as Json;
 use zonewright_engine::provider::{ErrorClass, Provider, ProviderError};
+use zonewright_engine::schema::VendorFacts;
 
 use crate::clock::Clock;
 use crate::cloud::CloudProvider;
@@ -20,6 +22,7 @@ mod database_user;
 mod inside;
 mod kubernetes_cluster;
 mod node_pool;
+mod prices;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -66,6 +69,12 @@ fn provider(
             &database_user::DatabaseUser,
             &database_firewall::DatabaseFirewall,
         ],
+        facts: VendorFacts {
+            prices: Some(prices::RULES),
+            // Every cluster is backed up once a day; restoring takes one of the listed backups.
+            backup_every: Some(Duration::from_secs(24 * 60 * 60)),
+        },
+        quotes: Some(prices::quotes),
         transport,
         clock,
         endpoint,

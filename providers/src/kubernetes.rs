@@ -14,10 +14,12 @@ use zonewright_engine::address::Kind;
 use zonewright_engine::provider::{Provider, ProviderError, Session};
 use zonewright_engine::schema::{
     Attr, ContainerLink, Containment, Form, KindSchema, ObjectRules, ProviderSchema, Type, Typical,
+    VendorFacts,
 };
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::Value;
 
+mod billing;
 mod body;
 mod canonical;
 mod client;
@@ -69,6 +71,10 @@ impl Provider for Kubernetes {
                 list_key: rules::list_key,
                 canonical: canonical::canonical,
             }),
+            facts: VendorFacts {
+                prices: Some(billing::RULES),
+                backup_every: None,
+            },
         }
     }
 

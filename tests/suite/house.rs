@@ -176,7 +176,7 @@ fn every_code_has_a_page_and_every_page_a_use() {
     for (table, code) in [
         ("zones/src/diag/code.rs", "zones/src/"),
         ("cli/src/report/code.rs", "cli/src/"),
-        ("engine/src/plan/pages.rs", "engine/src/plan/"),
+        ("engine/src/plan/pages.rs", "engine/src/"),
     ] {
         let elsewhere = |needle: &str| {
             sources.iter().any(|(path, text)| {

@@ -5,6 +5,7 @@ use zonewright_tests::Env;
 mod beside;
 mod change;
 mod charts;
+mod cost;
 mod crash;
 mod lifecycle;
 mod options;

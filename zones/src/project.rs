@@ -1,7 +1,6 @@
 //! What the root file says besides resources; at hand even when the rest has mistakes.
 
-use std::time::Duration;
-
+pub use zonewright_engine::config::Objectives;
 use zonewright_engine::config::SecretSource;
 
 /// Facts of the root file.
@@ -33,15 +32,4 @@ impl Default for StateSettings {
             digest_key: None,
         }
     }
-}
-
-/// How much time and data a disaster may cost.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Objectives {
-    /// From the declaration of a disaster to the first good answer.
-    pub rto: Option<Duration>,
-    /// The age of the newest data that survives.
-    pub rpo: Option<Duration>,
-    /// Whether a plan that cannot meet them is refused.
-    pub strict: bool,
 }

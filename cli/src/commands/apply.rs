@@ -298,6 +298,7 @@ fn show(ctx: &Context, planned: &Planned, request: &Request) {
                 verbose: ctx.global.verbose > 0,
                 command: None,
                 approvable: planned.blind.is_none(),
+                prices: planned.prices.clone(),
             };
             ctx.term.prose(&render::plan::text(plan, &view));
         }

@@ -23,7 +23,8 @@ pub(crate) async fn run(ctx: &Context, args: PlanArgs) -> Result<Exit, Failure> 
     }
     match args.format {
         Format::Json => {
-            let mut json = plan_json::json(&planned.plan, Some(&planned.inputs.state));
+            let mut json =
+                plan_json::json(&planned.plan, Some(&planned.inputs.state), &planned.prices);
             json["approvable"] = approvable.into();
             ctx.term.pretty(&json);
         }
@@ -33,6 +34,7 @@ pub(crate) async fn run(ctx: &Context, args: PlanArgs) -> Result<Exit, Failure> 
                 verbose: ctx.global.verbose > 0,
                 command: command(ctx, &args, &planned.plan.digest().to_string()),
                 approvable,
+                prices: planned.prices.clone(),
             };
             ctx.term.prose(&plan::text(&planned.plan, &view));
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use zonewright_engine::address::Address;
+use zonewright_engine::cost::PriceLists;
 
 use super::apply::load;
 use super::state::{self, Recorded};
@@ -12,6 +13,7 @@ use crate::exit::Exit;
 use crate::render::plan::View;
 use crate::render::{plan, plan_json};
 use crate::report::Failure;
+use crate::world::registry;
 
 /// Runs the command.
 pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
@@ -35,8 +37,10 @@ pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
 
 fn saved(ctx: &Context, path: &Path, format: Format) -> Result<(), Failure> {
     let saved = load(path)?;
+    // Nobody is asked for prices: the tables are at hand.
+    let prices = PriceLists::tables(&registry()?);
     match format {
-        Format::Json => ctx.term.pretty(&plan_json::json(&saved, None)),
+        Format::Json => ctx.term.pretty(&plan_json::json(&saved, None, &prices)),
         Format::Text => {
             let words = ["apply".to_owned(), path.display().to_string()];
             let view = View {
@@ -44,6 +48,7 @@ fn saved(ctx: &Context, path: &Path, format: Format) -> Result<(), Failure> {
                 verbose: ctx.global.verbose > 0,
                 command: Some(ctx.command(&words)),
                 approvable: true,
+                prices,
             };
             ctx.term.prose(&plan::text(&saved, &view));
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::config::Role;
+use zonewright_engine::cost::PriceLists;
 use zonewright_engine::plan::{Change, Note, Plan, Severity, StepNode, Summary, ZoneFacts};
 
 use super::style::{Paint, Tone};
@@ -28,12 +29,14 @@ pub struct View {
     pub command: Option<String>,
     /// Whether the plan can be approved. One that saw too little has no digest to approve.
     pub approvable: bool,
+    /// What things cost.
+    pub prices: PriceLists,
 }
 
 /// The plan as text.
 pub fn text(plan: &Plan, view: &View) -> String {
     if is_quiet(plan) {
-        return nothing(plan);
+        return nothing(plan) + &cost(plan, view);
     }
     let mut out = header(plan, view);
     incomplete(plan, view, &mut out);
@@ -41,6 +44,7 @@ pub fn text(plan: &Plan, view: &View) -> String {
     zones(plan, view, &mut out);
     notes(plan, view, &mut out);
     out.push('\n');
+    out.push_str(&cost(plan, view));
     estimate(plan, view, &mut out);
     let _ = writeln!(
         out,
@@ -91,6 +95,9 @@ fn header(plan: &Plan, view: &View) -> String {
     let mut out = format!("{}\n", view.paint.tone(Tone::Strong, escape(&title)));
     for (name, facts) in &plan.zones {
         let _ = writeln!(out, "  {}", zone_line(name, facts));
+        if let Some(forecast) = plan.forecasts.get(name) {
+            out.push_str(&super::forecast::text(forecast, view.verbose));
+        }
     }
     if !plan.options.zones.is_empty() {
         let names: Vec<&str> = plan.options.zones.iter().map(ZoneName::as_str).collect();
@@ -239,6 +246,10 @@ fn zones(plan: &Plan, view: &View, out: &mut String) {
         let _ = writeln!(out, "\n{}", view.paint.tone(Tone::Strong, title));
         changes::write(&list, view, out);
     }
+}
+
+fn cost(plan: &Plan, view: &View) -> String {
+    super::cost::text(plan, &view.prices, view.paint, view.verbose)
 }
 
 fn estimate(plan: &Plan, view: &View, out: &mut String) {

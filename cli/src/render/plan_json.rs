@@ -4,13 +4,14 @@
 
 use serde_json::{Map, Value as Json, json};
 use zonewright_engine::address::{AttrPath, Segment};
+use zonewright_engine::cost::PriceLists;
 use zonewright_engine::expr::{Expr, Node};
 use zonewright_engine::plan::{Change, Plan};
 use zonewright_engine::snapshot::{Record, State};
 use zonewright_engine::value::Value;
 
 /// The plan as one JSON object. `state` gives what was there before, where it is known.
-pub fn json(plan: &Plan, state: Option<&State>) -> Json {
+pub fn json(plan: &Plan, state: Option<&State>, prices: &PriceLists) -> Json {
     let changes: Vec<Json> = plan
         .changes
         .iter()
@@ -35,6 +36,8 @@ pub fn json(plan: &Plan, state: Option<&State>) -> Json {
         "resource_changes": changes,
         "notes": plan.notes,
         "estimate": { "seconds": plan.estimate.seconds, "critical_path": path },
+        "forecasts": plan.forecasts,
+        "cost": super::cost::json(plan, prices),
     })
 }
 
@@ -172,7 +175,7 @@ mod tests {
             ("token".to_owned(), Expr::from(Node::Ref(secret))),
         ]))));
         let plan = plan(vec![vpc]);
-        let json = json(&plan, None);
+        let json = json(&plan, None, &PriceLists::default());
         assert_eq!(json["format_version"], 1);
         assert_eq!(json["digest"], plan.digest().to_string());
         assert_eq!(json["summary"]["create"], 1);
@@ -202,7 +205,7 @@ mod tests {
         ] {
             let mut change = change("bz/digitalocean.vpc.main", &[Action::Create], Reason::New);
             change.certainty = certainty;
-            let json = json(&plan(vec![change]), None);
+            let json = json(&plan(vec![change]), None, &PriceLists::default());
             let name = json["resource_changes"][0]["certainty"].as_str().unwrap();
             assert!(document.contains(&format!("| `{name}` |")), "{name}");
         }
@@ -220,7 +223,7 @@ mod tests {
             Some(Value::from(80)),
             Some(Value::from(81)),
         )];
-        let json = json(&plan(vec![db]), None);
+        let json = json(&plan(vec![db]), None, &PriceLists::default());
         assert_eq!(
             json["resource_changes"][0]["change"]["before"],
             json!({"spec": {"ports": [null, {"port": 80}]}})

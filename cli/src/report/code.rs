@@ -51,6 +51,8 @@ PlanCycle "ZW3108"
 "the steps of a plan wait for each other\n\nThe spec has no cycle, but what has to happen would have one. This is a contradiction in zonewright: please report it with the spec."
 NoPlan "ZW3109"
 "several things stand in the way of a plan\n\nEach is listed with its own code. All of them have to be settled; they were found in one go."
+OutOfReach "ZW3110"
+"an objective is out of reach, and objectives are strict\n\n`[objectives]` says how long a disaster may take (`rto`) and how much data it may cost (`rpo`), and `strict = true` that a plan which cannot keep to that is refused. The message has the figure that would be reached. ZW3020 and ZW3021 explain what it follows from; `zonewright plan -v` names the longest path. Choose another strategy or posture, or write down an objective that can be met."
 General "ZW4001"
 "the command could not do what was asked\n\nThe message says what was tried and what was in the way; nothing was changed."
 Usage "ZW4002"
@@ -180,6 +182,7 @@ impl From<&PlanError> for Code {
             PlanError::Serving { .. } => Code::Serving,
             PlanError::NothingToReplace { .. } => Code::NothingToReplace,
             PlanError::Cycle { .. } => Code::PlanCycle,
+            PlanError::Objective { .. } => Code::OutOfReach,
         }
     }
 }

@@ -12,7 +12,9 @@ use super::{
 use crate::address::{Address, AttrPath, InstanceId, ZoneName};
 use crate::canon;
 use crate::config::{Resource, Role};
+use crate::cost::{self, Bills};
 use crate::expr::Reference;
+use crate::objectives::{self, Forecast};
 use crate::observe::{Inputs, Observations};
 use crate::schema::Registry;
 use crate::value::{Map, Value};
@@ -78,6 +80,14 @@ pub enum PlanError {
         /// What was asked for.
         address: Address,
     },
+    /// An objective is out of reach, and they are strict.
+    #[error("{message}")]
+    Objective {
+        /// What would happen instead.
+        message: String,
+        /// The way out.
+        help: String,
+    },
     /// Steps wait for each other.
     #[error("these wait for each other: {}", nodes.join(", "))]
     Cycle {
@@ -91,7 +101,10 @@ impl PlanError {
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,
-            PlanError::Protected { .. } | PlanError::Serving { .. } | PlanError::StillNeeded { .. }
+            PlanError::Protected { .. }
+                | PlanError::Serving { .. }
+                | PlanError::StillNeeded { .. }
+                | PlanError::Objective { .. }
         )
     }
 
@@ -123,6 +136,9 @@ impl PlanError {
             PlanError::Serving { .. } => {
                 "make another zone active first (`[project] active`)".to_owned()
             }
+            PlanError::Objective { help, .. } => {
+                format!("{help}; without `[objectives] strict` this is a warning")
+            }
             PlanError::Cycle { .. } => {
                 "this is a contradiction in the plan: please report it with the spec".to_owned()
             }
@@ -141,6 +157,14 @@ pub fn plan(inputs: &Inputs, seen: &Observations) -> Result<Plan, Vec<PlanError>
     let exports = exports(inputs);
     let decider = decide_all(inputs, seen, &dependencies, &exports).map_err(|e| vec![e])?;
     errors.extend(decider.errors);
+    let forecasts = objectives::forecasts(inputs, &dependencies, &values);
+    let misses = misses(inputs, &forecasts);
+    if inputs.config.objectives.strict {
+        errors.extend(misses.iter().map(|note| PlanError::Objective {
+            message: format!("{} [{}]", note.message, note.code),
+            help: note.help.clone().unwrap_or_default(),
+        }));
+    }
     if !errors.is_empty() {
         errors.sort();
         errors.dedup();
@@ -163,12 +187,27 @@ pub fn plan(inputs: &Inputs, seen: &Observations) -> Result<Plan, Vec<PlanError>
         options: inputs.options.clone(),
         zones: zone_facts(inputs),
         instances: instances(inputs, seen, &decider.decided, &changes),
-        notes: notes(inputs, &changes),
+        forecasts,
+        bills: bills(inputs, seen, &decider.decided),
+        notes: notes(inputs, &changes, misses),
         changes,
         steps,
         edges,
         estimate,
     })
+}
+
+fn bills(inputs: &Inputs, seen: &Observations, decided: &BTreeMap<Address, Decided>) -> Bills {
+    let steps: Vec<cost::Step<'_>> = decided
+        .iter()
+        .map(|(address, decided)| cost::Step {
+            address,
+            actions: &decided.actions,
+            live: decided.live.as_ref().map(|l| &l.attrs),
+            desired: decided.value.as_ref(),
+        })
+        .collect();
+    cost::bills(inputs, seen, &steps)
 }
 
 fn base(inputs: &Inputs) -> Base {
@@ -441,8 +480,17 @@ fn zone_facts(inputs: &Inputs) -> BTreeMap<ZoneName, ZoneFacts> {
         .collect()
 }
 
-fn notes(inputs: &Inputs, changes: &[Change]) -> Vec<Note> {
-    let mut out: Vec<Note> = changes.iter().filter_map(|c| note(inputs, c)).collect();
+/// Objectives that are out of reach; what is destroyed need not meet any.
+fn misses(inputs: &Inputs, forecasts: &BTreeMap<ZoneName, Forecast>) -> Vec<Note> {
+    if inputs.options.destroy {
+        return Vec::new();
+    }
+    objectives::notes(forecasts)
+}
+
+fn notes(inputs: &Inputs, changes: &[Change], misses: Vec<Note>) -> Vec<Note> {
+    let mut out = misses;
+    out.extend(changes.iter().filter_map(|c| note(inputs, c)));
     let stand_ins: BTreeSet<String> = changes
         .iter()
         .filter(|c| c.stand_in && !c.is_no_op())

@@ -86,7 +86,7 @@ impl Inputs {
 
 /// Resources in an order in which everything comes after what it depends on; among equals by
 /// address.
-pub(super) fn ordered<'a>(
+pub(crate) fn ordered<'a>(
     wanted: &BTreeSet<&'a Address>,
     dependencies: &Dependencies,
 ) -> Result<Vec<&'a Address>, PlanError> {

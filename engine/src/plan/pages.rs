@@ -46,6 +46,22 @@ const PAGES: &[(&str, &str)] = &[
          afterwards.\n",
     ),
     (
+        "ZW3020",
+        "the RPO is out of reach\n\n\
+         `[objectives] rpo` allows less loss than the chosen way of getting the data to the zone can promise. A zone that restores gets \
+         the newest backup, which can be as old as the pause between two backups: a day for DigitalOcean's managed databases. A zone with \
+         a replica loses what replication lags behind, a minute before the alarm goes off. Choose `strategy = \"replica\"` in \
+         `[database]`, or write down an objective that can be met. With `strict = true` this is an error (exit code 6).\n",
+    ),
+    (
+        "ZW3021",
+        "the RTO is out of reach\n\n\
+         `[objectives] rto` allows less time than the zone needs from the declaration of a disaster until users are served: typical \
+         durations along the longest path of what it lacks of the serving zone, its data included, and the TTL of the record that is \
+         flipped. `zonewright plan -v` names the path. Keep the zone warmer, lower the TTL, or write down an objective that can be met. With \
+         `strict = true` this is an error (exit code 6).\n",
+    ),
+    (
         "ZW3010",
         "is a stand-in of the sandbox, not the real chart\n\n\
          The chart's rendering is not vendored in `charts/<zone>/<name>.yaml`, so the sandbox uses a compact stand-in of its own. Outside the \

@@ -51,6 +51,26 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     Some(format!("{sign}{form}"))
 }
 
+/// The whole GiB that a quantity of bytes fills.
+pub(crate) fn gib(text: &str) -> Option<u64> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let (digits, decimals) = parse(number)?;
+    let (mut times, mut by) = (1_i128, 10_i128.checked_pow(decimals)?.checked_mul(1 << 30)?);
+    match BINARY.iter().find(|(s, _)| *s == suffix) {
+        Some((_, bits)) => times <<= *bits,
+        None => match exponent(suffix)?.checked_sub(9) {
+            Some(power) if power >= 0 => times = 10_i128.checked_pow(u32::try_from(power).ok()?)?,
+            Some(power) => by = by.checked_mul(10_i128.checked_pow(power.unsigned_abs())?)?,
+            None => return None,
+        },
+    }
+    let gib = digits.checked_mul(times)?.checked_add(by - 1)? / by;
+    u64::try_from(gib).ok()
+}
+
 /// All digits as one number, and how many of them follow the point.
 fn parse(number: &str) -> Option<(i128, u32)> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));

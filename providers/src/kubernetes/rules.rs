@@ -69,7 +69,7 @@ pub(crate) fn list_key(path: &[&str]) -> Option<&'static [&'static str]> {
     })
 }
 
-fn text<'a>(object: &'a Value, keys: &[&str]) -> Option<&'a str> {
+pub(super) fn text<'a>(object: &'a Value, keys: &[&str]) -> Option<&'a str> {
     keys.iter()
         .try_fold(object, |value, key| value.get(key))
         .and_then(Value::as_str)

@@ -301,6 +301,7 @@ pub(super) fn config(
         project: project.facts.name.clone()?,
         zones: zones.collect(),
         active: project.active.clone()?,
+        objectives: project.facts.objectives.clone(),
         instances,
         resources,
         secrets: project.secrets.clone(),

@@ -3,7 +3,7 @@
 
 use zonewright_engine::schema::{
     Attr, ContainerLink, Containment, Form, KindSchema, Output, ProviderSchema, Registry, Type,
-    Typical,
+    Typical, VendorFacts,
 };
 
 fn kind(name: &str, attrs: Vec<Attr>, outputs: Vec<Output>) -> KindSchema {
@@ -33,12 +33,16 @@ fn out(name: &'static str) -> Output {
     Output::plain(name, Type::String, "Something that comes out.")
 }
 
-fn digitalocean() -> ProviderSchema {
-    let pool = Type::Object(vec![
+fn pool() -> Type {
+    Type::Object(vec![
         text("size"),
         Attr::required("min", Type::Int, "Fewest nodes."),
         Attr::required("max", Type::Int, "Most nodes."),
-    ]);
+    ])
+}
+
+fn digitalocean() -> ProviderSchema {
+    let pool = pool();
     let tags = || maybe("tags", Type::List(Box::new(Type::String)));
     let vpc = vec![
         text("name"),
@@ -113,6 +117,7 @@ fn digitalocean() -> ProviderSchema {
         container: None,
         kinds,
         objects: None,
+        facts: VendorFacts::default(),
     }
 }
 
@@ -140,6 +145,7 @@ fn cloudflare() -> ProviderSchema {
             vec![out("id"), out("hostname")],
         )],
         objects: None,
+        facts: VendorFacts::default(),
     }
 }
 
@@ -186,6 +192,7 @@ fn kubernetes() -> ProviderSchema {
         }),
         kinds: vec![manifest, chart, secret],
         objects: None,
+        facts: VendorFacts::default(),
     }
 }
 

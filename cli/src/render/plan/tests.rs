@@ -39,6 +39,8 @@ pub(crate) fn plan(changes: Vec<Change>) -> Plan {
         edges: Vec::new(),
         notes: Vec::new(),
         estimate: Estimate::default(),
+        bills: BTreeMap::new(),
+        forecasts: BTreeMap::new(),
     }
 }
 
@@ -79,6 +81,7 @@ fn show(plan: &Plan, verbose: bool) -> String {
         verbose,
         command: Some("zonewright apply".to_owned()),
         approvable: true,
+        prices: zonewright_engine::cost::PriceLists::default(),
     };
     text(plan, &view)
 }

@@ -108,6 +108,7 @@ impl Project {
             project: "sim".to_owned(),
             zones: BTreeMap::new(),
             active: "other".parse().unwrap(),
+            objectives: crate::config::Objectives::default(),
             instances: BTreeMap::new(),
             resources: resources.collect(),
             secrets: BTreeMap::new(),
@@ -171,6 +172,7 @@ fn registry() -> Registry {
         config: Vec::new(),
         container: None,
         objects: None,
+        facts: crate::schema::VendorFacts::default(),
         kinds: vec![KindSchema {
             kind: kind(),
             doc: "A thing.",
