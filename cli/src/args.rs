@@ -422,6 +422,11 @@ pub enum SandboxCommand {
     /// Let requests fail.
     #[command(subcommand)]
     Fault(FaultCommand),
+    /// Change how a database behaves, or list the databases.
+    #[command(
+        after_help = "Example:\n  zonewright sandbox database wp-bz-mysql --replication frozen"
+    )]
+    Database(DatabaseArgs),
     /// Print everything that the emulators hold, as JSON.
     Dump(WorldArgs),
     /// List the requests that the emulators got.
@@ -434,6 +439,51 @@ pub struct WorldArgs {
     /// The directory of the emulators; by default that of the project.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+/// Arguments of `sandbox database`.
+#[derive(Debug, Args)]
+pub struct DatabaseArgs {
+    /// Which sandbox.
+    #[command(flatten)]
+    pub world: WorldArgs,
+    /// The name or id of a cluster or replica; without it, all are listed.
+    #[arg(value_name = "DATABASE")]
+    pub name: Option<String>,
+    /// What a replica does; `frozen` claims to be up to date and is not.
+    #[arg(long, value_enum, requires = "name")]
+    pub replication: Option<Replication>,
+    /// How far a replica is behind its source.
+    #[arg(long, value_name = "SECS", requires = "name")]
+    pub lag: Option<u64>,
+    /// Whether a replica refuses writes.
+    #[arg(long, value_name = "BOOL", requires = "name")]
+    pub read_only: Option<bool>,
+    /// Which certificate is shown.
+    #[arg(long, value_enum, requires = "name")]
+    pub certificate: Option<Certificate>,
+}
+
+/// What a replica does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Replication {
+    /// It follows its source.
+    Running,
+    /// It has lost its source and says so.
+    Broken,
+    /// It has stopped and claims to be up to date.
+    Frozen,
+}
+
+/// Which certificate a database shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Certificate {
+    /// The right one.
+    Right,
+    /// One by another authority.
+    OtherAuthority,
+    /// One for another host.
+    OtherName,
 }
 
 /// Arguments of `sandbox serve`.

@@ -4,6 +4,7 @@
 //! that a browser shows can reach it.
 
 pub mod client;
+pub mod database;
 
 use std::collections::BTreeMap;
 
@@ -72,6 +73,10 @@ pub(crate) fn answer(sandbox: &Sandbox, rest: &str, req: &Request<Bytes>) -> Res
             }
             Err(error) => refuse(400, &error.to_string()),
         },
+        ("GET", ["databases"]) => sandbox.on_stage(|scene| database::list(scene)),
+        ("POST", ["databases", named]) => {
+            sandbox.on_stage(|scene| database::change(scene, named, req.body()))
+        }
         ("POST", ["zones"]) => add_zone(sandbox, req.body()),
         ("POST", ["reset"]) => sandbox.on_stage(|scene| {
             seed::reset(scene);

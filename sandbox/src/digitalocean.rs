@@ -31,6 +31,20 @@ use error::ApiError;
 pub(crate) use cluster::is_running;
 pub(crate) use error::body as error_body;
 
+/// The times of the backups that a database has, newest first.
+pub(crate) fn backup_times(scene: &Scene<'_, '_>, doc: &Value) -> Vec<u64> {
+    backup::times(scene, doc).collect()
+}
+
+/// Stores a changed database cluster or replica.
+pub(crate) fn keep_database(scene: &mut Scene<'_, '_>, doc: Value) {
+    let table = match doc["parent_id"].is_string() {
+        true => replica::TABLE,
+        false => database::TABLE,
+    };
+    database::store(scene, table, doc);
+}
+
 type Answer = Result<Response<Body>, ApiError>;
 
 const HOURLY_LIMIT: u64 = 5000;

@@ -21,6 +21,9 @@ pub struct Identity {
     pub id: String,
     /// The port that the world was last served on.
     pub port: Option<u16>,
+    /// The port that its databases were last served on.
+    #[serde(default)]
+    pub mysql_port: Option<u16>,
     key: String,
 }
 
@@ -48,6 +51,7 @@ impl Identity {
         let made = Identity {
             id: hex(id),
             port: None,
+            mysql_port: None,
             key: hex(key),
         };
         made.save(dir)?;

@@ -19,6 +19,7 @@ pub(crate) enum Service {
     DigitalOcean,
     Cloudflare,
     Kubernetes,
+    Mysql,
 }
 
 impl Service {
@@ -45,6 +46,7 @@ impl Service {
             Service::DigitalOcean => "digitalocean",
             Service::Cloudflare => "cloudflare",
             Service::Kubernetes => "kubernetes",
+            Service::Mysql => "mysql",
         }
     }
 }
@@ -86,6 +88,15 @@ pub(crate) struct Journal {
 impl Journal {
     /// Notes that a request has arrived; gives its number.
     pub(crate) fn begin(&self, service: Service, req: &Request<Bytes>) -> u64 {
+        let mutating = mutating(service, req);
+        let seq = self.note(service, req.method().as_str(), req.uri().path(), mutating);
+        let query = req.uri().query().unwrap_or("").to_owned();
+        self.update(seq, |entry| entry.query = query);
+        seq
+    }
+
+    /// Notes that something other than an HTTP request has arrived; gives its number.
+    pub(crate) fn note(&self, service: Service, method: &str, path: &str, mutating: bool) -> u64 {
         let mut inner = self.lock();
         inner.next += 1;
         let seq = inner.next;
@@ -95,10 +106,10 @@ impl Journal {
         inner.entries.push_back(Entry {
             seq,
             service,
-            method: req.method().to_string(),
-            path: req.uri().path().to_owned(),
-            query: req.uri().query().unwrap_or("").to_owned(),
-            mutating: mutating(service, req),
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: String::new(),
+            mutating,
             status: None,
             applied: false,
             fault: None,

@@ -16,6 +16,7 @@ mod journal;
 pub mod kubernetes;
 pub mod lifecycle;
 mod listener;
+mod mysql;
 pub mod profile;
 pub mod reply;
 mod sandbox;

@@ -15,14 +15,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::control::Client;
 use crate::identity::Identity;
 use crate::listener;
+use crate::mysql;
 use crate::profile::Profile;
 use crate::sandbox::{OpenError, Sandbox};
 
-pub use ready::Ready;
+pub use ready::{Endpoints, Ready};
 
 const PAUSE: Duration = Duration::from_millis(20);
 const HANDOVER: Duration = Duration::from_secs(5);
@@ -117,10 +119,19 @@ pub async fn serve(
         source,
     })?;
     identity.port = Some(address.port());
+    let mysql = bind(None, identity.mysql_port).await?;
+    let mysql_address = mysql.local_addr().map_err(|source| ServeError::Listen {
+        address: any_port(),
+        source,
+    })?;
+    identity.mysql_port = Some(mysql_address.port());
     identity.save(&dir).map_err(file_error("identity.json"))?;
     let origin = format!("http://{address}");
     let sandbox = Arc::new(Sandbox::open(&dir, options.profile, origin)?);
-    let ready = Ready::of(&sandbox, address);
+    let ready = Ready::of(&sandbox, address, mysql_address);
+    // Dropped at the end, with every connection.
+    let mut servers = JoinSet::new();
+    servers.spawn(mysql::run(sandbox.clone(), mysql));
     ready.save(&dir).map_err(file_error("serve.json"))?;
     on_ready(&ready);
     let ended = listener::run(

@@ -103,6 +103,11 @@ impl Sandbox {
         })
     }
 
+    /// Counts as an answer under way until it is dropped.
+    pub(crate) fn busy(&self) -> impl Drop + use<> {
+        Activity::enter(&self.activity)
+    }
+
     /// How long nothing has been asked of the sandbox; zero while an answer is under way.
     pub fn idle(&self) -> Duration {
         self.activity.idle()
@@ -200,6 +205,8 @@ impl Sandbox {
                 self.on_stage(|scene| cloudflare::answer(scene, &Call::new(&req, "/client/v4")))
             }
             Service::Kubernetes => self.cluster(req).await,
+            // On a port of its own.
+            Service::Mysql => reply::empty(404),
         };
         self.journal.carried_out(seq, response.status().as_u16());
         response
@@ -210,8 +217,20 @@ impl Sandbox {
         &self,
         f: impl FnOnce(&mut Scene<'_, '_>) -> Response<Body>,
     ) -> Response<Body> {
+        self.stage(f).unwrap_or_else(|error| {
+            tracing::error!(%error, "the sandbox world cannot be written");
+            let message = "the sandbox world cannot be written";
+            reply::json(500, &json!({"id": "server_error", "message": message}))
+        })
+    }
+
+    /// Settles the world and runs `f` in the same transaction.
+    ///
+    /// # Errors
+    /// The world cannot be written.
+    pub(crate) fn stage<R>(&self, f: impl FnOnce(&mut Scene<'_, '_>) -> R) -> io::Result<R> {
         let mut switches = self.switches.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered = self.world.write(|txn| {
+        self.world.write(|txn| {
             let mut scene = Scene {
                 world: &self.world,
                 txn,
@@ -224,11 +243,6 @@ impl Sandbox {
             seed::plant(&mut scene);
             digitalocean::settle(&mut scene);
             f(&mut scene)
-        });
-        answered.unwrap_or_else(|error| {
-            tracing::error!(%error, "the sandbox world cannot be written");
-            let message = "the sandbox world cannot be written";
-            reply::json(500, &json!({"id": "server_error", "message": message}))
         })
     }
 
@@ -289,7 +303,9 @@ fn error_body(service: Service, code: u16) -> Value {
     match service {
         Service::DigitalOcean => digitalocean::error_body(code),
         Service::Cloudflare => cloudflare::error_body(code),
-        Service::Kubernetes => status_body(code, "InternalError", "injected fault"),
+        Service::Kubernetes | Service::Mysql => {
+            status_body(code, "InternalError", "injected fault")
+        }
     }
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use tokio::signal::unix::{SignalKind, signal};
 use zonewright_sandbox::control::Client;
+use zonewright_sandbox::control::database::{self as control, Behaviour};
 use zonewright_sandbox::fault::{self, Fault};
 use zonewright_sandbox::lifecycle::{self, Ready, ServeError, ServeOptions};
 use zonewright_sandbox::profile;
 
 use crate::args::{
-    BadArgument, FaultArgs, FaultCommand, Format, Profile, RequestsArgs, SandboxCommand, ServeArgs,
-    WorldArgs,
+    BadArgument, Certificate, DatabaseArgs, FaultArgs, FaultCommand, Format, Profile, Replication,
+    RequestsArgs, SandboxCommand, ServeArgs, WorldArgs,
 };
 use crate::exit::Exit;
 use crate::project::Project;
@@ -32,6 +33,7 @@ pub(crate) async fn run(ctx: &Context, command: SandboxCommand) -> Result<Exit, 
                 .say("The sandbox is as new. States that refer to it do not fit any more.");
         }
         SandboxCommand::Fault(command) => fault(ctx, command).await?,
+        SandboxCommand::Database(args) => database(ctx, args).await?,
         SandboxCommand::Dump(args) => ctx.term.pretty(&client(ctx, &args).await?.dump().await?),
         SandboxCommand::Requests(args) => requests(ctx, &args).await?,
     }
@@ -126,6 +128,31 @@ async fn stop(ctx: &Context, args: &WorldArgs) -> Result<(), Failure> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     ctx.term.say("Stopped.");
+    Ok(())
+}
+
+async fn database(ctx: &Context, args: DatabaseArgs) -> Result<(), Failure> {
+    let client = client(ctx, &args.world).await?;
+    let Some(name) = &args.name else {
+        ctx.term.pretty(&client.databases().await?);
+        return Ok(());
+    };
+    let behaviour = Behaviour {
+        replication: args.replication.map(|mode| match mode {
+            Replication::Running => control::Replication::Running,
+            Replication::Broken => control::Replication::Broken,
+            Replication::Frozen => control::Replication::Frozen,
+        }),
+        lag_seconds: args.lag,
+        read_only: args.read_only,
+        certificate: args.certificate.map(|shown| match shown {
+            Certificate::Right => control::Certificate::Right,
+            Certificate::OtherAuthority => control::Certificate::OtherAuthority,
+            Certificate::OtherName => control::Certificate::OtherName,
+        }),
+    };
+    ctx.term
+        .pretty(&client.set_database(name, &behaviour).await?);
     Ok(())
 }
 

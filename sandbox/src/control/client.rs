@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::Switches;
+use super::database::Behaviour;
 use crate::fault::Fault;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -156,6 +157,27 @@ impl Client {
     pub async fn set_switches(&self, switches: &Switches) -> Result<(), ClientError> {
         let body = Some(json!(switches));
         self.call(Method::POST, "/switches", body).await.map(drop)
+    }
+
+    /// The databases with their behaviour, an array.
+    ///
+    /// # Errors
+    /// The sandbox cannot be asked.
+    pub async fn databases(&self) -> Result<Value, ClientError> {
+        self.call(Method::GET, "/databases", None).await
+    }
+
+    /// Changes how a database behaves, which is named by id or name; gives its behaviour.
+    ///
+    /// # Errors
+    /// The sandbox cannot be asked, or there is no such database, or it is no replica.
+    pub async fn set_database(
+        &self,
+        named: &str,
+        behaviour: &Behaviour,
+    ) -> Result<Value, ClientError> {
+        let path = format!("/databases/{named}");
+        self.call(Method::POST, &path, Some(json!(behaviour))).await
     }
 
     /// Adds a Cloudflare zone.

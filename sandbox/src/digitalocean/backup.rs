@@ -37,12 +37,12 @@ pub(super) fn exists(scene: &Scene<'_, '_>, doc: &Value) -> bool {
     due(doc, "backup_ms", scene.now)
 }
 
-/// The cluster whose backup a request wants to restore.
+/// The cluster whose backup a request wants to restore, and the time of that backup.
 pub(super) fn source(
     scene: &Scene<'_, '_>,
     restore: &Value,
     size: &str,
-) -> Result<Value, ApiError> {
+) -> Result<(Value, u64), ApiError> {
     let name = text(restore, "database_name");
     let doc = all(scene.txn.tables(), database::TABLE)
         .find(|doc| text(doc, "name") == name)
@@ -54,18 +54,17 @@ pub(super) fn source(
         ));
     }
     let wanted = text(restore, "backup_created_at");
-    if !wanted.is_empty() && !times(scene, &doc).any(|at| rfc3339(at) == wanted) {
-        return Err(ApiError::unprocessable("there is no backup of that time"));
-    }
+    let at = times(scene, &doc).find(|at| wanted.is_empty() || rfc3339(*at) == wanted);
+    let at = at.ok_or_else(|| ApiError::unprocessable("there is no backup of that time"))?;
     if catalog::database_rank(size) < catalog::database_rank(text(&doc, "size")) {
         let message = "the size must not be smaller than that of the source";
         return Err(ApiError::unprocessable(message));
     }
-    Ok(doc)
+    Ok((doc, at))
 }
 
-// Newest first.
-fn times(scene: &Scene<'_, '_>, doc: &Value) -> impl Iterator<Item = u64> + use<> {
+/// When the backups were made that are there, newest first.
+pub(super) fn times(scene: &Scene<'_, '_>, doc: &Value) -> impl Iterator<Item = u64> + use<> {
     let day = scene.scaled(DAY).max(SHORTEST_DAY_MS);
     let first = doc["backup_ms"].as_u64().unwrap_or(u64::MAX);
     let count = match scene.now.checked_sub(first) {

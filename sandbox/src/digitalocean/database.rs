@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::call::{Call, Scene, due, pending, rfc3339, text, without_times};
-use crate::reply;
+use crate::{mysql, reply};
 
 use super::error::ApiError;
 use super::{
@@ -109,6 +109,8 @@ pub(super) fn show(scene: &Scene<'_, '_>, doc: &Value) -> Value {
             "config",
             "sql_mode",
             "events",
+            "replication",
+            "certificate",
         ] {
             map.remove(own);
         }
@@ -257,7 +259,7 @@ fn create(scene: &mut Scene<'_, '_>, call: &Call) -> Answer {
     let rules = database_parts::rules(scene, &id, body.get("rules"), &[])?;
     let online = scene.after(CREATE);
     let admin = json!({"name": "doadmin", "role": "primary", "password": scene.password()});
-    let (users, names) = contents(source.as_ref(), admin);
+    let (users, names) = contents(source.as_ref().map(|(doc, _)| doc), admin);
     let doc = json!({
         "id": id, "name": name, "engine": "mysql", "version": version,
         "semantic_version": if version == "8" { "8.0.45" } else { "8.4.8" },
@@ -272,6 +274,9 @@ fn create(scene: &mut Scene<'_, '_>, call: &Call) -> Answer {
     });
     tag::ensure(scene, tags.iter().map(String::as_str));
     store(scene, TABLE, doc.clone());
+    if let Some((source, at)) = source {
+        mysql::restore(scene, &source, at, &id);
+    }
     Ok(created(&id, &json!({ "database": show(scene, &doc) })))
 }
 
@@ -297,6 +302,7 @@ fn delete(scene: &mut Scene<'_, '_>, id: &str) -> Answer {
         replica::remove(scene, gone);
     }
     scene.txn.delete(TABLE, id);
+    mysql::forget(scene, id);
     vpc::leave(scene, "dbaas", &doc, text(&doc, "private_network_uuid"));
     Ok(reply::empty(204))
 }

@@ -4,13 +4,12 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::call::{Call, Scene, rfc3339, text};
+use crate::mysql::authority;
 use crate::reply;
 
 use super::error::ApiError;
 use super::{Answer, cluster, database, wrong_method};
 
-/// The certificate authority of the sandbox's databases; nothing is signed by it.
-const AUTHORITY: &str = include_str!("authority.pem");
 const RULE_TYPES: [&str; 5] = ["droplet", "k8s", "ip_addr", "tag", "app"];
 
 pub(super) fn answer(
@@ -27,7 +26,10 @@ pub(super) fn answer(
         ("ca", []) => {
             database::either(scene, id)?;
             use base64::Engine;
-            let certificate = base64::engine::general_purpose::STANDARD.encode(AUTHORITY);
+            let made = authority::certificate(scene.txn).map_err(|_| {
+                ApiError::new(500, "server_error", "the certificate cannot be made")
+            })?;
+            let certificate = base64::engine::general_purpose::STANDARD.encode(made);
             let ca = json!({ "certificate": certificate });
             Ok(reply::json(200, &json!({ "ca": ca })))
         }

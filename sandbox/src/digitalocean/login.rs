@@ -51,6 +51,12 @@ pub(crate) fn everything(tables: &Tables) -> impl Iterator<Item = &Value> {
     all(tables, database::TABLE).chain(all(tables, replica::TABLE))
 }
 
+/// One cluster or replica.
+pub(crate) fn by_id<'t>(tables: &'t Tables, id: &str) -> Option<&'t Value> {
+    let found = tables.get(database::TABLE, id);
+    found.or_else(|| tables.get(replica::TABLE, id))
+}
+
 /// The document that has the users and schemas: a replica has its source's.
 pub(crate) fn owner<'t>(tables: &'t Tables, doc: &'t Value) -> &'t Value {
     let parent = doc["parent_id"].as_str();

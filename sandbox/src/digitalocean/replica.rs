@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::call::{Call, Scene, due, rfc3339, text};
-use crate::reply;
+use crate::{mysql, reply};
 
 use super::error::ApiError;
 use super::{Answer, all, backup, catalog, created, database, tag, vpc, wrong_method};
@@ -49,6 +49,7 @@ pub(super) fn of<'s>(scene: &'s Scene<'_, '_>, parent: &'s str) -> impl Iterator
 /// Removes a replica.
 pub(super) fn remove(scene: &mut Scene<'_, '_>, doc: &Value) {
     scene.txn.delete(TABLE, text(doc, "id"));
+    mysql::forget(scene, text(doc, "id"));
     vpc::leave(scene, "dbaas", doc, text(doc, "private_network_uuid"));
 }
 
@@ -129,6 +130,7 @@ fn promote(scene: &mut Scene<'_, '_>, parent: &str, name: &str) -> Answer {
     if !due(&doc, "online_ms", scene.now) {
         return Err(ApiError::precondition("replica is not ready"));
     }
+    mysql::promote(scene, &doc);
     // Users, databases and passwords have come with the data.
     let source = owner(scene, &doc);
     doc["users"] = source["users"].clone();
@@ -142,6 +144,7 @@ fn promote(scene: &mut Scene<'_, '_>, parent: &str, name: &str) -> Answer {
     }
     if let Some(map) = doc.as_object_mut() {
         map.remove("parent_id");
+        map.remove("replication");
     }
     scene.txn.delete(TABLE, text(&doc, "id"));
     database::store(scene, database::TABLE, doc);

@@ -19,9 +19,17 @@ pub struct Ready {
     pid: u32,
     address: SocketAddr,
     control: String,
+    mysql: SocketAddr,
     identity: Identity,
     digitalocean_token: String,
     cloudflare_token: String,
+}
+
+/// Where the parts of a world are reached that have vendor-style names inside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Every database: TLS by its own host name chooses which.
+    pub mysql: SocketAddr,
 }
 
 impl fmt::Debug for Ready {
@@ -35,12 +43,13 @@ impl fmt::Debug for Ready {
 }
 
 impl Ready {
-    pub(super) fn of(sandbox: &Sandbox, address: SocketAddr) -> Ready {
+    pub(super) fn of(sandbox: &Sandbox, address: SocketAddr, mysql: SocketAddr) -> Ready {
         let identity = sandbox.identity();
         Ready {
             pid: std::process::id(),
             address,
             control: format!("http://{address}/_sandbox"),
+            mysql,
             identity: identity.clone(),
             digitalocean_token: identity.digitalocean_token(),
             cloudflare_token: identity.cloudflare_token(),
@@ -67,6 +76,11 @@ impl Ready {
         self.control.clone()
     }
 
+    /// Where databases are reached; their host names stay the vendor's.
+    pub fn endpoints(&self) -> Endpoints {
+        Endpoints { mysql: self.mysql }
+    }
+
     /// The environment that points the providers at the sandbox.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         let origin = format!("http://{}", self.address);
@@ -76,6 +90,7 @@ impl Ready {
             ("CLOUDFLARE_BASE_URL", format!("{origin}/client/v4")),
             ("CLOUDFLARE_API_TOKEN", self.cloudflare_token.clone()),
             ("ZONEWRIGHT_SANDBOX_CONTROL", self.control.clone()),
+            ("ZONEWRIGHT_SANDBOX_MYSQL", self.mysql.to_string()),
         ]
     }
 

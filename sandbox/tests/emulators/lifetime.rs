@@ -60,6 +60,12 @@ impl Server {
         Client::new(&self.ready.control_url()).unwrap()
     }
 
+    /// Another server on the same directory.
+    pub(crate) async fn restart(self) -> Server {
+        let dir = self.stop().await;
+        Server::start_in(dir, None).await
+    }
+
     pub(crate) async fn stop(self) -> Arc<tempfile::TempDir> {
         self.client().stop().await.unwrap();
         self.task.await.unwrap().unwrap();
@@ -106,6 +112,7 @@ async fn the_tokens_are_for_the_owner_only() {
             "CLOUDFLARE_BASE_URL",
             "CLOUDFLARE_API_TOKEN",
             "ZONEWRIGHT_SANDBOX_CONTROL",
+            "ZONEWRIGHT_SANDBOX_MYSQL",
         ]
     );
     assert!(env[1].1.starts_with("dop_v1_"));

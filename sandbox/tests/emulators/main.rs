@@ -3,11 +3,13 @@
 // Everything here is test code, also what is no test itself.
 #![allow(clippy::unwrap_used)]
 
+mod client;
 mod cloudflare;
 mod databases;
 mod digitalocean;
 mod faults;
 mod lifetime;
+mod mysql;
 mod proxies;
 mod schemas;
 
