@@ -427,6 +427,8 @@ pub enum SandboxCommand {
         after_help = "Example:\n  zonewright sandbox database wp-bz-mysql --replication frozen"
     )]
     Database(DatabaseArgs),
+    /// Make a bucket of the object storage, if it is not there.
+    Bucket(BucketArgs),
     /// Print everything that the emulators hold, as JSON.
     Dump(WorldArgs),
     /// List the requests that the emulators got.
@@ -439,6 +441,16 @@ pub struct WorldArgs {
     /// The directory of the emulators; by default that of the project.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+/// Arguments of `sandbox bucket`.
+#[derive(Debug, Args)]
+pub struct BucketArgs {
+    /// Which sandbox.
+    #[command(flatten)]
+    pub world: WorldArgs,
+    /// The name of the bucket.
+    pub name: String,
 }
 
 /// Arguments of `sandbox database`.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Call, Scene, rfc3339_micros, text};
 use crate::reply::{self, Body};
+use crate::world::Tables;
 
 type Answer = Result<Response<Body>, ApiError>;
 
@@ -148,6 +149,21 @@ pub(crate) fn add_zone(scene: &mut Scene<'_, '_>, name: &str) -> Value {
     });
     scene.txn.put(ZONES, &id, zone.clone());
     zone
+}
+
+/// The zones of a world.
+pub(crate) fn zones_of(tables: &Tables) -> impl Iterator<Item = &Value> {
+    tables.list(ZONES).map(|(_, zone)| zone)
+}
+
+/// The records of a zone.
+pub(crate) fn records_of<'t>(
+    tables: &'t Tables,
+    zone: &Value,
+) -> impl Iterator<Item = &'t Value> + use<'t> {
+    let table = dns::table(zone);
+    let all: Vec<&Value> = tables.list(&table).map(|(_, record)| record).collect();
+    all.into_iter()
 }
 
 /// Answers a call under `/client/v4`.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::fault::Fault;
 use crate::reply::{self, Body};
 use crate::sandbox::Sandbox;
-use crate::{cloudflare, seed};
+use crate::{cloudflare, s3, seed};
 
 pub use client::{Client, ClientError};
 
@@ -34,6 +34,8 @@ pub struct Switches {
     pub hide_credentials: bool,
     /// Kubernetes versions that can no longer be created.
     pub withdrawn_versions: Vec<String>,
+    /// Buckets whose objects can be stored and not be read.
+    pub unreadable_buckets: Vec<String>,
     #[serde(skip)]
     pub(crate) lagging: BTreeMap<String, u32>,
 }
@@ -76,6 +78,15 @@ pub(crate) fn answer(sandbox: &Sandbox, rest: &str, req: &Request<Bytes>) -> Res
         ("GET", ["databases"]) => sandbox.on_stage(|scene| database::list(scene)),
         ("POST", ["databases", named]) => {
             sandbox.on_stage(|scene| database::change(scene, named, req.body()))
+        }
+        ("POST", ["buckets", name]) => {
+            sandbox.on_stage(|scene| match s3::make_bucket(scene, name) {
+                true => reply::empty(204),
+                false => refuse(
+                    400,
+                    "a bucket has a name of small letters, digits and hyphens",
+                ),
+            })
         }
         ("POST", ["zones"]) => add_zone(sandbox, req.body()),
         ("POST", ["reset"]) => sandbox.on_stage(|scene| {

@@ -24,6 +24,9 @@ pub struct Identity {
     /// The port that its databases were last served on.
     #[serde(default)]
     pub mysql_port: Option<u16>,
+    /// The port that its zones were last served on.
+    #[serde(default)]
+    pub dns_port: Option<u16>,
     key: String,
 }
 
@@ -52,6 +55,7 @@ impl Identity {
             id: hex(id),
             port: None,
             mysql_port: None,
+            dns_port: None,
             key: hex(key),
         };
         made.save(dir)?;
@@ -92,6 +96,16 @@ impl Identity {
     pub fn cluster_token(&self, cluster_id: &str) -> String {
         let digest = hex(&self.digest(&format!("cluster token {cluster_id}")));
         format!("dop_v1_{digest}")
+    }
+
+    /// The access key of the object storage.
+    pub fn spaces_key(&self) -> String {
+        format!("DO00{}", self.derive("spaces key", 16).to_uppercase())
+    }
+
+    /// The secret that goes with the access key.
+    pub fn spaces_secret(&self) -> String {
+        self.derive("spaces secret", 43)
     }
 
     /// The sandbox's value for a secret that the user has not set.

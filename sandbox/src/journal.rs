@@ -20,6 +20,8 @@ pub(crate) enum Service {
     Cloudflare,
     Kubernetes,
     Mysql,
+    Dns,
+    S3,
 }
 
 impl Service {
@@ -47,6 +49,8 @@ impl Service {
             Service::Cloudflare => "cloudflare",
             Service::Kubernetes => "kubernetes",
             Service::Mysql => "mysql",
+            Service::Dns => "dns",
+            Service::S3 => "s3",
         }
     }
 }

@@ -43,6 +43,7 @@ use serde_json::{Value, json};
 use crate::world::{Txn, World};
 
 pub(crate) use memory::Memory;
+pub(crate) use request::decode;
 
 use failure::Failure;
 use kinds::{Kind, key, table};

@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
 use crate::control::Client;
+use crate::dns;
 use crate::identity::Identity;
 use crate::listener;
 use crate::mysql;
@@ -125,13 +126,25 @@ pub async fn serve(
         source,
     })?;
     identity.mysql_port = Some(mysql_address.port());
+    let (dns_udp, dns_tcp) = bind_both(identity.dns_port).await?;
+    let dns_address = dns_tcp.local_addr().map_err(|source| ServeError::Listen {
+        address: any_port(),
+        source,
+    })?;
+    identity.dns_port = Some(dns_address.port());
     identity.save(&dir).map_err(file_error("identity.json"))?;
     let origin = format!("http://{address}");
     let sandbox = Arc::new(Sandbox::open(&dir, options.profile, origin)?);
-    let ready = Ready::of(&sandbox, address, mysql_address);
+    let endpoints = Endpoints {
+        http: address,
+        mysql: mysql_address,
+        dns: dns_address,
+    };
+    let ready = Ready::of(&sandbox, endpoints);
     // Dropped at the end, with every connection.
     let mut servers = JoinSet::new();
     servers.spawn(mysql::run(sandbox.clone(), mysql));
+    servers.spawn(dns::run(sandbox.clone(), dns_udp, dns_tcp));
     ready.save(&dir).map_err(file_error("serve.json"))?;
     on_ready(&ready);
     let ended = listener::run(
@@ -255,6 +268,26 @@ async fn bind(
     TcpListener::bind(any_port())
         .await
         .map_err(failed(any_port()))
+}
+
+/// One port for both transports.
+async fn bind_both(recorded: Option<u16>) -> Result<(UdpSocket, TcpListener), ServeError> {
+    let mut recorded = recorded;
+    let mut tries = 0;
+    loop {
+        let tcp = bind(None, recorded.take()).await?;
+        let failed = |source| ServeError::Listen {
+            address: any_port(),
+            source,
+        };
+        let address = tcp.local_addr().map_err(failed)?;
+        match UdpSocket::bind(address).await {
+            Ok(udp) => return Ok((udp, tcp)),
+            // The other transport's port of that number is taken: another number will do.
+            Err(_) if tries < 20 => tries += 1,
+            Err(source) => return Err(ServeError::Listen { address, source }),
+        }
+    }
 }
 
 async fn end(sandbox: &Sandbox, idle_exit: Option<Duration>, shutdown: impl Future<Output = ()>) {

@@ -23,7 +23,7 @@ use crate::journal::{Journal, Service};
 use crate::profile::Profile;
 use crate::reply::{self, Body};
 use crate::world::{Tables, World};
-use crate::{cloudflare, digitalocean, kubernetes, seed};
+use crate::{cloudflare, digitalocean, kubernetes, s3, seed};
 
 /// Why a sandbox cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +132,11 @@ impl Sandbox {
         {
             return control::answer(self, rest, &req);
         }
-        let Some(service) = Service::of(&path) else {
+        let service = match s3::is_meant(&req) {
+            true => Some(Service::S3),
+            false => Service::of(&path),
+        };
+        let Some(service) = service else {
             let message = "no emulated service has this path";
             return reply::json(404, &json!({"id": "not_found", "message": message}));
         };
@@ -205,8 +209,9 @@ impl Sandbox {
                 self.on_stage(|scene| cloudflare::answer(scene, &Call::new(&req, "/client/v4")))
             }
             Service::Kubernetes => self.cluster(req).await,
-            // On a port of its own.
-            Service::Mysql => reply::empty(404),
+            Service::S3 => self.on_stage(|scene| s3::answer(scene, &req)),
+            // On ports of their own.
+            Service::Mysql | Service::Dns => reply::empty(404),
         };
         self.journal.carried_out(seq, response.status().as_u16());
         response
@@ -303,7 +308,7 @@ fn error_body(service: Service, code: u16) -> Value {
     match service {
         Service::DigitalOcean => digitalocean::error_body(code),
         Service::Cloudflare => cloudflare::error_body(code),
-        Service::Kubernetes | Service::Mysql => {
+        Service::Kubernetes | Service::Mysql | Service::Dns | Service::S3 => {
             status_body(code, "InternalError", "injected fault")
         }
     }

@@ -33,6 +33,12 @@ pub(crate) async fn run(ctx: &Context, command: SandboxCommand) -> Result<Exit, 
                 .say("The sandbox is as new. States that refer to it do not fit any more.");
         }
         SandboxCommand::Fault(command) => fault(ctx, command).await?,
+        SandboxCommand::Bucket(args) => {
+            client(ctx, &args.world)
+                .await?
+                .add_bucket(&args.name)
+                .await?;
+        }
         SandboxCommand::Database(args) => database(ctx, args).await?,
         SandboxCommand::Dump(args) => ctx.term.pretty(&client(ctx, &args).await?.dump().await?),
         SandboxCommand::Requests(args) => requests(ctx, &args).await?,

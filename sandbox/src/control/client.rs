@@ -180,6 +180,15 @@ impl Client {
         self.call(Method::POST, &path, Some(json!(behaviour))).await
     }
 
+    /// Makes a bucket, if it is not there.
+    ///
+    /// # Errors
+    /// The sandbox cannot be asked or refuses the name.
+    pub async fn add_bucket(&self, name: &str) -> Result<(), ClientError> {
+        let path = format!("/buckets/{name}");
+        self.call(Method::POST, &path, None).await.map(drop)
+    }
+
     /// Adds a Cloudflare zone.
     ///
     /// # Errors

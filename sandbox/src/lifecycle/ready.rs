@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{Identity, write_private};
+use crate::s3;
 use crate::sandbox::Sandbox;
 
 const FILE: &str = "serve.json";
@@ -20,6 +21,7 @@ pub struct Ready {
     address: SocketAddr,
     control: String,
     mysql: SocketAddr,
+    dns: SocketAddr,
     identity: Identity,
     digitalocean_token: String,
     cloudflare_token: String,
@@ -28,8 +30,19 @@ pub struct Ready {
 /// Where the parts of a world are reached that have vendor-style names inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoints {
+    /// The vendors' APIs.
+    pub http: SocketAddr,
     /// Every database: TLS by its own host name chooses which.
     pub mysql: SocketAddr,
+    /// The name servers of every zone, over UDP and TCP.
+    pub dns: SocketAddr,
+}
+
+impl Endpoints {
+    /// The endpoint of the object storage, for path-style requests.
+    pub fn s3(&self) -> String {
+        format!("http://{}{}", self.http, s3::PREFIX)
+    }
 }
 
 impl fmt::Debug for Ready {
@@ -43,13 +56,14 @@ impl fmt::Debug for Ready {
 }
 
 impl Ready {
-    pub(super) fn of(sandbox: &Sandbox, address: SocketAddr, mysql: SocketAddr) -> Ready {
+    pub(super) fn of(sandbox: &Sandbox, endpoints: Endpoints) -> Ready {
         let identity = sandbox.identity();
         Ready {
             pid: std::process::id(),
-            address,
-            control: format!("http://{address}/_sandbox"),
-            mysql,
+            address: endpoints.http,
+            control: format!("http://{}/_sandbox", endpoints.http),
+            mysql: endpoints.mysql,
+            dns: endpoints.dns,
             identity: identity.clone(),
             digitalocean_token: identity.digitalocean_token(),
             cloudflare_token: identity.cloudflare_token(),
@@ -76,9 +90,13 @@ impl Ready {
         self.control.clone()
     }
 
-    /// Where databases are reached; their host names stay the vendor's.
+    /// Where databases, name servers and object storage are reached; their names stay the vendor's.
     pub fn endpoints(&self) -> Endpoints {
-        Endpoints { mysql: self.mysql }
+        Endpoints {
+            http: self.address,
+            mysql: self.mysql,
+            dns: self.dns,
+        }
     }
 
     /// The environment that points the providers at the sandbox.
@@ -91,6 +109,10 @@ impl Ready {
             ("CLOUDFLARE_API_TOKEN", self.cloudflare_token.clone()),
             ("ZONEWRIGHT_SANDBOX_CONTROL", self.control.clone()),
             ("ZONEWRIGHT_SANDBOX_MYSQL", self.mysql.to_string()),
+            ("ZONEWRIGHT_SANDBOX_DNS", self.dns.to_string()),
+            ("ZONEWRIGHT_SANDBOX_S3", self.endpoints().s3()),
+            ("SPACES_ACCESS_KEY_ID", self.identity.spaces_key()),
+            ("SPACES_SECRET_ACCESS_KEY", self.identity.spaces_secret()),
         ]
     }
 

@@ -113,6 +113,10 @@ async fn the_tokens_are_for_the_owner_only() {
             "CLOUDFLARE_API_TOKEN",
             "ZONEWRIGHT_SANDBOX_CONTROL",
             "ZONEWRIGHT_SANDBOX_MYSQL",
+            "ZONEWRIGHT_SANDBOX_DNS",
+            "ZONEWRIGHT_SANDBOX_S3",
+            "SPACES_ACCESS_KEY_ID",
+            "SPACES_SECRET_ACCESS_KEY",
         ]
     );
     assert!(env[1].1.starts_with("dop_v1_"));

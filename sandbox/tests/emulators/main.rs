@@ -7,10 +7,12 @@ mod client;
 mod cloudflare;
 mod databases;
 mod digitalocean;
+mod dns;
 mod faults;
 mod lifetime;
 mod mysql;
 mod proxies;
+mod s3;
 mod schemas;
 
 use std::sync::Arc;
