@@ -125,7 +125,10 @@ impl World {
             Some(url) => zonewright_providers::cloudflare_at(transport(), clock(), url),
             None => zonewright_providers::cloudflare(transport(), clock()),
         };
-        let kubernetes = kubernetes::provider(kubernetes::Options::default());
+        let kubernetes = kubernetes::provider(kubernetes::Options {
+            kubeconfig: matches!(self, World::Live),
+            ..kubernetes::Options::default()
+        });
         Ok(vec![digitalocean, cloudflare, kubernetes])
     }
 }

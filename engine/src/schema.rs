@@ -321,6 +321,8 @@ pub struct ContainerLink {
     pub kind: Kind,
     /// The container's ephemeral output that opens a session (`credentials`).
     pub output: &'static str,
+    /// The attribute that opens a session without a container (`kubeconfig`).
+    pub instead: &'static str,
 }
 
 /// Everything about a provider.

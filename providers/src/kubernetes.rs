@@ -52,15 +52,29 @@ impl Provider for Kubernetes {
         ProviderSchema {
             name: "kubernetes",
             doc: "Objects of a Kubernetes cluster, by server-side apply.",
-            config: vec![Attr::required(
-                "cluster",
-                Type::String,
-                "The cluster whose objects these are: a reference to a `digitalocean.kubernetes_cluster`.",
-            )],
+            config: vec![
+                Attr::optional(
+                    "cluster",
+                    Type::String,
+                    "The cluster whose objects these are: a reference to a `digitalocean.kubernetes_cluster`.",
+                ),
+                Attr::optional(
+                    "kubeconfig",
+                    Type::String,
+                    "Instead of `cluster`, for one that exists already: a secret that holds a kubeconfig in YAML.",
+                )
+                .secret(),
+                Attr::optional(
+                    "context",
+                    Type::String,
+                    "The context of the kubeconfig; its current one otherwise.",
+                ),
+            ],
             container: Some(ContainerLink {
                 attr: "cluster",
                 kind: kind("digitalocean.kubernetes_cluster"),
                 output: "credentials",
+                instead: "kubeconfig",
             }),
             kinds: vec![manifest(), secret(), chart()],
             objects: Some(ObjectRules {
@@ -80,11 +94,14 @@ impl Provider for Kubernetes {
 
     fn open<'a>(
         &'a self,
-        _config: &'a Value,
+        config: &'a Value,
         container: Option<(&'a str, &'a Secret)>,
     ) -> BoxFuture<'a, Result<Arc<dyn Session>, ProviderError>> {
         async move {
-            let api = client::Api::open(&self.options, container)?;
+            let api = match container {
+                Some((_, credentials)) => client::Api::open(&self.options, credentials)?,
+                None => client::Api::from_kubeconfig(&self.options, config).await?,
+            };
             Ok(Arc::new(session::Cluster::new(api)) as Arc<dyn Session>)
         }
         .boxed()

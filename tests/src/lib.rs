@@ -11,6 +11,8 @@ use serde_json::Value;
 use zonewright_sandbox::control::Client;
 use zonewright_sandbox::fault::{Fault, Kind};
 
+pub mod control_plane;
+
 /// A copy of a project in a directory of its own, with its own sandbox.
 pub struct Env {
     dir: tempfile::TempDir,

@@ -12,10 +12,12 @@ use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::secret::{Purpose, Secret};
+use zonewright_engine::value::Value;
 
 use super::failure::Refusal;
 
@@ -35,6 +37,9 @@ pub struct Options {
     pub attempts: u32,
     /// The pause after the first of them; each later one is twice as long.
     pub pause: Duration,
+    /// Whether a kubeconfig is accepted. A rehearsal against emulated clouds must not reach a real
+    /// cluster.
+    pub kubeconfig: bool,
 }
 
 impl Default for Options {
@@ -45,6 +50,7 @@ impl Default for Options {
             page: 500,
             attempts: 4,
             pause: Duration::from_millis(500),
+            kubeconfig: true,
         }
     }
 }
@@ -105,19 +111,55 @@ fn bad(message: &str) -> ProviderError {
 
 impl Api {
     /// Connects with the credentials of the container.
-    pub(crate) fn open(
-        options: &Options,
-        container: Option<(&str, &Secret)>,
-    ) -> Result<Api, ProviderError> {
-        let (_, secret) = container.ok_or_else(|| bad("no cluster is given"))?;
+    pub(crate) fn open(options: &Options, secret: &Secret) -> Result<Api, ProviderError> {
         let text = secret
             .expose(Purpose::Request)
             .ok_or_else(|| bad("the cluster's credentials are not at hand"))?;
         let credentials: Credentials = serde_json::from_str(text)
             .map_err(|_| bad("the cluster's credentials are not of the expected form"))?;
+        Api::connect(options, config(credentials)?)
+    }
+
+    /// Connects as a kubeconfig says, which `[providers.kubernetes]` holds as a secret.
+    pub(crate) async fn from_kubeconfig(
+        options: &Options,
+        table: &Value,
+    ) -> Result<Api, ProviderError> {
+        if !options.kubeconfig {
+            return Err(bad(
+                "a kubeconfig leads to a cluster outside the sandbox; only `cluster` can be rehearsed",
+            ));
+        }
+        let text = match table.get("kubeconfig") {
+            Some(Value::Secret(secret)) => secret.expose(Purpose::Request),
+            _ => None,
+        };
+        let text = text.ok_or_else(|| bad("neither a cluster nor a kubeconfig is at hand"))?;
+        // The parser's message may quote the file, which holds credentials.
+        let wrong = |_: KubeconfigError| {
+            bad("the kubeconfig cannot be read as one, or names files that are not there")
+        };
+        let kubeconfig = Kubeconfig::from_yaml(text).map_err(wrong)?;
+        let context = table.get("context").and_then(Value::as_str);
+        let choice = KubeConfigOptions {
+            context: context.map(str::to_owned),
+            ..KubeConfigOptions::default()
+        };
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &choice)
+            .await
+            .map_err(wrong)?;
+        Api::connect(options, config)
+    }
+
+    fn connect(options: &Options, mut config: kube::Config) -> Result<Api, ProviderError> {
         // An error means that a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = config(options, credentials)?;
+        config.connect_timeout = Some(options.connect_timeout);
+        config.read_timeout = Some(options.read_timeout);
+        config.reset_reader_on_write = true;
+        config.write_timeout = Some(options.read_timeout);
+        // Repeating is decided here and in the engine, in the open.
+        config.default_retry = false;
         let client = kube::Client::try_from(config)
             .map_err(|e| bad(&format!("the cluster's credentials cannot be used: {e}")))?;
         Ok(Api {
@@ -210,7 +252,7 @@ impl Api {
     }
 }
 
-fn config(options: &Options, credentials: Credentials) -> Result<kube::Config, ProviderError> {
+fn config(credentials: Credentials) -> Result<kube::Config, ProviderError> {
     let uri: Uri = credentials
         .server
         .parse()
@@ -221,12 +263,6 @@ fn config(options: &Options, credentials: Credentials) -> Result<kube::Config, P
         config.root_cert = Some(certificates(&bundle)?);
     }
     config.auth_info.token = Some(credentials.token.into());
-    config.connect_timeout = Some(options.connect_timeout);
-    config.read_timeout = Some(options.read_timeout);
-    config.reset_reader_on_write = true;
-    config.write_timeout = Some(options.read_timeout);
-    // Repeating is decided here and in the engine, in the open.
-    config.default_retry = false;
     Ok(config)
 }
 

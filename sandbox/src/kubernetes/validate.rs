@@ -339,8 +339,24 @@ fn service(new: &Value, out: &mut Vec<Cause>) {
         out.push(Cause::unsupported("spec.type", kind, &TYPES));
     }
     let headless = new["spec"]["clusterIP"] == "None" || kind == "ExternalName";
-    if !headless && new["spec"]["ports"].as_array().is_none_or(Vec::is_empty) {
+    let ports = new["spec"]["ports"].as_array();
+    if !headless && ports.is_none_or(Vec::is_empty) {
         out.push(Cause::required("spec.ports", ""));
+    }
+    for (index, port) in ports.into_iter().flatten().enumerate() {
+        // A target may also be the name of a container's port.
+        let numbers = [
+            ("port", true),
+            ("targetPort", port["targetPort"].is_number()),
+        ];
+        for (field, _) in numbers.into_iter().filter(|(_, checked)| *checked) {
+            let number = &port[field];
+            if !number.as_i64().is_some_and(|n| (1..=65535).contains(&n)) {
+                let at = format!("spec.ports[{index}].{field}");
+                let message = "must be between 1 and 65535, inclusive";
+                out.push(Cause::invalid(&at, number, message));
+            }
+        }
     }
 }
 

@@ -151,7 +151,7 @@ fn lower(
     };
     let config = scope.fields(&attrs, &fields);
     let container = match &schema.container {
-        Some(link) => container(&scope, link, &config, &table),
+        Some(link) => container(&scope, link, &config, &fields),
         None => None,
     };
     Some(Instance {
@@ -165,9 +165,31 @@ fn container(
     scope: &super::scope::Scope<'_, '_>,
     link: &ContainerLink,
     config: &BTreeMap<String, Expr>,
-    table: &Table,
+    fields: &Fields<'_>,
 ) -> Option<Address> {
-    let expr = config.get(link.attr)?;
+    let Fields {
+        table, at, owner, ..
+    } = *fields;
+    let Some(expr) = config.get(link.attr) else {
+        if !config.contains_key(link.instead) {
+            let message = format!("`{owner}` needs `{}` or `{}`", link.attr, link.instead);
+            let draft = Draft::new(Code::MissingAttribute, message)
+                .label(at, "neither is here")
+                .help(format!(
+                    "name a `{}` of this project, or a cluster that exists already",
+                    link.kind
+                ));
+            scope.report(draft);
+        }
+        return None;
+    };
+    if let Some(both) = table.get(link.instead) {
+        let message = format!("`{owner}` has both `{}` and `{}`", link.attr, link.instead);
+        let draft = Draft::new(Code::BadContainer, message)
+            .label(both.key, "one too many")
+            .help("keep the one that is meant");
+        scope.report(draft);
+    }
     if let Node::Ref(Reference::Resource { address, path }) = &expr.node
         && address.kind == link.kind
         && path.is_empty()

@@ -61,6 +61,7 @@ cases! {
     cidr_overlap
     cidr_overlap_inherited
     cidr_overlap_of_resources
+    container_or_kubeconfig
     control_character
     cycle_across_zones
     cycle_long

@@ -184,11 +184,16 @@ fn kubernetes() -> ProviderSchema {
     ProviderSchema {
         name: "kubernetes",
         doc: "Kubernetes.",
-        config: vec![text("cluster")],
+        config: vec![
+            maybe("cluster", Type::String),
+            maybe("kubeconfig", Type::String).secret(),
+            maybe("context", Type::String),
+        ],
         container: Some(ContainerLink {
             attr: "cluster",
             kind: "digitalocean.kubernetes_cluster".parse().unwrap(),
             output: "credentials",
+            instead: "kubeconfig",
         }),
         kinds: vec![manifest, chart, secret],
         objects: None,

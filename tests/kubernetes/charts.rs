@@ -1,0 +1,55 @@
+//! Real charts in an empty cluster.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use zonewright_tests::root;
+
+use crate::lab::Lab;
+
+const ISSUER: &str = r#"
+[kubernetes.manifest.issuer]
+object = { apiVersion = "cert-manager.io/v1", kind = "ClusterIssuer", metadata = { name = "self" }, spec = { selfSigned = {} } }
+[kubernetes.manifest.monitor]
+object = { apiVersion = "monitoring.coreos.com/v1", kind = "ServiceMonitor", metadata = { name = "lab", namespace = "platform" }, spec = { selector = {}, endpoints = [{ port = "http" }] } }
+"#;
+
+#[expect(
+    clippy::print_stderr,
+    reason = "who reads the output of a test should know what it did not do"
+)]
+fn renderings() -> Option<PathBuf> {
+    let dir = root().join("../shared/manifests");
+    if dir.is_dir() {
+        return Some(dir);
+    }
+    let required = std::env::var_os("ZONEWRIGHT_REQUIRE_SUITES").is_some();
+    assert!(!required, "no renderings in {}", dir.display());
+    eprintln!("skipped 1 test: no renderings in {}", dir.display());
+    None
+}
+
+/// Three charts of 182 objects with their definitions, and custom resources of them, in one run.
+pub(crate) fn real_charts_converge_in_one_run(lab: &Lab) {
+    let Some(dir) = renderings() else { return };
+    let mut tables = String::new();
+    for (name, file) in [
+        ("cert_manager", "cert-manager"),
+        ("monitoring", "kube-prometheus-stack"),
+        ("traefik", "traefik"),
+    ] {
+        let text = std::fs::read_to_string(dir.join(format!("{file}.yaml"))).unwrap();
+        lab.write(&format!("charts/pz/{name}.yaml"), &text);
+        tables.push_str(&format!(
+            "[kubernetes.chart.{name}]\nchart = \"{file}\"\nversion = \"1.0.0\"\nnamespace = \"platform\"\n"
+        ));
+    }
+    tables.push_str("[kubernetes.manifest.platform]\nobject = { apiVersion = \"v1\", kind = \"Namespace\", metadata = { name = \"platform\" } }\n");
+    lab.declare(&format!("{tables}{ISSUER}"));
+    lab.converge();
+    let deployment = "/apis/apps/v1/namespaces/platform/deployments/cert-manager";
+    lab.patch(deployment, &json!({ "spec": { "replicas": 3 } }));
+    let drift = lab.expect(2, &["drift"]);
+    assert!(drift.stdout.contains("replicas"), "{}", drift.text());
+    lab.converge();
+}

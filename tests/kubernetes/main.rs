@@ -1,0 +1,42 @@
+//! One suite of behaviour, two targets: the Kubernetes of the sandbox, and a real API server with its
+//! controllers. Every case runs on both and must end the same; where they differ, the sandbox is wrong.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics is a test that fails"
+)]
+
+mod charts;
+mod lab;
+mod objects;
+
+use lab::{Lab, Target};
+
+/// Runs every case on both targets.
+macro_rules! on_both {
+    ($($room:ident::$case:ident)*) => {
+        mod sandbox {
+            use super::*;
+            $(#[test] fn $case() { Lab::with(Target::Sandbox, $room::$case); })*
+        }
+        mod real {
+            use super::*;
+            $(#[test] fn $case() { Lab::with(Target::Real, $room::$case); })*
+        }
+    };
+}
+
+on_both! {
+    objects::a_mixed_set_is_applied_once
+    objects::drift_is_found_and_repaired
+    objects::what_leaves_the_spec_leaves_the_cluster
+    objects::what_cannot_change_is_replaced
+    objects::a_kind_and_its_object_come_in_one_run
+    objects::a_kind_keeps_what_it_does_not_know
+    objects::what_others_add_is_not_drift
+    objects::a_missing_namespace_is_named
+    objects::a_deleted_object_is_no_hindrance
+    objects::what_never_becomes_ready_says_why
+    objects::one_mistake_does_not_stop_the_others
+    objects::a_load_balancer_has_an_address
+    charts::real_charts_converge_in_one_run
+}

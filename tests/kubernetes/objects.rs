@@ -1,0 +1,364 @@
+//! Single objects: what is applied, seen, repaired, replaced and removed.
+
+use serde_json::{Value, json};
+
+use crate::lab::Lab;
+
+const MIXED: &str = r#"
+apiVersion: v1
+kind: Namespace
+metadata: {name: NAME}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: NAME}
+data: {mode: quiet, text: "one\ntwo\n"}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: app, namespace: NAME}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: app, namespace: NAME}
+rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: app, namespace: NAME}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: app}
+subjects: [{kind: ServiceAccount, name: app, namespace: NAME}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app, namespace: NAME}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: app}}
+  template:
+    metadata: {labels: {app: app}}
+    spec:
+      serviceAccountName: app
+      containers:
+      - name: app
+        image: app:1
+        ports: [{name: http, containerPort: 80}]
+        env: [{name: MODE, valueFrom: {configMapKeyRef: {name: settings, key: mode}}}]
+        resources: {requests: {cpu: 1000m, memory: 1024Mi}, limits: {cpu: "1", memory: 1Gi}}
+        readinessProbe: {httpGet: {path: /, port: http}}
+        volumeMounts: [{name: data, mountPath: /data}]
+      volumes: [{name: data, emptyDir: {}}]
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: store, namespace: NAME}
+spec:
+  serviceName: store
+  replicas: 1
+  selector: {matchLabels: {app: store}}
+  template:
+    metadata: {labels: {app: store}}
+    spec: {containers: [{name: store, image: "store:1"}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: app, namespace: NAME}
+spec: {selector: {app: app}, ports: [{port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: store, namespace: NAME}
+spec: {clusterIP: None, selector: {app: store}, ports: [{port: 80}]}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: tidy, namespace: NAME}
+spec:
+  schedule: "0 3 * * *"
+  jobTemplate:
+    spec: {template: {spec: {restartPolicy: Never, containers: [{name: tidy, image: "tidy:1"}]}}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once, namespace: NAME}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: once, image: "once:1"}]}}}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: app, namespace: NAME}
+spec: {maxUnavailable: 1, selector: {matchLabels: {app: app}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: app, namespace: NAME}
+spec:
+  podSelector: {matchLabels: {app: app}}
+  ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80}]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: app, namespace: NAME}
+spec:
+  ingressClassName: none
+  rules:
+  - host: app.example.com
+    http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: app, port: {name: http}}}}]}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: store, namespace: NAME}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: store}
+  minReplicas: 1
+  maxReplicas: 2
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
+"#;
+
+const SMALL: &str = r#"
+apiVersion: v1
+kind: Namespace
+metadata: {name: NAME}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: NAME}
+data: {mode: quiet}
+"#;
+
+const SECOND: &str = r#"
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: second, namespace: NAME}
+data: {a: b}
+"#;
+
+const WIDGETS: &str = r#"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.NAME.example.com}
+spec:
+  group: NAME.example.com
+  scope: Namespaced
+  names: {plural: widgets, singular: widget, kind: Widget}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            x-kubernetes-preserve-unknown-fields: true
+            properties:
+              size: {type: integer, default: 3}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: NAME}
+---
+apiVersion: NAME.example.com/v1
+kind: Widget
+metadata: {name: one, namespace: NAME}
+spec: {colour: red}
+"#;
+
+/// The path of the settings.
+fn settings(lab: &Lab) -> String {
+    format!("/api/v1/namespaces/{}/configmaps/settings", lab.name())
+}
+
+fn deployment(lab: &Lab) -> String {
+    format!("/apis/apps/v1/namespaces/{}/deployments/app", lab.name())
+}
+
+/// The actions that a plan proposes, by the key of the object.
+fn actions(lab: &Lab) -> Vec<(String, Value)> {
+    let plan = lab.expect(0, &["plan", "--format", "json"]).json();
+    let changes = plan["resource_changes"].as_array().unwrap();
+    changes
+        .iter()
+        .filter(|c| c["change"]["actions"] != json!(["no_op"]))
+        .map(|c| {
+            let address = c["address"].as_str().unwrap().to_owned();
+            (address, c["change"]["actions"].clone())
+        })
+        .collect()
+}
+
+/// Everything that a platform is made of, in its namespace, in one run; what the server adds is nothing
+/// of ours.
+pub(crate) fn a_mixed_set_is_applied_once(lab: &Lab) {
+    lab.manifest(MIXED);
+    lab.converge();
+    let live = lab.get(&deployment(lab)).unwrap();
+    assert_eq!(live["status"]["readyReplicas"], 1);
+    let marked = &live["metadata"]["annotations"]["zonewright.dev/address"];
+    let key = format!("apps/Deployment/{}/app", lab.name());
+    assert_eq!(
+        *marked,
+        format!("pz/kubernetes.manifest.lab[\"{key}\"]").as_str()
+    );
+}
+
+/// Values, labels and images that somebody changed, and an object that somebody deleted.
+pub(crate) fn drift_is_found_and_repaired(lab: &Lab) {
+    lab.manifest(MIXED);
+    lab.converge();
+    let app = deployment(lab);
+    lab.patch(&app, &json!({ "spec": { "replicas": 3 } }));
+    lab.patch(&settings(lab), &json!({ "data": { "mode": "loud" } }));
+    let image = json!([{ "name": "tidy", "image": "tidy:2" }]);
+    let template = json!({ "spec": { "template": { "spec": { "containers": image } } } });
+    let cron = format!("/apis/batch/v1/namespaces/{}/cronjobs/tidy", lab.name());
+    lab.patch(&cron, &json!({ "spec": { "jobTemplate": template } }));
+    lab.delete(&format!(
+        "/apis/policy/v1/namespaces/{}/poddisruptionbudgets/app",
+        lab.name()
+    ));
+    let drift = lab.expect(2, &["drift"]);
+    for word in ["replicas", "loud", "tidy:2", "PodDisruptionBudget"] {
+        assert!(drift.stdout.contains(word), "{word}: {}", drift.text());
+    }
+    assert_eq!(actions(lab).len(), 4, "{:?}", actions(lab));
+    lab.converge();
+    assert_eq!(lab.get(&app).unwrap()["spec"]["replicas"], 1);
+    assert_eq!(lab.get(&settings(lab)).unwrap()["data"]["mode"], "quiet");
+}
+
+/// An object that leaves the file, and a field that leaves an object.
+pub(crate) fn what_leaves_the_spec_leaves_the_cluster(lab: &Lab) {
+    lab.manifest(&format!(
+        "{}{SECOND}",
+        SMALL.replace("{mode: quiet}", "{mode: quiet, more: x}")
+    ));
+    lab.converge();
+    let second = settings(lab).replace("settings", "second");
+    assert!(lab.get(&second).is_some());
+    lab.manifest(SMALL);
+    lab.converge();
+    assert!(lab.get(&second).is_none());
+    let data = &lab.get(&settings(lab)).unwrap()["data"];
+    assert_eq!(*data, json!({ "mode": "quiet" }));
+    lab.manifest("apiVersion: v1\nkind: Namespace\nmetadata: {name: NAME}\n");
+    lab.converge();
+    assert!(lab.get(&settings(lab)).is_none());
+}
+
+/// The selector of a Deployment is for ever.
+pub(crate) fn what_cannot_change_is_replaced(lab: &Lab) {
+    lab.manifest(MIXED);
+    lab.converge();
+    let before = lab.get(&deployment(lab)).unwrap()["metadata"]["uid"].clone();
+    lab.manifest(&MIXED.replace("{app: app}", "{app: other}"));
+    let changed = actions(lab);
+    let app = changed.iter().find(|(a, _)| a.contains("apps/Deployment"));
+    assert_eq!(app.unwrap().1, json!(["delete", "create"]), "{changed:?}");
+    lab.converge();
+    let after = lab.get(&deployment(lab)).unwrap()["metadata"]["uid"].clone();
+    assert_ne!(before, after);
+}
+
+/// A definition and an object of it, with a default of the definition.
+pub(crate) fn a_kind_and_its_object_come_in_one_run(lab: &Lab) {
+    lab.manifest(WIDGETS);
+    lab.converge();
+    let path = format!(
+        "/apis/{0}.example.com/v1/namespaces/{0}/widgets/one",
+        lab.name()
+    );
+    let spec = &lab.get(&path).unwrap()["spec"];
+    assert_eq!(*spec, json!({ "colour": "red", "size": 3 }));
+}
+
+/// Fields that the definition does not know are changed in place.
+pub(crate) fn a_kind_keeps_what_it_does_not_know(lab: &Lab) {
+    lab.manifest(WIDGETS);
+    lab.converge();
+    lab.manifest(&WIDGETS.replace("{colour: red}", "{colour: {of: [1, 2]}}"));
+    let changed = actions(lab);
+    assert_eq!(changed.len(), 1, "{changed:?}");
+    assert_eq!(changed[0].1, json!(["update"]));
+    lab.converge();
+}
+
+/// Labels, annotations and keys of others are theirs.
+pub(crate) fn what_others_add_is_not_drift(lab: &Lab) {
+    lab.manifest(MIXED);
+    lab.converge();
+    lab.patch(
+        &settings(lab),
+        &json!({ "data": { "theirs": "1" }, "metadata": { "labels": { "team": "x" } } }),
+    );
+    lab.patch(
+        &deployment(lab),
+        &json!({ "metadata": { "annotations": { "note": "seen" } }, "spec": { "paused": false } }),
+    );
+    lab.assert_settled();
+}
+
+/// A namespace that nobody makes.
+pub(crate) fn a_missing_namespace_is_named(lab: &Lab) {
+    lab.manifest("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: NAME-none}\n");
+    let output = lab.run(&["apply", "--auto-approve"]);
+    assert_ne!(output.code, 0, "{}", output.text());
+    let named = format!("{}-none", lab.name());
+    assert!(output.stderr.contains(&named), "{}", output.text());
+}
+
+/// What shall go was deleted by hand already.
+pub(crate) fn a_deleted_object_is_no_hindrance(lab: &Lab) {
+    lab.manifest(&format!("{SMALL}{SECOND}"));
+    lab.converge();
+    lab.delete(&settings(lab).replace("settings", "second"));
+    lab.manifest(SMALL);
+    lab.converge();
+}
+
+/// A Deployment whose pods never run: the run ends with their words, and goes on when they do.
+pub(crate) fn what_never_becomes_ready_says_why(lab: &Lab) {
+    let annotations = "{labels: {app: app}, annotations: {sandbox.zonewright.dev/ready: never}}";
+    let stuck = MIXED
+        .replace(
+            "{labels: {app: app}}\n    spec:\n      serviceAccountName",
+            &format!("{annotations}\n    spec:\n      serviceAccountName"),
+        )
+        .replace(
+            "  replicas: 1\n  selector: {matchLabels: {app: app}}",
+            "  replicas: 1\n  progressDeadlineSeconds: 2\n  selector: {matchLabels: {app: app}}",
+        );
+    lab.manifest(&stuck);
+    let output = lab.expect(3, &["apply", "--auto-approve"]);
+    assert!(output.stderr.contains("Deployment"), "{}", output.text());
+    lab.manifest(MIXED);
+    lab.converge();
+}
+
+/// An object that the server refuses, and one that has nothing to do with it.
+pub(crate) fn one_mistake_does_not_stop_the_others(lab: &Lab) {
+    let wrong = "---\napiVersion: v1\nkind: Service\nmetadata: {name: wrong, namespace: NAME}\nspec: {ports: [{port: 99999}]}\n";
+    lab.manifest(&format!("{SMALL}{wrong}"));
+    let output = lab.expect(3, &["apply", "--auto-approve"]);
+    assert!(output.stderr.contains("99999"), "{}", output.text());
+    assert!(lab.get(&settings(lab)).is_some());
+    lab.manifest(SMALL);
+    lab.converge();
+}
+
+/// A Service is ready when it can be reached.
+pub(crate) fn a_load_balancer_has_an_address(lab: &Lab) {
+    let service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: front, namespace: NAME}\nspec: {type: LoadBalancer, ports: [{port: 80}]}\n";
+    lab.manifest(&format!("{SMALL}{service}"));
+    lab.converge();
+    let path = format!("/api/v1/namespaces/{}/services/front", lab.name());
+    let status = &lab.get(&path).unwrap()["status"];
+    assert!(status["loadBalancer"]["ingress"][0]["ip"].is_string());
+    let made = lab.post(
+        &format!("/api/v1/namespaces/{}/configmaps", lab.name()),
+        &json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "theirs" } }),
+    );
+    assert_eq!(made["metadata"]["name"], "theirs");
+    lab.assert_settled();
+}
