@@ -110,6 +110,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Show what was changed outside of zonewright. Takes no lock and writes nothing.
     Drift(DriftArgs),
+    /// Compare two zones, in the spec and live: what should mirror and does not.
+    Parity(ParityArgs),
     /// Take something that exists, and that the spec describes, under management. Changes only the
     /// state; the next plan shows what differs from the spec.
     Import(ImportArgs),
@@ -140,6 +142,7 @@ impl Command {
             Command::Apply(args) => args.run.format,
             Command::Destroy(args) => args.run.format,
             Command::Drift(args) => args.format,
+            Command::Parity(args) if args.format == ReportFormat::Json => Format::Json,
             Command::Show(args) => args.format,
             Command::Output(args) => args.format,
             Command::State(StateCommand::List(args) | StateCommand::History(args)) => args.format,
@@ -284,6 +287,34 @@ pub struct DriftArgs {
     /// The form of the output.
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub format: Format,
+}
+
+/// Arguments of `parity`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright parity pz bz\n  zonewright parity pz bz --format markdown >parity.md\n\nDifferences that are meant to be are declared in zonewright.toml:\n  [parity]\n  allow = [{ path = \"kubernetes.secret.db stringData.HOST\", reason = \"the replica's address\" }]\n\nExits with 2 when something differs that should not."
+)]
+pub struct ParityArgs {
+    /// One zone, usually the one that serves.
+    #[arg(value_name = "ZONE")]
+    pub left: ZoneName,
+    /// The other.
+    #[arg(value_name = "ZONE")]
+    pub right: ZoneName,
+    /// The form of the output.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub format: ReportFormat,
+}
+
+/// A form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For a document.
+    Markdown,
 }
 
 /// Arguments of `import`.

@@ -11,6 +11,7 @@ mod import;
 mod init;
 mod kubeconfig;
 mod output;
+mod parity;
 mod plan;
 pub(crate) mod sandbox;
 mod schema;
@@ -35,6 +36,7 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Plan(args) => Box::pin(plan::run(ctx, args)).await,
         Command::Apply(args) => Box::pin(apply::run(ctx, args)).await,
         Command::Drift(args) => Box::pin(drift::run(ctx, args)).await,
+        Command::Parity(args) => Box::pin(parity::run(ctx, args)).await,
         Command::Import(args) => Box::pin(import::run(ctx, &args)).await,
         Command::Destroy(args) => Box::pin(destroy::run(ctx, args)).await,
         Command::Show(args) => show::run(ctx, &args),

@@ -2,6 +2,7 @@
 //! providers and the secrets of one project in one world.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use zonewright_engine::secret::DigestKey;
 use zonewright_engine::snapshot::State;
 use zonewright_engine::unread::{Blind, blind, unread};
 use zonewright_state::{Loaded, OsRng, StateDir, StateOptions, Writer, digest_key};
-use zonewright_zones::Facts;
+use zonewright_zones::{ChartSpec, Facts};
 
 use crate::project::Project;
 use crate::report::Failure;
@@ -73,6 +74,17 @@ impl Stage {
             state_dir,
             key,
         })
+    }
+
+    /// The project's directory.
+    pub(crate) fn root(&self) -> &Path {
+        self.project.root()
+    }
+
+    /// The declared charts.
+    pub(crate) fn charts(&self) -> Vec<ChartSpec> {
+        let sandbox = self.ctx.global.sandbox.is_some();
+        self.project.load(&self.registry, sandbox).charts
     }
 
     /// The name of the world.

@@ -23,6 +23,10 @@ pub struct Config {
     pub instances: BTreeMap<InstanceId, Instance>,
     /// Every enabled resource. Objects of charts and manifests each have their own entry.
     pub resources: BTreeMap<Address, Resource>,
+    /// Declarations that are switched off.
+    pub disabled: BTreeMap<Address, Disabled>,
+    /// Differences between zones that are meant to be.
+    pub parity: Vec<Allowance>,
     /// Declared secrets by name.
     pub secrets: BTreeMap<String, SecretSource>,
     /// The key of secret digests, when `[state] digest_key` names one.
@@ -116,6 +120,46 @@ pub struct Meta {
     pub observe: bool,
     /// The object comes from a stand-in for a chart that is not vendored (sandbox only).
     pub stand_in: bool,
+}
+
+/// A declaration that is switched off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Disabled {
+    /// Where `enabled` says so.
+    pub at: Option<Origin>,
+    /// Whether a setting decides, so that the role or the strategy may.
+    pub by_setting: bool,
+}
+
+/// A difference between two zones that is meant to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// `kind.name`, or `kind.name path`; `*` stands for any text.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+    /// Where it is declared.
+    pub at: Option<Origin>,
+}
+
+impl Allowance {
+    /// Whether it is about a difference: a resource's allowance is about all of it.
+    pub fn covers(&self, subject: &str) -> bool {
+        let resource = subject.split(' ').next().unwrap_or(subject);
+        matches(&self.path, subject) || matches(&self.path, resource)
+    }
+}
+
+/// Whether a text fits a pattern in which `*` stands for any text.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(text) = text.strip_prefix(head) else {
+        return false;
+    };
+    let starts = (0..=text.len()).filter(|i| text.is_char_boundary(*i));
+    starts.into_iter().any(|i| matches(rest, &text[i..]))
 }
 
 /// Where a secret's value is read from.

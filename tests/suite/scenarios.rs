@@ -9,6 +9,7 @@ mod cost;
 mod crash;
 mod lifecycle;
 mod options;
+mod parity;
 mod programs;
 mod recover;
 mod refuse;

@@ -75,6 +75,19 @@ fn root_tables(registry: &Registry) -> Map<String, Json> {
         ("rpo", text("How much data may be lost, as time.")),
         ("strict", json!({ "type": "boolean" })),
     ]);
+    let allowance = props([
+        (
+            "path",
+            text("`kind.name`, or `kind.name attribute`; `*` is any text."),
+        ),
+        ("reason", text("Why the zones differ here.")),
+    ]);
+    let allowance = closed(
+        allowance,
+        &["path", "reason"],
+        "A difference that is meant.",
+    );
+    let parity = props([("allow", json!({ "type": "array", "items": allowance }))]);
     let state = props([
         ("backend", json!({ "enum": ["file"] })),
         ("dir", text("The directory of the state.")),
@@ -93,6 +106,14 @@ fn root_tables(registry: &Registry) -> Map<String, Json> {
         (
             "objectives",
             closed(objectives, &[], "What a disaster may cost."),
+        ),
+        (
+            "parity",
+            closed(
+                parity,
+                &[],
+                "Differences between zones that are meant to be.",
+            ),
         ),
         ("state", closed(state, &[], "Where the state is kept.")),
         ("secret", secrets),

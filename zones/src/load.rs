@@ -80,7 +80,7 @@ pub fn load(files: &dyn Files, charts: &dyn Charts, registry: &Registry) -> Load
     let resources = body::all(&world);
     network::resources(&world, &resources);
     cycle::check(&ctx, &instances, &resources);
-    let config = root::config(&ctx, &project, &realms, instances, resources);
+    let config = root::config(&ctx, &project, &realms, &decls, instances, resources);
     ctx.finish(config, project.facts, chart_specs)
 }
 

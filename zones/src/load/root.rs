@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use zonewright_engine::address::{Address, EDGE, InstanceId, ZoneName};
 use zonewright_engine::canon;
-use zonewright_engine::config::{Config, Instance, Resource, SecretSource, Zone};
+use zonewright_engine::config::{
+    Allowance, Config, Disabled, Instance, Resource, SecretSource, Zone,
+};
 
+use super::declare::Decl;
 use super::realm::Realm;
 use super::{Ctx, types, unreadable};
 use crate::diag::{Code, Draft};
@@ -24,6 +27,7 @@ pub(crate) struct Project {
     pub(super) zones: Vec<(ZoneName, Loc)>,
     pub(super) active: Option<ZoneName>,
     pub(super) secrets: BTreeMap<String, SecretSource>,
+    pub(super) parity: Vec<Allowance>,
     pub(super) providers: Table,
     pub(super) shared: Table,
 }
@@ -31,6 +35,7 @@ pub(crate) struct Project {
 const TABLES: &[&str] = &[
     "project",
     "objectives",
+    "parity",
     "state",
     "secret",
     "providers",
@@ -58,6 +63,7 @@ pub(super) fn read(ctx: &Ctx<'_>) -> Project {
         zones: Vec::new(),
         active: None,
         secrets: root.secrets(sub("secret")),
+        parity: root.parity(sub("parity")),
         providers: sub("providers").clone(),
         shared: sub("shared").clone(),
     };
@@ -186,6 +192,40 @@ impl Root<'_, '_> {
         }
     }
 
+    /// `[parity] allow`: differences between zones that are meant to be, each with a reason.
+    fn parity(&self, table: &Table) -> Vec<Allowance> {
+        self.known(table, &["allow"], "[parity]");
+        let Some(entry) = table.get("allow") else {
+            return Vec::new();
+        };
+        let Item::List(items) = &entry.value.node else {
+            self.wrong(&entry.value, "allow", "a list of tables");
+            return Vec::new();
+        };
+        items.iter().filter_map(|t| self.allowance(t)).collect()
+    }
+
+    fn allowance(&self, tree: &Tree) -> Option<Allowance> {
+        let Some(table) = tree.table() else {
+            self.wrong(tree, "allow", "a table with `path` and `reason`");
+            return None;
+        };
+        self.known(table, &["path", "reason"], "an allowance");
+        for (name, example) in [
+            ("path", "path = \"kubernetes.secret.db\""),
+            ("reason", "reason = \"why the zones differ here\""),
+        ] {
+            if !table.contains_key(name) {
+                self.missing(tree.at, name, example);
+            }
+        }
+        Some(Allowance {
+            path: self.text(table, "path")?.0.to_owned(),
+            reason: self.text(table, "reason")?.0.to_owned(),
+            at: Some(self.ctx.origin(tree.at)),
+        })
+    }
+
     fn duration(&self, table: &Table, name: &str) -> Option<Duration> {
         let (text, at) = self.text(table, name)?;
         let parsed = types::duration(text);
@@ -285,6 +325,7 @@ pub(super) fn config(
     ctx: &Ctx<'_>,
     project: &Project,
     realms: &BTreeMap<ZoneName, Realm>,
+    decls: &BTreeMap<Address, Decl<'_>>,
     instances: BTreeMap<InstanceId, Instance>,
     resources: BTreeMap<Address, Resource>,
 ) -> Option<Config> {
@@ -304,10 +345,26 @@ pub(super) fn config(
         objectives: project.facts.objectives.clone(),
         instances,
         resources,
+        disabled: disabled(ctx, decls),
+        parity: project.parity.clone(),
         secrets: project.secrets.clone(),
         digest_key: project.facts.state.digest_key.clone(),
         digest: canon::Digest::of(b""),
     };
     config.digest = config.compute_digest();
     Some(config)
+}
+
+/// Declarations that are switched off, with where and whether a setting decides.
+fn disabled(ctx: &Ctx<'_>, decls: &BTreeMap<Address, Decl<'_>>) -> BTreeMap<Address, Disabled> {
+    let off = decls.iter().filter(|(_, d)| !d.enabled);
+    off.map(|(address, decl)| {
+        let written = decl.meta.get("enabled").map(|e| &e.value);
+        let disabled = Disabled {
+            at: decl.enabled_at.map(|at| ctx.origin(at)),
+            by_setting: written.is_some_and(|t| t.str().is_some()),
+        };
+        (address.clone(), disabled)
+    })
+    .collect()
 }

@@ -111,6 +111,8 @@ impl Project {
             objectives: crate::config::Objectives::default(),
             instances: BTreeMap::new(),
             resources: resources.collect(),
+            disabled: BTreeMap::new(),
+            parity: Vec::new(),
             secrets: BTreeMap::new(),
             digest_key: None,
             digest: Digest::of(b""),
