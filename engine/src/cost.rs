@@ -183,10 +183,24 @@ fn lines(inputs: &Inputs, address: &Address, attrs: Option<&Value>) -> Vec<Line>
     let provider = address.kind.provider();
     let schema = inputs.registry.provider(provider);
     let rules = schema.and_then(|s| s.facts.prices);
-    let seller = match schema.and_then(|s| s.container.as_ref()) {
-        Some(link) => link.kind.provider(),
-        None => provider,
+    // The cloud that runs the container sells what hangs on it. Who runs a cluster that is reached in
+    // another way is not known, and so are its prices.
+    let recorded = || {
+        Some(
+            inputs
+                .state
+                .record(address)?
+                .contained_in
+                .as_ref()?
+                .address
+                .clone(),
+        )
     };
+    let configured = inputs
+        .instance_of(address)
+        .and_then(|id| inputs.instance(&id)?.container.clone());
+    let container = configured.or_else(recorded);
+    let seller = container.as_ref().map_or(provider, |c| c.kind.provider());
     let charges = rules.and_then(|r| (r.charges)(&address.kind, attrs));
     // A kind that no rule knows has a price that is not known.
     let charges = charges.unwrap_or_else(|| vec![Charge::of(address.kind.to_string(), 1)]);
