@@ -458,6 +458,8 @@ pub enum SandboxCommand {
         after_help = "Example:\n  zonewright sandbox database wp-bz-mysql --replication frozen"
     )]
     Database(DatabaseArgs),
+    /// Print what bills at this moment, as JSON.
+    Cost(WorldArgs),
     /// Make a bucket of the object storage, if it is not there.
     Bucket(BucketArgs),
     /// Print everything that the emulators hold, as JSON.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::fault::Fault;
 use crate::reply::{self, Body};
 use crate::sandbox::Sandbox;
-use crate::{cloudflare, s3, seed};
+use crate::{cloudflare, digitalocean, s3, seed};
 
 pub use client::{Client, ClientError};
 
@@ -78,6 +78,9 @@ pub(crate) fn answer(sandbox: &Sandbox, rest: &str, req: &Request<Bytes>) -> Res
         ("GET", ["databases"]) => sandbox.on_stage(|scene| database::list(scene)),
         ("POST", ["databases", named]) => {
             sandbox.on_stage(|scene| database::change(scene, named, req.body()))
+        }
+        ("GET", ["cost"]) => {
+            sandbox.on_stage(|scene| reply::json(200, &digitalocean::bill::now(scene)))
         }
         ("POST", ["buckets", name]) => {
             sandbox.on_stage(|scene| match s3::make_bucket(scene, name) {

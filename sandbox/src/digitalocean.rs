@@ -5,6 +5,7 @@
 
 mod account;
 mod backup;
+pub(crate) mod bill;
 mod catalog;
 mod cluster;
 mod credentials;

@@ -13,6 +13,7 @@ mod environment;
 mod failure;
 mod fieldset;
 mod kinds;
+mod log;
 mod managed;
 mod memory;
 mod patch;
@@ -304,6 +305,9 @@ fn resource(
     match place.subresource.as_deref() {
         Some("proxy") if place.kind.is("", "Service") => {
             proxy::service(call, ctx, &place, rest.get(3..).unwrap_or_default())
+        }
+        Some("log") if place.kind.is("", "Pod") && call.method == Method::GET => {
+            log::read(ctx, &place)
         }
         Some("finalize") if place.kind.is("", "Namespace") => write::replace(call, ctx, &place),
         Some("status" | "scale") | None => verb(call, ctx, &place, across),

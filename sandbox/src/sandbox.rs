@@ -62,6 +62,7 @@ impl Sandbox {
         let open = || -> io::Result<Sandbox> {
             let world = World::open(dir, profile)?;
             let identity = Identity::load_or_create(dir)?;
+            world.trust_cloudflare_token(identity.cloudflare_token());
             Ok(Sandbox {
                 world: Arc::new(world),
                 identity,

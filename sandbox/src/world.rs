@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -181,6 +181,7 @@ pub struct World {
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
     kubernetes: Memory,
+    cloudflare_token: OnceLock<String>,
 }
 
 struct Inner {
@@ -208,7 +209,21 @@ impl World {
             inner: Mutex::new(Inner { tables, log }),
             changed,
             kubernetes: Memory::default(),
+            cloudflare_token: OnceLock::new(),
         })
+    }
+
+    /// Tells which token its DNS provider takes.
+    pub(crate) fn trust_cloudflare_token(&self, token: String) {
+        // It never changes.
+        let _ = self.cloudflare_token.set(token);
+    }
+
+    /// Whether its DNS provider takes a token; every token, as long as nobody has told.
+    pub(crate) fn takes_cloudflare_token(&self, token: &str) -> bool {
+        self.cloudflare_token
+            .get()
+            .is_none_or(|known| known == token)
     }
 
     /// What the Kubernetes emulator derives from the tables and keeps at hand.

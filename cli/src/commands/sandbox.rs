@@ -33,6 +33,7 @@ pub(crate) async fn run(ctx: &Context, command: SandboxCommand) -> Result<Exit, 
                 .say("The sandbox is as new. States that refer to it do not fit any more.");
         }
         SandboxCommand::Fault(command) => fault(ctx, command).await?,
+        SandboxCommand::Cost(args) => ctx.term.pretty(&client(ctx, &args).await?.cost().await?),
         SandboxCommand::Bucket(args) => {
             client(ctx, &args.world)
                 .await?

@@ -180,6 +180,14 @@ impl Client {
         self.call(Method::POST, &path, Some(json!(behaviour))).await
     }
 
+    /// What bills now: `items` (kind, id, name, region, monthly) and `monthly`, their sum, in dollars.
+    ///
+    /// # Errors
+    /// The sandbox cannot be asked.
+    pub async fn cost(&self) -> Result<Value, ClientError> {
+        self.call(Method::GET, "/cost", None).await
+    }
+
     /// Makes a bucket, if it is not there.
     ///
     /// # Errors

@@ -81,6 +81,23 @@ pub(super) const DATABASE_SIZES: [(&str, u64); 8] = [
     ("db-s-8vcpu-32gb", 593_920),
 ];
 
+/// The price of one node of a database a month, in dollars, where it is known.
+pub(super) fn database_price(slug: &str) -> Option<f64> {
+    Some(match slug {
+        "db-s-1vcpu-1gb" => 15.15,
+        "db-s-1vcpu-2gb" => 30.45,
+        "db-s-2vcpu-4gb" => 60.90,
+        _ => return None,
+    })
+}
+
+/// A highly available control plane, a month.
+pub(super) const HIGHLY_AVAILABLE: f64 = 40.0;
+/// One node of a load balancer, a month.
+pub(super) const LOAD_BALANCER: f64 = 12.0;
+/// The object storage of an account that has a bucket, a month.
+pub(super) const SPACES: f64 = 5.0;
+
 /// Kubernetes versions, newest first.
 pub(super) const KUBERNETES: [&str; 8] = [
     "1.36.1-do.0",

@@ -9,7 +9,7 @@ use crate::reply;
 use super::error::ApiError;
 use super::{Answer, all, catalog, page, vpc, wrong_method};
 
-const BALANCERS: &str = "digitalocean/load_balancers";
+pub(super) const BALANCERS: &str = "digitalocean/load_balancers";
 const VOLUMES: &str = "digitalocean/volumes";
 
 pub(super) fn answer(scene: &mut Scene<'_, '_>, call: &Call, rest: &[&str]) -> Answer {

@@ -5,16 +5,20 @@
 //! that was closed for a while has moved on.
 
 mod cert_manager;
+mod certificate;
 mod claim;
 pub(crate) mod definition;
 mod ingress;
 mod job;
+mod job_pod;
 mod monitoring;
 mod namespace;
 mod owners;
 mod pods;
 mod service;
 mod workload;
+
+pub(crate) use job_pod::logs as printed;
 
 use std::time::Duration;
 
@@ -90,6 +94,7 @@ fn ingest(ctx: &mut Ctx<'_, '_>) {
     let prefix = format!("kubernetes/{}/", ctx.cluster);
     let mut wanted: Vec<ObjectRef> = Vec::new();
     let mut orphaned: Vec<String> = Vec::new();
+    let mut silent: Vec<String> = Vec::new();
     let mut owned: Vec<(String, ObjectRef)> = Vec::new();
     match seen.and_then(|seen| ctx.tables().changes_since(seen)) {
         Some(changes) => {
@@ -102,6 +107,9 @@ fn ingest(ctx: &mut Ctx<'_, '_>) {
                     orphaned.extend(gone["metadata"]["uid"].as_str().map(str::to_owned));
                 } else if let Some(object) = ctx.tables().get(&at.0, &at.1) {
                     owned.extend(owners::uids(object).map(|uid| (uid, at.clone())));
+                }
+                if name == "core/pods" && change.gone.is_some() {
+                    silent.push(change.key.clone());
                 }
                 dependents(ctx, name, &change.key, &mut wanted);
                 if WATCHED.contains(&name) {
@@ -137,6 +145,13 @@ fn ingest(ctx: &mut Ctx<'_, '_>) {
     for uid in orphaned {
         owners::collect(ctx, &uid);
     }
+    // What a pod has printed goes with it.
+    let logs = printed(ctx.cluster);
+    for key in silent {
+        if ctx.tables().get(&logs, &key).is_some() {
+            ctx.txn.delete(&logs, &key);
+        }
+    }
 }
 
 /// The objects to look at again when an object of the table `name` has changed.
@@ -155,10 +170,11 @@ fn dependents(ctx: &Ctx<'_, '_>, name: &str, key: &str, out: &mut Vec<ObjectRef>
         "apps/deployments" => AFTER_WORKLOADS.iter().for_each(|n| all(n, "")),
         "core/pods" => all("core/services", &format!("{namespace}/")),
         "core/services" => all("networking.k8s.io/ingresses", ""),
+        // A solver's token may be in any namespace.
         "core/secrets" => {
             all("cert-manager.io/clusterissuers", "");
             all("cert-manager.io/issuers", &format!("{namespace}/"));
-            all("cert-manager.io/certificates", &format!("{namespace}/"));
+            all("cert-manager.io/certificates", "");
         }
         "cert-manager.io/clusterissuers" => all("cert-manager.io/certificates", ""),
         "cert-manager.io/issuers" => all("cert-manager.io/certificates", &format!("{namespace}/")),
@@ -196,7 +212,7 @@ fn look(ctx: &mut Ctx<'_, '_>, table: &str, key: &str) -> Option<u64> {
         "cert-manager.io/clusterissuers" | "cert-manager.io/issuers" => {
             cert_manager::issuer(ctx, it)
         }
-        "cert-manager.io/certificates" => cert_manager::certificate(ctx, it),
+        "cert-manager.io/certificates" => certificate::look(ctx, it),
         "apiregistration.k8s.io/apiservices" => api_service(ctx, it),
         _ if name.starts_with("admissionregistration") => cert_manager::inject(ctx, it),
         _ if name.starts_with("monitoring") => monitoring::look(ctx, it),

@@ -16,7 +16,7 @@ struct Options {
     orphan: bool,
 }
 
-fn options(call: &Call) -> Result<Options, Failure> {
+fn options(call: &Call, place: &Place) -> Result<Options, Failure> {
     let body = if call.body.is_empty() {
         json!({})
     } else {
@@ -32,14 +32,20 @@ fn options(call: &Call) -> Result<Options, Failure> {
         dry_run: dry || call.param("dryRun") == Some("All"),
         uid: text(&body["preconditions"]["uid"]),
         resource_version: text(&body["preconditions"]["resourceVersion"]),
-        orphan: policy.as_deref() == Some("Orphan") || body["orphanDependents"] == true,
+        orphan: match policy.as_deref() {
+            Some(policy) => policy == "Orphan",
+            // Without a policy, the pods of a Job stay behind, for reasons of history.
+            None => body["orphanDependents"]
+                .as_bool()
+                .unwrap_or_else(|| place.kind.is("batch", "Job")),
+        },
     })
 }
 
 /// Deletes one object, or marks it when finalizers hold it.
 pub(crate) fn one(call: &Call, ctx: &mut Ctx<'_, '_>, place: &Place) -> Result<Reply, Failure> {
     let name = place.name.clone().unwrap_or_default();
-    let options = options(call)?;
+    let options = options(call, place)?;
     let live = lookup(ctx, place).ok_or_else(|| Failure::not_found(&place.kind, &name))?;
     check(place, &name, &live, &options)?;
     if place.kind.is("", "Namespace")
@@ -155,7 +161,7 @@ pub(crate) fn collection(
     place: &Place,
 ) -> Result<Reply, Failure> {
     let filter = Filter::of(call)?;
-    let options = options(call)?;
+    let options = options(call, place)?;
     let prefix = prefix(place.namespace.as_deref());
     let found: Vec<(String, Value)> = ctx
         .tables()

@@ -31,6 +31,46 @@ pub(crate) fn of_pod(ctx: &Ctx<'_, '_>, pod: &Value) -> Variables {
     out
 }
 
+/// The Secrets and ConfigMaps that a pod cannot start without and that do not exist, or lack a key.
+pub(crate) fn missing(ctx: &Ctx<'_, '_>, pod: &Value) -> Option<String> {
+    let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+    let mut wanted: Vec<(&'static str, &Value)> = Vec::new();
+    for container in pod["spec"]["containers"].as_array().into_iter().flatten() {
+        for source in container["envFrom"].as_array().into_iter().flatten() {
+            wanted.push(("secrets", &source["secretRef"]));
+            wanted.push(("configmaps", &source["configMapRef"]));
+        }
+        for variable in container["env"].as_array().into_iter().flatten() {
+            wanted.push(("secrets", &variable["valueFrom"]["secretKeyRef"]));
+            wanted.push(("configmaps", &variable["valueFrom"]["configMapKeyRef"]));
+        }
+    }
+    for volume in pod["spec"]["volumes"].as_array().into_iter().flatten() {
+        wanted.push(("secrets", &volume["secret"]));
+        wanted.push(("configmaps", &volume["configMap"]));
+    }
+    let wanted = wanted
+        .into_iter()
+        .filter(|(_, r)| r.is_object() && r["optional"] != true);
+    for (plural, reference) in wanted {
+        let name = reference["name"]
+            .as_str()
+            .or(reference["secretName"].as_str());
+        let name = name.unwrap_or_default();
+        let kind = plural.trim_end_matches('s');
+        let Some(data) = data(ctx, namespace, plural, name) else {
+            return Some(format!("{kind} \"{name}\" not found"));
+        };
+        let wanted = reference["key"].as_str();
+        if let Some(wanted) = wanted.filter(|k| !data.contains_key(*k)) {
+            return Some(format!(
+                "couldn't find key {wanted} in {kind} {namespace}/{name}"
+            ));
+        }
+    }
+    None
+}
+
 fn whole_source(ctx: &Ctx<'_, '_>, namespace: &str, source: &Value) -> Variables {
     let prefix = source["prefix"].as_str().unwrap_or_default();
     let of = |plural: &str, reference: &Value| {

@@ -14,6 +14,7 @@ mod mysql;
 mod proxies;
 mod s3;
 mod schemas;
+mod workloads;
 
 use std::sync::Arc;
 

@@ -1,17 +1,17 @@
-//! cert-manager: CA injection, issuers and certificates, as far as its Deployments are ready.
+//! cert-manager: CA injection and issuers, as far as its Deployments are ready.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::super::kinds::{key, table};
-use super::super::request::{Ctx, new_uid};
-use super::{Looked, condition, has_ready_deployment, holds, waits_until};
+use super::super::request::Ctx;
+use super::{Looked, condition, has_ready_deployment, waits_until};
 
 const INJECT: &str = "cert-manager.io/inject-ca-from";
 
 /// A deployment of cert-manager by its component.
-fn component(name: &'static str) -> impl Fn(&Value) -> bool {
+pub(super) fn component(name: &'static str) -> impl Fn(&Value) -> bool {
     move |deployment| {
         let labels = &deployment["metadata"]["labels"];
         labels["app.kubernetes.io/component"] == name
@@ -50,7 +50,7 @@ pub(super) fn inject(ctx: &mut Ctx<'_, '_>, mut it: Looked) -> Option<u64> {
 }
 
 /// The namespace in which the controller looks up what a cluster-wide issuer names.
-fn resource_namespace(ctx: &Ctx<'_, '_>) -> Option<String> {
+pub(super) fn resource_namespace(ctx: &Ctx<'_, '_>) -> Option<String> {
     let deployments = table(ctx.cluster, "apps", "deployments");
     let found = ctx
         .tables()
@@ -69,7 +69,7 @@ fn resource_namespace(ctx: &Ctx<'_, '_>) -> Option<String> {
 }
 
 /// The secrets that the solvers of an issuer name.
-fn secrets_of(value: &Value, out: &mut Vec<String>) {
+pub(super) fn secrets_of(value: &Value, out: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             for (name, child) in map {
@@ -131,74 +131,4 @@ pub(super) fn issuer(ctx: &mut Ctx<'_, '_>, mut it: Looked) -> Option<u64> {
         }
     });
     None
-}
-
-/// Certificates are issued when their issuer is ready.
-pub(super) fn certificate(ctx: &mut Ctx<'_, '_>, mut it: Looked) -> Option<u64> {
-    if it.is_terminating() || !has_ready_deployment(ctx, component("controller")) {
-        return None;
-    }
-    let reference = &it.object["spec"]["issuerRef"];
-    let name = reference["name"].as_str().unwrap_or_default();
-    let (plural, namespace) = match reference["kind"].as_str() {
-        Some("ClusterIssuer") => ("clusterissuers", None),
-        _ => ("issuers", Some(it.namespace())),
-    };
-    let issuers = table(ctx.cluster, "cert-manager.io", plural);
-    let issuer = ctx.tables().get(&issuers, &key(namespace, name));
-    let ready = issuer.is_some_and(|i| holds(i, "Ready"));
-    let now = ctx.now();
-    let generation = it.generation();
-    if !ready {
-        it.update(ctx, |o| {
-            let text = "Issuing certificate as Secret does not exist";
-            condition(
-                &mut o["status"],
-                &now,
-                ("Ready", false, "DoesNotExist", text),
-            );
-            condition(
-                &mut o["status"],
-                &now,
-                ("Issuing", true, "DoesNotExist", text),
-            );
-        });
-        return None;
-    }
-    let since = it.since(ctx, &format!("issuing/{generation}"));
-    if let Some(due) = waits_until(ctx, since, 60) {
-        return Some(due);
-    }
-    certificate_secret(ctx, &it);
-    it.update(ctx, |o| {
-        let status = &mut o["status"];
-        if let Some(list) = status["conditions"].as_array_mut() {
-            list.retain(|c| c["type"] != "Issuing");
-        }
-        let text = "Certificate is up to date and has not expired";
-        condition(status, &now, ("Ready", true, "Ready", text));
-        status["conditions"][0]["observedGeneration"] = json!(generation);
-        status["revision"] = json!(1);
-    });
-    None
-}
-
-fn certificate_secret(ctx: &mut Ctx<'_, '_>, it: &Looked) {
-    let Some(name) = it.object["spec"]["secretName"].as_str() else {
-        return;
-    };
-    let secrets = table(ctx.cluster, "", "secrets");
-    let at = key(Some(it.namespace()), name);
-    if ctx.tables().get(&secrets, &at).is_some() {
-        return;
-    }
-    let text = STANDARD.encode("sandbox certificate\n");
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
-        "metadata": {"name": name, "namespace": it.namespace(), "uid": new_uid(),
-                     "creationTimestamp": ctx.now(),
-                     "annotations": {"cert-manager.io/certificate-name": it.name()}},
-        "data": {"tls.crt": text, "tls.key": text, "ca.crt": text},
-    });
-    ctx.store(&secrets, &at, secret);
 }

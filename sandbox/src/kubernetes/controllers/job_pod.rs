@@ -1,0 +1,208 @@
+//! The pod of a Job: whether it can start, how it ends, what it prints.
+//!
+//! What a program does is not known here. A pod whose environment names a database succeeds when that
+//! database lets it in; every other pod succeeds.
+
+use serde_json::{Value, json};
+
+use super::super::environment::{self, Variables};
+use super::super::kinds::{key, table};
+use super::super::request::{Ctx, new_uid};
+use super::Looked;
+use crate::digitalocean::login::{self, Client, Refusal};
+
+/// On a Job or its pod template: what the program prints when it succeeds.
+const OUTPUT: &str = "sandbox.zonewright.dev/output";
+/// Names that programs give to where their database is: host, user, password, schema, port.
+const NAMES: [[&str; 5]; 3] = [
+    [
+        "WORDPRESS_DB_HOST",
+        "WORDPRESS_DB_USER",
+        "WORDPRESS_DB_PASSWORD",
+        "WORDPRESS_DB_NAME",
+        "WORDPRESS_DB_PORT",
+    ],
+    [
+        "MYSQL_HOST",
+        "MYSQL_USER",
+        "MYSQL_PASSWORD",
+        "MYSQL_DATABASE",
+        "MYSQL_PORT",
+    ],
+    ["DB_HOST", "DB_USER", "DB_PASSWORD", "DB_NAME", "DB_PORT"],
+];
+
+/// How a pod ends, with what it has printed or what it waits for.
+pub(super) enum End {
+    Running,
+    CannotStart(String),
+    Succeeded(String),
+    Failed(String),
+}
+
+/// The table of what pods have printed.
+pub(crate) fn logs(cluster: &str) -> String {
+    format!("kubernetes/{cluster}/~logs/~logs")
+}
+
+fn as_pod(it: &Looked) -> Value {
+    let mut pod = it.object["spec"]["template"].clone();
+    pod["metadata"]["namespace"] = it.object["metadata"]["namespace"].clone();
+    pod
+}
+
+/// How the pod of a Job ends.
+pub(super) fn end(ctx: &Ctx<'_, '_>, it: &Looked) -> End {
+    let pod = as_pod(it);
+    if let Some(missing) = environment::missing(ctx, &pod) {
+        return End::CannotStart(missing);
+    }
+    match connect(ctx, &environment::of_pod(ctx, &pod)) {
+        Err(refused) => End::Failed(refused),
+        Ok(said) => {
+            let own = it.object["metadata"]["annotations"][OUTPUT].as_str();
+            let output = own.or(pod["metadata"]["annotations"][OUTPUT].as_str());
+            End::Succeeded(output.map_or(said, |o| format!("{o}\n")))
+        }
+    }
+}
+
+/// What a client of the database prints that the environment names.
+fn connect(ctx: &Ctx<'_, '_>, variables: &Variables) -> Result<String, String> {
+    let get = |name: &str| variables.get(name).map_or("", String::as_str);
+    let Some(names) = NAMES.iter().find(|names| variables.contains_key(names[0])) else {
+        return Ok(String::new());
+    };
+    let host = match (get(names[0]), get(names[4])) {
+        (host, "") => host.to_owned(),
+        (host, port) => format!("{host}:{port}"),
+    };
+    let client = Client {
+        host: &host,
+        user: get(names[1]),
+        password: get(names[2]),
+        database: get(names[3]),
+    };
+    let opened = login::from_cluster(ctx.tables(), ctx.world.now_ms(), ctx.cluster, &client);
+    let user = client.user;
+    match opened {
+        Ok(session) => {
+            let read_only = u8::from(!session.writable);
+            Ok(format!(
+                "connected to {host} as {user}, read_only={read_only}\n"
+            ))
+        }
+        Err(Refusal::Unreachable) => Err(format!(
+            "ERROR 2003 (HY000): Can't connect to MySQL server on '{host}'\n"
+        )),
+        Err(Refusal::Denied) => Err(format!(
+            "ERROR 1045 (28000): Access denied for user '{user}' (using password: YES)\n"
+        )),
+        Err(Refusal::UnknownDatabase) => Err(format!(
+            "ERROR 1049 (42000): Unknown database '{}'\n",
+            client.database
+        )),
+    }
+}
+
+fn name(it: &Looked) -> String {
+    let hex: String = it.uid().chars().filter(char::is_ascii_hexdigit).collect();
+    format!("{}-{}", it.name(), &hex[..5.min(hex.len())])
+}
+
+/// Makes the pod what it is at this moment.
+pub(super) fn ensure(ctx: &mut Ctx<'_, '_>, it: &Looked, end: Option<&End>) {
+    let pods = table(ctx.cluster, "", "pods");
+    let name = name(it);
+    let at = key(Some(it.namespace()), &name);
+    let known = ctx.tables().get(&pods, &at).cloned();
+    let mut pod = known.clone().unwrap_or_else(|| new_pod(ctx, it, &name));
+    pod["status"] = status(ctx, &pod, end);
+    if known.as_ref() != Some(&pod) {
+        ctx.store(&pods, &at, pod);
+    }
+    if let Some(End::Succeeded(text) | End::Failed(text)) = end {
+        let logs = logs(ctx.cluster);
+        if ctx
+            .tables()
+            .get(&logs, &at)
+            .is_none_or(|known| known != text.as_str())
+        {
+            ctx.txn.put(&logs, &at, json!(text));
+        }
+    }
+}
+
+/// Removes the pod.
+pub(super) fn remove(ctx: &mut Ctx<'_, '_>, it: &Looked) {
+    let pods = table(ctx.cluster, "", "pods");
+    let at = key(Some(it.namespace()), &name(it));
+    if ctx.tables().get(&pods, &at).is_some() {
+        ctx.txn.delete(&pods, &at);
+    }
+}
+
+fn new_pod(ctx: &Ctx<'_, '_>, it: &Looked, name: &str) -> Value {
+    let template = &it.object["spec"]["template"];
+    let mut labels = template["metadata"]["labels"].clone();
+    for (label, value) in [
+        ("job-name", it.name()),
+        ("batch.kubernetes.io/job-name", it.name()),
+        ("controller-uid", it.uid()),
+        ("batch.kubernetes.io/controller-uid", it.uid()),
+    ] {
+        labels[label] = json!(value);
+    }
+    let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": it.name(),
+        "uid": it.uid(), "controller": true, "blockOwnerDeletion": true});
+    let mut metadata = json!({"name": name, "namespace": it.namespace(), "uid": new_uid(),
+        "generation": 1, "creationTimestamp": ctx.now(), "labels": labels,
+        "ownerReferences": [owner]});
+    if template["metadata"]["annotations"].is_object() {
+        metadata["annotations"] = template["metadata"]["annotations"].clone();
+    }
+    let mut spec = template["spec"].clone();
+    spec["nodeName"] = json!("node-1");
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+}
+
+fn status(ctx: &Ctx<'_, '_>, pod: &Value, end: Option<&End>) -> Value {
+    let now = ctx.now();
+    let known = &pod["status"];
+    let started = known["startTime"]
+        .as_str()
+        .map_or(now.clone(), str::to_owned);
+    let (phase, state) = match end {
+        None | Some(End::Running) => ("Running", json!({"running": {"startedAt": started}})),
+        Some(End::CannotStart(why)) => (
+            "Pending",
+            json!({"waiting": {"reason": "CreateContainerConfigError", "message": why}}),
+        ),
+        Some(End::Succeeded(_)) => (
+            "Succeeded",
+            json!({"terminated": {"exitCode": 0, "reason": "Completed",
+                "startedAt": started, "finishedAt": now}}),
+        ),
+        Some(End::Failed(_)) => (
+            "Failed",
+            json!({"terminated": {"exitCode": 1, "reason": "Error",
+                "startedAt": started, "finishedAt": now}}),
+        ),
+    };
+    // A pod that has ended stays as it ended.
+    if known["phase"] == phase && phase != "Pending" {
+        return known.clone();
+    }
+    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+    let containers: Vec<Value> = containers
+        .map(|c| {
+            json!({"name": c["name"], "image": c["image"], "imageID": "", "restartCount": 0,
+                "ready": phase == "Running", "started": phase == "Running", "state": state})
+        })
+        .collect();
+    let up = phase == "Running";
+    let ready = json!({"type": "Ready", "status": if up { "True" } else { "False" },
+        "lastTransitionTime": now});
+    json!({"phase": phase, "startTime": started, "conditions": [ready],
+        "containerStatuses": containers, "hostIP": "10.110.0.2", "qosClass": "BestEffort"})
+}
