@@ -507,6 +507,9 @@ pub struct DatabaseArgs {
     /// Which certificate is shown.
     #[arg(long, value_enum, requires = "name")]
     pub certificate: Option<Certificate>,
+    /// Whether a heartbeat is written into a writer, whatever runs in the clusters.
+    #[arg(long, value_name = "BOOL", requires = "name")]
+    pub heartbeat: Option<bool>,
 }
 
 /// What a replica does.

@@ -41,7 +41,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 
-use crate::world::{Txn, World};
+use crate::digitalocean::login;
+use crate::world::{Tables, Txn, World};
 
 pub(crate) use memory::Memory;
 pub(crate) use request::decode;
@@ -110,6 +111,30 @@ pub fn settle(world: &World, txn: &mut Txn<'_>, cluster_id: &str) {
         cluster: cluster_id,
         txn,
     });
+}
+
+/// The database that a ready pod may write into: the one that its environment names.
+pub(crate) fn database_of_pod(
+    tables: &Tables,
+    now: u64,
+    cluster: &str,
+    pod: &Value,
+) -> Option<String> {
+    if !controllers::holds(pod, "Ready") {
+        return None;
+    }
+    let home = environment::Home { tables, cluster };
+    let variables = environment::of_pod(home, pod);
+    let [host, user, password, _] = environment::database(&variables)?;
+    // The heartbeat's schema is made by who writes it.
+    let client = login::Client {
+        host: &host,
+        user: &user,
+        password: &password,
+        database: "",
+    };
+    let session = login::from_cluster(tables, now, cluster, &client).ok()?;
+    session.writable.then_some(session.id)
 }
 
 /// Creates what a new cluster starts with.

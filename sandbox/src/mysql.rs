@@ -7,6 +7,7 @@ pub(crate) mod authority;
 mod change;
 mod evaluate;
 mod handshake;
+pub(crate) mod heartbeat;
 mod outcome;
 mod prepared;
 mod query;

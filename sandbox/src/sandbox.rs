@@ -23,7 +23,7 @@ use crate::journal::{Journal, Service};
 use crate::profile::Profile;
 use crate::reply::{self, Body};
 use crate::world::{Tables, World};
-use crate::{cloudflare, digitalocean, kubernetes, s3, seed};
+use crate::{cloudflare, digitalocean, kubernetes, mysql, s3, seed};
 
 /// Why a sandbox cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -248,6 +248,7 @@ impl Sandbox {
             };
             seed::plant(&mut scene);
             digitalocean::settle(&mut scene);
+            mysql::heartbeat::settle(&mut scene);
             f(&mut scene)
         })
     }

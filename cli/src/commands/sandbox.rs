@@ -152,6 +152,7 @@ async fn database(ctx: &Context, args: DatabaseArgs) -> Result<(), Failure> {
         }),
         lag_seconds: args.lag,
         read_only: args.read_only,
+        heartbeat: args.heartbeat,
         certificate: args.certificate.map(|shown| match shown {
             Certificate::Right => control::Certificate::Right,
             Certificate::OtherAuthority => control::Certificate::OtherAuthority,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Scene, text};
 use crate::digitalocean::{self, login};
+use crate::mysql::heartbeat;
 use crate::reply::{self, Body};
 
 /// What is to be changed of a database; what is missing stays.
@@ -25,6 +26,9 @@ pub struct Behaviour {
     /// Which certificate is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Certificate>,
+    /// Whether a writer's heartbeat is written, whatever runs in the clusters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<bool>,
 }
 
 /// What a replica does.
@@ -53,7 +57,13 @@ pub enum Certificate {
 
 /// All databases with their behaviour.
 pub(super) fn list(scene: &Scene<'_, '_>) -> Response<Body> {
-    let all: Vec<Value> = login::everything(scene.txn.tables()).map(show).collect();
+    let tables = scene.txn.tables();
+    let shown = login::everything(tables).map(|doc| {
+        let mut shown = show(doc);
+        shown["heartbeat"] = json!(heartbeat::is_on(tables, doc));
+        shown
+    });
+    let all: Vec<Value> = shown.collect();
     reply::json(200, &Value::Array(all))
 }
 
@@ -93,7 +103,11 @@ pub(super) fn change(scene: &mut Scene<'_, '_>, named: &str, body: &Bytes) -> Re
     if let Some(certificate) = behaviour.certificate {
         doc["certificate"] = json!(certificate);
     }
-    let shown = show(&doc);
+    if let Some(heartbeat) = behaviour.heartbeat {
+        doc["heartbeat"] = json!(heartbeat);
+    }
+    let mut shown = show(&doc);
+    shown["heartbeat"] = json!(doc["heartbeat"] == true);
     digitalocean::keep_database(scene, doc);
     reply::json(200, &shown)
 }

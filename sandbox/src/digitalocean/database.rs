@@ -111,6 +111,7 @@ pub(super) fn show(scene: &Scene<'_, '_>, doc: &Value) -> Value {
             "events",
             "replication",
             "certificate",
+            "heartbeat",
         ] {
             map.remove(own);
         }

@@ -30,8 +30,10 @@ pub(crate) enum Refusal {
 }
 
 /// An open session.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Session {
+    /// The id of the cluster or replica.
+    pub(crate) id: String,
     pub(crate) writable: bool,
 }
 
@@ -112,6 +114,7 @@ pub(crate) fn from_cluster(
         return Err(Refusal::UnknownDatabase);
     }
     Ok(Session {
+        id: text(doc, "id").to_owned(),
         writable: writable(doc),
     })
 }

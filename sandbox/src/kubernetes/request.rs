@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::world::{Tables, Txn, World};
 
+use super::environment::Home;
 use super::failure::Failure;
 use super::kinds::Kind;
 use super::watch::Watch;
@@ -37,6 +38,13 @@ pub(crate) struct Ctx<'a, 't> {
 impl Ctx<'_, '_> {
     pub(crate) fn tables(&self) -> &Tables {
         self.txn.tables()
+    }
+
+    pub(crate) fn home(&self) -> Home<'_> {
+        Home {
+            tables: self.txn.tables(),
+            cluster: self.cluster,
+        }
     }
 
     pub(crate) fn now(&self) -> String {

@@ -9,6 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::world::{Tables, Txn};
 
+use super::heartbeat;
+
 /// A row: column to value.
 pub(super) type Row = Map<String, Value>;
 
@@ -76,7 +78,12 @@ pub(super) fn definition(tables: &Tables, layers: &[Layer], name: &Name) -> Opti
         let doc = tables.get(&definitions(&layer.id), &name.key())?;
         is_visible(doc, layer.until).then_some(doc)
     });
-    let doc = visible.max_by_key(|doc| doc["at_ms"].as_u64())?;
+    let Some(doc) = visible.max_by_key(|doc| doc["at_ms"].as_u64()) else {
+        return beats(tables, layers, name).map(|_| Definition {
+            columns: heartbeat::columns(),
+            made: 0,
+        });
+    };
     let columns = doc["columns"].as_array()?.iter().map(|column| Column {
         name: column["name"].as_str().unwrap_or_default().to_owned(),
         kind: column["kind"].as_str().unwrap_or_default().to_owned(),
@@ -94,6 +101,16 @@ pub(super) fn definition(tables: &Tables, layers: &[Layer], name: &Name) -> Opti
 fn is_visible(doc: &Value, until: u64) -> bool {
     doc["at_ms"].as_u64().is_some_and(|at| at <= until)
         && doc["gone_ms"].as_u64().is_none_or(|gone| gone > until)
+}
+
+/// The row that a heartbeat writes into a table, if it is the heartbeat's.
+fn beats(tables: &Tables, layers: &[Layer], name: &Name) -> Option<(u64, Row)> {
+    if name.schema != heartbeat::SCHEMA || name.table != heartbeat::TABLE {
+        return None;
+    }
+    let beats = layers.iter();
+    let beats = beats.filter_map(|layer| heartbeat::row(tables, &layer.id, layer.until));
+    beats.max_by_key(|(at, _)| *at)
 }
 
 /// Makes a table.
@@ -134,6 +151,13 @@ pub(super) fn names(tables: &Tables, layers: &[Layer]) -> Vec<Name> {
             }
         }
     }
+    let own = Name {
+        schema: heartbeat::SCHEMA.to_owned(),
+        table: heartbeat::TABLE.to_owned(),
+    };
+    if beats(tables, layers, &own).is_some() {
+        out.insert(own.key(), own);
+    }
     out.into_values().collect()
 }
 
@@ -160,10 +184,22 @@ pub(super) fn rows(
             }
         }
     }
-    newest
-        .into_iter()
-        .filter_map(|(key, (_, row))| Some((key.to_owned(), row.as_object()?.clone())))
-        .collect()
+    let beat = beats(tables, layers, name);
+    let beat = beat.and_then(|(at, row)| Some((at, key_of(definition, &row)?, row)));
+    let written = beat
+        .as_ref()
+        .and_then(|(_, key, _)| newest.get(key.as_str()));
+    let beat = beat
+        .as_ref()
+        .filter(|(at, ..)| written.is_none_or(|(known, _)| known < at));
+    let mut out: BTreeMap<String, Row> = newest
+        .iter()
+        .filter_map(|(key, (_, row))| Some(((*key).to_owned(), row.as_object()?.clone())))
+        .collect();
+    if let Some((_, key, row)) = beat {
+        out.insert(key.clone(), row.clone());
+    }
+    out
 }
 
 /// The key of a row: its primary key's values.

@@ -14,7 +14,7 @@ use crate::digitalocean::login;
 use super::outcome::{Outcome, Rows, SqlError};
 use super::rows::{self, Layer, Name, Place};
 use super::variables::Variables;
-use super::{change, evaluate, query, replication};
+use super::{change, evaluate, heartbeat, query, replication};
 
 /// Schemas that every server has.
 pub(super) const SYSTEM_SCHEMAS: [&str; 4] =
@@ -164,7 +164,10 @@ impl Stage<'_, '_, '_> {
     /// Whether a schema is there.
     pub(super) fn has_schema(&self, name: &str) -> bool {
         let tables = self.scene.txn.tables();
-        SYSTEM_SCHEMAS.contains(&name) || login::has_schema(login::owner(tables, &self.doc), name)
+        let beats = |layer: &Layer| heartbeat::began(tables, &layer.id, layer.until);
+        SYSTEM_SCHEMAS.contains(&name)
+            || login::has_schema(login::owner(tables, &self.doc), name)
+            || (name == heartbeat::SCHEMA && self.layers.iter().any(beats))
     }
 
     fn choose(&mut self, name: &str) -> Result<Outcome, SqlError> {

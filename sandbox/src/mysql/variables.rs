@@ -9,6 +9,11 @@ use crate::digitalocean::login;
 
 use super::outcome::SqlError;
 
+/// The number of a server, which follows from its id.
+pub(super) fn server_id(id: &str) -> u32 {
+    u32::from_str_radix(id.get(..8).unwrap_or("1"), 16).unwrap_or(1)
+}
+
 /// What a statement can ask about its session and server.
 pub(super) struct Variables {
     pub(super) now: u64,
@@ -26,14 +31,13 @@ impl Variables {
     pub(super) fn on(doc: &Value, now: u64) -> Variables {
         let read_only = i64::from(!login::writable(doc));
         let id = text(doc, "id");
-        let number = u32::from_str_radix(id.get(..8).unwrap_or("1"), 16).unwrap_or(1);
         let version = text(doc, "semantic_version");
         let system = [
             ("read_only", json!(read_only)),
             ("super_read_only", json!(read_only)),
             ("version", json!(version)),
             ("version_comment", json!("zonewright sandbox")),
-            ("server_id", json!(number)),
+            ("server_id", json!(server_id(id))),
             ("server_uuid", json!(id)),
             ("hostname", json!(text(doc, "host"))),
             ("port", json!(login::PORT)),

@@ -332,6 +332,80 @@ async fn a_replica_follows_lags_breaks_and_lies() {
 }
 
 #[tokio::test]
+async fn a_heartbeat_goes_on_while_it_is_written_and_stands_still_on_a_frozen_replica() {
+    let world = Databases::new().await;
+    let (mut writer, mut replica) = (
+        world.open(&world.writer).await,
+        world.open(&world.replica).await,
+    );
+    let newest = "SELECT MAX(ts) FROM heartbeat.heartbeat";
+    assert_eq!(code(&writer.query_drop(newest).await.unwrap_err()), 1049);
+    let body = json!({"name": "pz", "region": "nyc3", "version": "latest",
+        "node_pools": [{"name": "main", "size": "s-2vcpu-4gb", "count": 1}]});
+    let clusters = "/v2/kubernetes/clusters";
+    let made = api(&world.server, "POST", clusters, &body).await;
+    let cluster = text(&made["kubernetes_cluster"]["id"]).to_owned();
+    let path = format!("{clusters}/{cluster}/credentials");
+    let credentials = api(&world.server, "GET", &path, &Value::Null).await;
+    let send = async |method: &str, path: &str, body: &Value| {
+        let url = format!("{}{path}", text(&credentials["server"]));
+        let authorization = format!("Bearer {}", text(&credentials["token"]));
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let (status, text) =
+            crate::client::send(method, &url, &headers, body.to_string().as_bytes()).await;
+        assert!(status < 300, "{}", String::from_utf8_lossy(&text));
+    };
+    let connection = &world.writer["connection"];
+    let env = json!([
+        {"name": "MYSQL_HOST", "value": connection["host"]},
+        {"name": "MYSQL_PORT", "value": "25060"},
+        {"name": "MYSQL_USER", "value": "doadmin"},
+        {"name": "MYSQL_PASSWORD", "value": connection["password"]},
+    ]);
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "wp-heartbeat", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "h"}}, "template": {
+            "metadata": {"labels": {"app": "h"}},
+            "spec": {"containers": [{"name": "h", "image": "mysql:8.4", "env": env}]}}}});
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    send("POST", deployments, &deployment).await;
+    let age = "SELECT TIMESTAMPDIFF(SECOND, MAX(ts), UTC_TIMESTAMP(6)) FROM heartbeat.heartbeat";
+    for conn in [&mut writer, &mut replica] {
+        let age: Option<i64> = conn.query_first(age).await.unwrap();
+        assert!((0..=1).contains(&age.unwrap()), "{age:?}");
+    }
+    let lag = Behaviour {
+        replication: Some(Replication::Frozen),
+        ..Behaviour::default()
+    };
+    world.set(&world.replica, lag).await;
+    let stopped: Option<String> = replica.query_first(newest).await.unwrap();
+    send("DELETE", &format!("{deployments}/wp-heartbeat"), &json!({})).await;
+    let last: Option<String> = writer.query_first(newest).await.unwrap();
+    let on = Behaviour {
+        heartbeat: Some(true),
+        ..Behaviour::default()
+    };
+    world.set(&world.writer, on).await;
+    let again: Option<String> = writer.query_first(newest).await.unwrap();
+    assert!(again > last, "{again:?} {last:?}");
+    assert_eq!(
+        replica.query_first::<String, _>(newest).await.unwrap(),
+        stopped
+    );
+    let servers: Vec<u32> = writer
+        .query("SELECT server_id FROM heartbeat.heartbeat")
+        .await
+        .unwrap();
+    assert_eq!(servers.len(), 1);
+    let tables: Vec<String> = writer.query("SHOW TABLES FROM heartbeat").await.unwrap();
+    assert_eq!(tables, ["heartbeat"]);
+}
+
+#[tokio::test]
 async fn a_replica_refuses_writes_until_it_is_told_otherwise() {
     let world = Databases::new().await;
     let (mut writer, mut replica) = (

@@ -88,6 +88,13 @@ async fn a_job_ends_as_its_database_lets_it() {
     );
     let done = pod(&cluster, "good").await;
     assert_eq!(done["status"]["phase"], "Succeeded");
+    let ended = &done["status"]["containerStatuses"][0]["state"]["terminated"];
+    assert!(
+        ended["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("connected to ")
+    );
     let (status, said) = log(&cluster, &done).await;
     let said = said.as_str().unwrap();
     assert_eq!(status, 200);
@@ -139,6 +146,7 @@ fn certificate(name: &str, dns: &str) -> Value {
     json!({"apiVersion": "cert-manager.io/v1", "kind": "Certificate",
         "metadata": {"name": name, "namespace": "platform"},
         "spec": {"secretName": format!("{name}-tls"), "dnsNames": [dns],
+            "secretTemplate": {"labels": {"of": "a-probe"}},
             "issuerRef": {"name": "staging", "kind": "ClusterIssuer"}}})
 }
 
@@ -188,6 +196,7 @@ async fn certificates_need_an_issuer_that_can_prove_the_name() {
     let secret = "/api/v1/namespaces/platform/secrets/dummy-tls";
     let (_, secret) = cluster.get(secret).await;
     assert_eq!(secret["type"], "kubernetes.io/tls");
+    assert_eq!(secret["metadata"]["labels"]["of"], "a-probe");
     let encoded = secret["data"]["tls.crt"].as_str().unwrap();
     let pem = base64::engine::general_purpose::STANDARD
         .decode(encoded)

@@ -139,7 +139,7 @@ fn token_refused(ctx: &Ctx<'_, '_>, issuer: &Value) -> Option<String> {
         None => resource_namespace(ctx)?,
     };
     let refused = names.iter().any(|name| {
-        let data = environment::data(ctx, &namespace, "secrets", name).unwrap_or_default();
+        let data = environment::data(ctx.home(), &namespace, "secrets", name).unwrap_or_default();
         !data
             .values()
             .any(|token| ctx.world.takes_cloudflare_token(token))
@@ -268,6 +268,12 @@ fn keep_secret(ctx: &mut Ctx<'_, '_>, it: &Looked, certificate: &str, private: &
         ("cert-manager.io/issuer-kind", issuer["kind"].clone()),
     ] {
         secret["metadata"]["annotations"][annotation] = value;
+    }
+    let template = &it.object["spec"]["secretTemplate"];
+    for field in ["labels", "annotations"] {
+        for (name, value) in template[field].as_object().into_iter().flatten() {
+            secret["metadata"][field][name] = value.clone();
+        }
     }
     secret["data"] =
         json!({"tls.crt": STANDARD.encode(certificate), "tls.key": STANDARD.encode(private)});

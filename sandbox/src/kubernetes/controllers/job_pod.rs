@@ -13,25 +13,6 @@ use crate::digitalocean::login::{self, Client, Refusal};
 
 /// On a Job or its pod template: what the program prints when it succeeds.
 const OUTPUT: &str = "sandbox.zonewright.dev/output";
-/// Names that programs give to where their database is: host, user, password, schema, port.
-const NAMES: [[&str; 5]; 3] = [
-    [
-        "WORDPRESS_DB_HOST",
-        "WORDPRESS_DB_USER",
-        "WORDPRESS_DB_PASSWORD",
-        "WORDPRESS_DB_NAME",
-        "WORDPRESS_DB_PORT",
-    ],
-    [
-        "MYSQL_HOST",
-        "MYSQL_USER",
-        "MYSQL_PASSWORD",
-        "MYSQL_DATABASE",
-        "MYSQL_PORT",
-    ],
-    ["DB_HOST", "DB_USER", "DB_PASSWORD", "DB_NAME", "DB_PORT"],
-];
-
 /// How a pod ends, with what it has printed or what it waits for.
 pub(super) enum End {
     Running,
@@ -54,10 +35,10 @@ fn as_pod(it: &Looked) -> Value {
 /// How the pod of a Job ends.
 pub(super) fn end(ctx: &Ctx<'_, '_>, it: &Looked) -> End {
     let pod = as_pod(it);
-    if let Some(missing) = environment::missing(ctx, &pod) {
+    if let Some(missing) = environment::missing(ctx.home(), &pod) {
         return End::CannotStart(missing);
     }
-    match connect(ctx, &environment::of_pod(ctx, &pod)) {
+    match connect(ctx, &environment::of_pod(ctx.home(), &pod)) {
         Err(refused) => End::Failed(refused),
         Ok(said) => {
             let own = it.object["metadata"]["annotations"][OUTPUT].as_str();
@@ -69,22 +50,16 @@ pub(super) fn end(ctx: &Ctx<'_, '_>, it: &Looked) -> End {
 
 /// What a client of the database prints that the environment names.
 fn connect(ctx: &Ctx<'_, '_>, variables: &Variables) -> Result<String, String> {
-    let get = |name: &str| variables.get(name).map_or("", String::as_str);
-    let Some(names) = NAMES.iter().find(|names| variables.contains_key(names[0])) else {
+    let Some([host, user, password, database]) = environment::database(variables) else {
         return Ok(String::new());
-    };
-    let host = match (get(names[0]), get(names[4])) {
-        (host, "") => host.to_owned(),
-        (host, port) => format!("{host}:{port}"),
     };
     let client = Client {
         host: &host,
-        user: get(names[1]),
-        password: get(names[2]),
-        database: get(names[3]),
+        user: &user,
+        password: &password,
+        database: &database,
     };
     let opened = login::from_cluster(ctx.tables(), ctx.world.now_ms(), ctx.cluster, &client);
-    let user = client.user;
     match opened {
         Ok(session) => {
             let read_only = u8::from(!session.writable);
@@ -99,8 +74,7 @@ fn connect(ctx: &Ctx<'_, '_>, variables: &Variables) -> Result<String, String> {
             "ERROR 1045 (28000): Access denied for user '{user}' (using password: YES)\n"
         )),
         Err(Refusal::UnknownDatabase) => Err(format!(
-            "ERROR 1049 (42000): Unknown database '{}'\n",
-            client.database
+            "ERROR 1049 (42000): Unknown database '{database}'\n"
         )),
     }
 }
@@ -178,14 +152,15 @@ fn status(ctx: &Ctx<'_, '_>, pod: &Value, end: Option<&End>) -> Value {
             "Pending",
             json!({"waiting": {"reason": "CreateContainerConfigError", "message": why}}),
         ),
-        Some(End::Succeeded(_)) => (
+        // What is printed stands for what is written into the termination message too.
+        Some(End::Succeeded(said)) => (
             "Succeeded",
-            json!({"terminated": {"exitCode": 0, "reason": "Completed",
+            json!({"terminated": {"exitCode": 0, "reason": "Completed", "message": said.trim(),
                 "startedAt": started, "finishedAt": now}}),
         ),
-        Some(End::Failed(_)) => (
+        Some(End::Failed(said)) => (
             "Failed",
-            json!({"terminated": {"exitCode": 1, "reason": "Error",
+            json!({"terminated": {"exitCode": 1, "reason": "Error", "message": said.trim(),
                 "startedAt": started, "finishedAt": now}}),
         ),
     };

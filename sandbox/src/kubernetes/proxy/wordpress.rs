@@ -15,7 +15,7 @@ const SESSION: &str = "wordpress_logged_in_sandbox";
 
 pub(super) fn answer(visit: &Visit<'_>, ctx: &Ctx<'_, '_>) -> Reply {
     let opened = visit.pods.iter().find(|p| has_name(p)).map(|pod| {
-        let variables = environment::of_pod(ctx, pod);
+        let variables = environment::of_pod(ctx.home(), pod);
         let get = |name: &str| variables.get(name).map_or("", String::as_str);
         let client = Client {
             host: get("WORDPRESS_DB_HOST"),
