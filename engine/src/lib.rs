@@ -8,6 +8,7 @@
 pub mod address;
 pub mod apply;
 pub mod canon;
+pub mod check;
 pub mod config;
 pub mod cost;
 pub mod diff;

@@ -94,6 +94,13 @@ impl Forecast {
     }
 }
 
+/// The forecast of every zone that stands by, from the spec and what is recorded: nothing is looked at.
+pub fn outlook(inputs: &Inputs) -> BTreeMap<ZoneName, Forecast> {
+    let values =
+        crate::plan::build::object_values(inputs, &crate::observe::Observations::default());
+    forecasts(inputs, &inputs.dependencies(&values), &values)
+}
+
 /// The forecast of every zone that stands by.
 pub(crate) fn forecasts(
     inputs: &Inputs,

@@ -159,7 +159,7 @@ pub fn live_value(live: &Live, path: &AttrPath) -> Option<Value> {
 }
 
 /// The value of a reference from what has been seen or recorded so far.
-pub(crate) fn lookup_seen(inputs: &Inputs, seen: &Observations, reference: &Reference) -> Lookup {
+pub fn lookup_seen(inputs: &Inputs, seen: &Observations, reference: &Reference) -> Lookup {
     let (address, path) = match reference {
         Reference::Secret(name) => {
             return match inputs.secrets.get(name) {

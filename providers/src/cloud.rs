@@ -88,7 +88,8 @@ impl CloudProvider {
             .clone()
     }
 
-    fn session(&self, config: &Value) -> Result<CloudSession, ProviderError> {
+    /// The account that a configuration opens.
+    pub(crate) fn api(&self, config: &Value) -> Result<Api, ProviderError> {
         let token = match config.get("token") {
             Some(Value::Secret(secret)) => secret.clone(),
             _ => return Err(self.no_token()),
@@ -107,8 +108,12 @@ impl CloudProvider {
         let limiter = self.limiter(value, base);
         let token = Secret::new(token.label.clone(), value, token.key());
         let ports = (self.transport.clone(), self.clock.clone());
+        Ok(Api::new(self.dialect, ports, base, token, limiter))
+    }
+
+    fn session(&self, config: &Value) -> Result<CloudSession, ProviderError> {
         Ok(CloudSession {
-            api: Api::new(self.dialect, ports, base, token, limiter),
+            api: self.api(config)?,
             kinds: self.kinds.iter().map(|k| (k.schema().kind, *k)).collect(),
             quotes: self.quotes,
         })

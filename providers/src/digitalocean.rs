@@ -8,6 +8,7 @@ use http::header::HeaderMap;
 use serde_json::Value as Json;
 use zonewright_engine::provider::{ErrorClass, Provider, ProviderError};
 use zonewright_engine::schema::VendorFacts;
+use zonewright_engine::value::Value;
 
 use crate::clock::Clock;
 use crate::cloud::CloudProvider;
@@ -51,12 +52,44 @@ pub fn digitalocean_at(
     provider(transport, clock, Some(endpoint.into()))
 }
 
+/// Whole lists of an account, for checks: what a spec does not name is what they look for.
+pub struct Lists(crate::http::Api);
+
+/// The lists of the account that a provider's configuration opens.
+///
+/// # Errors
+/// The configuration has no token.
+pub fn digitalocean_lists(
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    endpoint: Option<String>,
+    config: &Value,
+) -> Result<Lists, ProviderError> {
+    Ok(Lists(cloud(transport, clock, endpoint).api(config)?))
+}
+
+impl Lists {
+    /// Every item of `/v2/<path>`, whose items are under `key`.
+    pub(crate) async fn all(&self, path: &str, key: &str) -> Result<Vec<Json>, ProviderError> {
+        let path = format!("/v2/{path}");
+        Ok(self.0.pages(&path, (key, "/meta/total"), 200).await?)
+    }
+}
+
 fn provider(
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     endpoint: Option<String>,
 ) -> Arc<dyn Provider> {
-    Arc::new(CloudProvider {
+    Arc::new(cloud(transport, clock, endpoint))
+}
+
+fn cloud(
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    endpoint: Option<String>,
+) -> CloudProvider {
+    CloudProvider {
         name: "digitalocean",
         doc: "DigitalOcean: networks, Kubernetes clusters and managed MySQL.",
         dialect: &DIALECT,
@@ -79,7 +112,7 @@ fn provider(
         clock,
         endpoint,
         limiters: Mutex::default(),
-    })
+    }
 }
 
 fn complaint(status: StatusCode, body: &Json) -> Option<Complaint> {

@@ -13,13 +13,14 @@ mod http;
 pub mod kubernetes;
 mod limit;
 mod live;
+pub mod probe;
 #[cfg(test)]
 mod script;
 mod transport;
 
 pub use clock::{Clock, TokioClock};
 pub use cloudflare::{cloudflare, cloudflare_at};
-pub use digitalocean::{digitalocean, digitalocean_at};
+pub use digitalocean::{Lists, digitalocean, digitalocean_at, digitalocean_lists};
 pub use transport::{
     HttpOptions, HttpSetupError, HttpTransport, Transport, TransportError, TransportErrorKind,
     install_crypto,

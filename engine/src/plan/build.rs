@@ -265,7 +265,7 @@ fn check_selection(inputs: &Inputs) -> Vec<PlanError> {
 }
 
 /// The configured Kubernetes objects, as far as they are known from what was seen.
-fn object_values(inputs: &Inputs, seen: &Observations) -> BTreeMap<Address, Value> {
+pub(crate) fn object_values(inputs: &Inputs, seen: &Observations) -> BTreeMap<Address, Value> {
     let scope = |reference: &Reference| crate::observe::lookup_seen(inputs, seen, reference);
     inputs
         .config

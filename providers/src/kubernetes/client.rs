@@ -221,6 +221,31 @@ impl Api {
         self.send(request, Some(body)).await
     }
 
+    /// Reads what a Service answers, through the API server: the status and the beginning of the body.
+    pub(crate) async fn visit(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(u16, String), Failure> {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request
+            .body(Body::empty())
+            .map_err(|_| Failure::Lost(bad("a name is not fit for a request")))?;
+        let response = self.client.send(request).await.map_err(|e| lost(&e))?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), MOST_BYTES)
+            .collect()
+            .await;
+        let body = body.map_err(|_| Failure::Lost(transient("the answer broke off")))?;
+        Ok((
+            status,
+            String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        ))
+    }
+
     async fn send(
         &self,
         request: http::request::Builder,

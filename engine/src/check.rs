@@ -1,0 +1,117 @@
+//! What has to be true of a zone that is called ready, as data. Pure.
+//!
+//! [`checks`] derives the lines from the spec and what is recorded; a [`Prober`] asks the world;
+//! [`judge()`] decides on the answer. An answer that does not come is [`Verdict::Unknown`], which counts
+//! as a failure: a check that could not be made has shown nothing.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::address::ZoneName;
+use crate::provider::ProviderError;
+
+mod derive;
+mod exposure;
+mod judge;
+mod probe;
+mod readiness;
+
+pub use derive::checks;
+pub use exposure::exposes;
+pub use judge::judge;
+pub use probe::{
+    Answer, Container, DatabaseAnswer, DatabaseAsk, DatabaseProbe, DnsAnswer, DnsAsk, Entry, Found,
+    MediaProbe, MirrorPair, MirrorRow, ObjectRef, Probe, ServiceRef, SmokeProbe, Tls,
+};
+pub use readiness::{Gate, Proof, Readiness, Standing, readiness};
+
+/// The lag from which a replica counts as too far behind: the alarm of the rules fires there, too.
+pub const LAG_LIMIT: Duration = crate::objectives::LAG_ALARM;
+
+/// One line of the validation list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// A stable name, the same in every zone: `replication-lag`.
+    pub id: &'static str,
+    /// What has to be true.
+    pub title: String,
+    /// The requirements that it proves.
+    pub rows: &'static [&'static str],
+    /// What a failure means.
+    pub severity: Severity,
+    /// Whether asking makes something (and removes it again).
+    pub writes: bool,
+    /// How long its proof counts.
+    pub max_age: Duration,
+    /// What to ask.
+    pub probe: Probe,
+}
+
+/// What a failed check means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The zone is not ready.
+    Blocking,
+    /// The zone is ready, with a defect.
+    Warning,
+}
+
+/// What came of a check, with its evidence in words. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is true.
+    Pass(String),
+    /// It is not.
+    Fail(String),
+    /// It is not known, which counts as a failure.
+    Unknown(String),
+    /// It was not asked, by request.
+    Skipped(String),
+}
+
+impl Verdict {
+    /// The stable name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verdict::Pass(_) => "pass",
+            Verdict::Fail(_) => "fail",
+            Verdict::Unknown(_) => "unknown",
+            Verdict::Skipped(_) => "skipped",
+        }
+    }
+
+    /// The evidence.
+    pub fn evidence(&self) -> &str {
+        match self {
+            Verdict::Pass(t) | Verdict::Fail(t) | Verdict::Unknown(t) | Verdict::Skipped(t) => t,
+        }
+    }
+
+    /// Whether the check failed; what is not known did.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Verdict::Fail(_) | Verdict::Unknown(_))
+    }
+}
+
+/// Asks the world. The implementation has deadlines of its own; what it cannot learn is an error.
+pub trait Prober: Send + Sync {
+    /// Asks what a check of a zone wants to know.
+    fn ask<'a>(
+        &'a self,
+        zone: &'a ZoneName,
+        probe: &'a Probe,
+    ) -> BoxFuture<'a, Result<Answer, ProviderError>>;
+
+    /// Removes what these probes make in the zone, whichever run left it; the number of things.
+    fn sweep<'a>(
+        &'a self,
+        zone: &'a ZoneName,
+        probes: &'a [Probe],
+    ) -> BoxFuture<'a, Result<usize, ProviderError>>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,562 @@
+//! The list of checks, from the spec and what is recorded. Names come from the spec's references, not
+//! from conventions: the database's password is the entry that refers to a user's password.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::probe::{
+    Container, DatabaseAsk, DatabaseProbe, DnsAsk, Entry, MediaProbe, MirrorPair, ObjectRef, Probe,
+    ServiceRef, SmokeProbe,
+};
+use super::{Check, Severity};
+use crate::address::{Address, ZoneName};
+use crate::config::{Resource, Role};
+use crate::expr::{Expr, Node, Reference};
+use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::value::Value;
+
+const DAY: Duration = Duration::from_secs(86_400);
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
+/// The validation list of a zone. What exposes nothing is asked of zones that stand by only.
+pub fn checks(inputs: &Inputs, zone: &ZoneName) -> Vec<Check> {
+    let spec = Spec::of(inputs, zone);
+    let mut out = spec.platform();
+    out.extend(spec.databases());
+    if spec.standby() {
+        out.extend(spec.exposure());
+    }
+    out.extend(spec.surroundings());
+    out.extend(spec.rehearsals());
+    out
+}
+
+fn check(
+    id: &'static str,
+    title: impl Into<String>,
+    rows: &'static [&'static str],
+    probe: Probe,
+) -> Check {
+    Check {
+        id,
+        title: title.into(),
+        rows,
+        severity: Severity::Blocking,
+        writes: false,
+        max_age: DAY,
+        probe,
+    }
+}
+
+fn writing(check: Check, max_age: Duration) -> Check {
+    Check {
+        writes: true,
+        max_age,
+        ..check
+    }
+}
+
+/// A zone's resources with their values, as far as they are known.
+struct Spec<'a> {
+    inputs: &'a Inputs,
+    zone: &'a ZoneName,
+    objects: Vec<(&'a Resource, Json)>,
+    values: BTreeMap<&'a Address, Value>,
+}
+
+impl<'a> Spec<'a> {
+    fn of(inputs: &'a Inputs, zone: &'a ZoneName) -> Spec<'a> {
+        let nothing = Observations::default();
+        let scope = |reference: &Reference| lookup_seen(inputs, &nothing, reference);
+        let resources = || {
+            let all = inputs.config.resources.values();
+            all.filter(|r| r.address.zone == *zone || r.address.zone.is_edge())
+        };
+        let values: BTreeMap<&Address, Value> = resources()
+            .map(|r| (&r.address, r.body.eval(&scope)))
+            .collect();
+        let objects = resources()
+            .filter(|r| r.address.kind.provider() == "kubernetes")
+            .filter_map(|r| Some((r, values.get(&r.address)?.to_json())))
+            .collect();
+        Spec {
+            inputs,
+            zone,
+            objects,
+            values,
+        }
+    }
+
+    fn standby(&self) -> bool {
+        self.inputs.config.role(self.zone) == Some(Role::Standby)
+    }
+
+    fn setting(&self, name: &str) -> Option<&str> {
+        let zone = self.inputs.config.zone(self.zone)?;
+        zone.settings.get(name)?.as_str()
+    }
+
+    fn of_kind<'s>(&'s self, kind: &'s str) -> impl Iterator<Item = &'s (&'a Resource, Json)> {
+        self.objects.iter().filter(move |(_, o)| o["kind"] == kind)
+    }
+
+    fn refs(&self, kind: &str) -> Vec<ObjectRef> {
+        self.of_kind(kind).filter_map(|(_, o)| object(o)).collect()
+    }
+
+    fn resource(&self, kind: &str) -> Option<&'a Resource> {
+        let all = self.inputs.config.resources.values();
+        let mut own = all.filter(|r| r.address.zone == *self.zone);
+        own.find(|r| r.address.kind.to_string() == kind)
+    }
+
+    fn id_of(&self, kind: &str) -> Option<String> {
+        let record = self.inputs.state.record(&self.resource(kind)?.address)?;
+        Some(record.id.clone())
+    }
+
+    /// The workloads of a chart's declaration, or of everything that is no chart.
+    fn workloads(&self, wanted: impl Fn(&Resource) -> bool) -> Vec<ObjectRef> {
+        let kinds = ["Deployment", "StatefulSet", "DaemonSet"];
+        let found = self
+            .objects
+            .iter()
+            .filter(|(r, o)| wanted(r) && kinds.iter().any(|k| o["kind"] == *k));
+        found
+            .filter_map(|(_, o)| {
+                Some(ObjectRef {
+                    replicas: o["spec"]["replicas"].as_u64(),
+                    ..object(o)?
+                })
+            })
+            .collect()
+    }
+
+    fn platform(&self) -> Vec<Check> {
+        let mut out = Vec::new();
+        let namespaces = self.refs("Namespace");
+        out.push(check(
+            "namespaces",
+            "the namespaces exist",
+            &["BZ-07"],
+            Probe::Objects(namespaces),
+        ));
+        let issuers = self.refs("ClusterIssuer");
+        if !issuers.is_empty() {
+            let manager = self.workloads(|r| chart_of(self, r, "cert-manager"));
+            let title = "cert-manager is rolled out";
+            out.push(check(
+                "cert-manager",
+                title,
+                &["BZ-08"],
+                some(manager, title),
+            ));
+            let title = "every ClusterIssuer is ready";
+            out.push(check(
+                "issuers",
+                title,
+                &["BZ-09", "BZ-10"],
+                Probe::Objects(issuers),
+            ));
+        }
+        for (resource, prometheus) in self.of_kind("Prometheus") {
+            let declaration = resource.address.declaration();
+            let mut parts = self.workloads(|r| r.address.declaration() == declaration);
+            parts.extend(object(prometheus));
+            let title = "monitoring is healthy";
+            out.push(check(
+                "monitoring",
+                title,
+                &["BZ-12", "BZ-13"],
+                Probe::Objects(parts),
+            ));
+            let service = self.prometheus_service(prometheus);
+            let title = "all Prometheus targets are up, asked through the service proxy";
+            out.push(check("targets", title, &["BZ-13"], Probe::Targets(service)));
+        }
+        let own = self.workloads(|r| r.address.kind.name() != "chart");
+        let title = "workloads have the declared replicas, and those are ready";
+        out.push(check(
+            "workloads",
+            title,
+            &["BZ-13", "BZ-21"],
+            some(own, title),
+        ));
+        out
+    }
+
+    fn prometheus_service(&self, prometheus: &Json) -> ServiceRef {
+        let metadata = &prometheus["metadata"];
+        let serves = |service: &&(&Resource, Json)| {
+            let o = &service.1;
+            o["metadata"]["namespace"] == metadata["namespace"]
+                && o["spec"]["selector"]["operator.prometheus.io/name"] == metadata["name"]
+        };
+        let found = self.of_kind("Service").find(serves);
+        // The operator makes this one by itself.
+        let name = found.map_or("prometheus-operated", |(_, o)| text(&o["metadata"]["name"]));
+        ServiceRef {
+            namespace: text(&metadata["namespace"]).to_owned(),
+            name: name.to_owned(),
+            port: "9090".to_owned(),
+        }
+    }
+
+    /// The Secret entries of the zone and their expressions.
+    fn entries(&self) -> Vec<(Entry, &'a Expr)> {
+        let mut out = Vec::new();
+        for (resource, o) in self.of_kind("Secret") {
+            let Some(Node::Map(map)) = resource.body.get("stringData").map(|e| &e.node) else {
+                continue;
+            };
+            for (key, expr) in map {
+                let entry = Entry {
+                    namespace: text(&o["metadata"]["namespace"]).to_owned(),
+                    secret: text(&o["metadata"]["name"]).to_owned(),
+                    key: key.clone(),
+                };
+                out.push((entry, expr));
+            }
+        }
+        out
+    }
+
+    /// The entry that refers to an output of one of these kinds.
+    fn entry(&self, kinds: &[&str], output: &str) -> Option<Entry> {
+        let refers = |expr: &Expr| {
+            expr.references().into_iter().any(|(r, _)| match r {
+                Reference::Resource { address, path } => {
+                    kinds.contains(&address.kind.to_string().as_str()) && path.to_string() == output
+                }
+                Reference::Secret(_) => false,
+            })
+        };
+        let found = self.entries().into_iter().find(|(_, e)| refers(e));
+        found.map(|(entry, _)| entry)
+    }
+
+    fn databases(&self) -> Vec<Check> {
+        let replica = self.resource("digitalocean.database_replica");
+        let database = replica.or_else(|| self.resource("digitalocean.database_cluster"));
+        let Some(database) = database else {
+            return Vec::new();
+        };
+        let read_only = replica.is_some();
+        let probe = |ask| {
+            match self.database(database, read_only, ask) {
+            Some(probe) => Probe::Database(probe),
+            None => Probe::Missing(
+                "no Secret of the zone refers to the user, the password and the CA of the database, \
+                 or the database is not recorded yet"
+                    .to_owned(),
+            ),
+        }
+        };
+        let mut out = vec![check(
+            "database-tls",
+            "the database accepts verified TLS only with its own authority and name",
+            &["BZ-16", "BZ-17", "BZ-22"],
+            probe(DatabaseAsk::Session),
+        )];
+        let title = if read_only {
+            "the replica is read-only"
+        } else {
+            "the writer takes writes"
+        };
+        let ask = probe(DatabaseAsk::ReadOnly);
+        out.push(check("database-mode", title, &["BZ-15", "BZ-17"], ask));
+        if read_only {
+            let title = "replication lag by heartbeat is below a minute";
+            let ask = probe(DatabaseAsk::Heartbeat);
+            out.push(check("replication-lag", title, &["BZ-17"], ask));
+        }
+        out
+    }
+
+    fn database(
+        &self,
+        resource: &Resource,
+        read_only: bool,
+        ask: DatabaseAsk,
+    ) -> Option<DatabaseProbe> {
+        let outputs = &self.inputs.state.record(&resource.address)?.outputs;
+        let both = [
+            "digitalocean.database_replica",
+            "digitalocean.database_cluster",
+        ];
+        Some(DatabaseProbe {
+            host: outputs.get("host")?.as_str()?.to_owned(),
+            port: u16::try_from(outputs.get("port")?.as_i64()?).ok()?,
+            user: self.entry(&["digitalocean.database_user"], "name")?,
+            password: self.entry(&["digitalocean.database_user"], "password")?,
+            ca: self.entry(&both, "ca")?,
+            ask,
+            read_only,
+        })
+    }
+
+    fn exposure(&self) -> Vec<Check> {
+        let network = self.id_of("digitalocean.vpc");
+        let cluster = self.id_of("digitalocean.kubernetes_cluster");
+        vec![
+            check(
+                "exposure-cluster",
+                "nothing in the cluster can be reached from outside",
+                &["BZ-14", "BZ-24"],
+                Probe::ExposedObjects,
+            ),
+            check(
+                "exposure-cloud",
+                "the cloud has no load balancer for the zone",
+                &["BZ-14", "BZ-28"],
+                Probe::LoadBalancers { network, cluster },
+            ),
+        ]
+    }
+
+    fn surroundings(&self) -> Vec<Check> {
+        let mut out = Vec::new();
+        if let Some(range) = self.setting("cidr") {
+            let probe = Probe::Networks {
+                own: self.id_of("digitalocean.vpc"),
+                cluster: self.id_of("digitalocean.kubernetes_cluster"),
+                range: range.to_owned(),
+            };
+            let title = "the zone's network overlaps nothing that is live";
+            out.push(check("networks", title, &["BZ-05", "BZ-06"], probe));
+        }
+        let own = self.names(|a| a.zone == *self.zone);
+        if !own.is_empty() {
+            let title = "the zone's own name answers as declared";
+            out.push(check("dns-zone", title, &["BZ-25"], Probe::Dns(own)));
+        }
+        let edge = self.names(|a| a.zone.is_edge());
+        if !edge.is_empty() {
+            let title = format!(
+                "the public name still leads to {}",
+                self.inputs.config.active
+            );
+            out.push(check("dns-active", title, &["BZ-25"], Probe::Dns(edge)));
+        }
+        let pairs = self.mirror();
+        if self.standby() && !pairs.is_empty() {
+            let of = self.inputs.config.active.clone();
+            let title = format!("Secrets mirror those of {of}");
+            let probe = Probe::Mirror { of, pairs };
+            out.push(check("secrets", title, &["BZ-26"], probe));
+        }
+        out
+    }
+
+    /// The address records that the spec declares; what is proxied shows the proxy and not the target.
+    fn names(&self, wanted: impl Fn(&Address) -> bool) -> Vec<DnsAsk> {
+        let kind = "cloudflare.dns_record";
+        let found = self
+            .values
+            .iter()
+            .filter(|(a, _)| wanted(a) && a.kind.to_string() == kind);
+        found
+            .filter_map(|(_, value)| {
+                let get = |key: &str| Some(value.get(key)?.as_str()?.to_owned());
+                let record =
+                    get("type").filter(|t| ["A", "AAAA", "CNAME"].contains(&t.as_str()))?;
+                let (zone, name) = (get("zone")?, get("name")?);
+                let proxied = value.get("proxied").and_then(Value::as_bool);
+                let full = if name == zone || name.ends_with(&format!(".{zone}")) {
+                    name
+                } else if name == "@" {
+                    zone.clone()
+                } else {
+                    format!("{name}.{zone}")
+                };
+                (proxied != Some(true)).then_some(DnsAsk {
+                    zone,
+                    name: full,
+                    record,
+                    // What is not known cannot be met: the check says so.
+                    expected: get("content").unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+
+    /// The Secrets that both zones declare, and the entries that have one source.
+    fn mirror(&self) -> Vec<MirrorPair> {
+        let mut out = Vec::new();
+        for (resource, o) in self.of_kind("Secret") {
+            let twin = Address {
+                zone: self.inputs.config.active.clone(),
+                ..resource.address.clone()
+            };
+            let Some(twin) = self.inputs.config.resources.get(&twin) else {
+                continue;
+            };
+            let entries = |r: &'a Resource| match r.body.get("stringData").map(|e| &e.node) {
+                Some(Node::Map(map)) => map.clone(),
+                _ => BTreeMap::new(),
+            };
+            let theirs = entries(twin);
+            let same = |(key, expr): &(String, Expr)| {
+                theirs
+                    .get(key)
+                    .is_some_and(|t| t.to_json() == expr.to_json())
+            };
+            let equal = entries(resource).into_iter().filter(same).map(|(k, _)| k);
+            out.push(MirrorPair {
+                namespace: text(&o["metadata"]["namespace"]).to_owned(),
+                name: text(&o["metadata"]["name"]).to_owned(),
+                equal: equal.collect(),
+            });
+        }
+        out
+    }
+
+    fn rehearsals(&self) -> Vec<Check> {
+        let mut out = Vec::new();
+        let staging = self
+            .of_kind("ClusterIssuer")
+            .find(|(_, o)| text(&o["spec"]["acme"]["server"]).contains("staging"));
+        if let Some((_, issuer)) = staging {
+            let probe = self.certificate(issuer);
+            let title = "a certificate is issued by the staging issuer";
+            out.push(writing(
+                check("certificate", title, &["BZ-11"], probe),
+                MONTH,
+            ));
+        }
+        if let (Some(endpoint), Some(bucket)) =
+            (self.setting("media_endpoint"), self.setting("media_bucket"))
+        {
+            let title = "an object goes into the media bucket, comes back equal and is removed";
+            let probe = self.media(endpoint, bucket);
+            out.push(writing(check("media", title, &["BZ-23"], probe), WEEK));
+        }
+        out.extend(self.smoke());
+        out
+    }
+
+    fn certificate(&self, issuer: &Json) -> Probe {
+        let name = text(&issuer["metadata"]["name"]);
+        let domain = self.values.iter().find_map(|(a, v)| {
+            let dns = a.kind.to_string() == "cloudflare.dns_record";
+            dns.then(|| v.get("zone")?.as_str().map(str::to_owned))?
+        });
+        let namespaces = self.refs("Namespace");
+        match (domain, namespaces.first()) {
+            (Some(domain), Some(namespace)) => Probe::Certificate {
+                issuer: name.to_owned(),
+                namespace: namespace.name.clone(),
+                name: format!("zonewright-probe-{}.{domain}", self.zone),
+            },
+            _ => Probe::Missing("the spec has no DNS record or no namespace".to_owned()),
+        }
+    }
+
+    fn media(&self, endpoint: &str, bucket: &str) -> Probe {
+        let entries = self.entries();
+        let find = |end: &str, not: &str| {
+            let fits = |e: &&(Entry, &Expr)| e.0.key.ends_with(end) && !e.0.key.ends_with(not);
+            entries.iter().find(fits).map(|(e, _)| e.clone())
+        };
+        let key = find("ACCESS_KEY_ID", "SECRET_ACCESS_KEY");
+        match (key, find("SECRET_ACCESS_KEY", "ACCESS_KEY_ID")) {
+            (Some(key), Some(secret)) => Probe::Media(MediaProbe {
+                endpoint: endpoint.to_owned(),
+                bucket: bucket.to_owned(),
+                key,
+                secret,
+            }),
+            _ => Probe::Missing(
+                "no Secret of the zone has entries that end with ACCESS_KEY_ID and SECRET_ACCESS_KEY"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// The application is the workload that takes the database's Secret.
+    fn smoke(&self) -> Option<Check> {
+        let password = self.entry(&["digitalocean.database_user"], "password")?;
+        let (_, app) = self.of_kind("Deployment").find(|(_, o)| {
+            o["metadata"]["namespace"] == password.namespace.as_str()
+                && o["spec"]["template"]["spec"]
+                    .to_string()
+                    .contains(&format!("\"{}\"", password.secret))
+        })?;
+        let cold = app["spec"]["replicas"].as_u64() == Some(0);
+        if cold {
+            let probe = Probe::Smoke(SmokeProbe::Job(Container {
+                namespace: password.namespace,
+                pod: app["spec"]["template"]["spec"].clone(),
+            }));
+            let title = "a Job with the application's image, Secrets and CA reaches the database";
+            return Some(writing(
+                check("smoke", title, &["BZ-22", "BZ-24"], probe),
+                WEEK,
+            ));
+        }
+        let labels = app["spec"]["template"]["metadata"]["labels"].as_object()?;
+        let (_, service) = self.of_kind("Service").find(|(_, o)| {
+            let selector = o["spec"]["selector"].as_object();
+            o["metadata"]["namespace"] == app["metadata"]["namespace"]
+                && selector.is_some_and(|s| s.iter().all(|(k, v)| labels.get(k) == Some(v)))
+        })?;
+        let port = &service["spec"]["ports"][0];
+        let port = port["name"].as_str().map(str::to_owned);
+        let edge = self.names(|a| a.zone.is_edge());
+        let probe = Probe::Smoke(SmokeProbe::Service {
+            service: ServiceRef {
+                namespace: password.namespace,
+                name: text(&service["metadata"]["name"]).to_owned(),
+                port: port.unwrap_or_else(|| service["spec"]["ports"][0]["port"].to_string()),
+            },
+            host: edge.into_iter().next().map(|ask| ask.name),
+        });
+        let title = "the application answers inside the cluster";
+        Some(check("smoke", title, &["BZ-24"], probe))
+    }
+}
+
+/// Whether a resource belongs to the chart that brings a component.
+fn chart_of(spec: &Spec<'_>, resource: &Resource, component: &str) -> bool {
+    let named = |o: &Json| {
+        let labels = &o["metadata"]["labels"];
+        [
+            "app",
+            "app.kubernetes.io/name",
+            "app.kubernetes.io/instance",
+            "app.kubernetes.io/part-of",
+        ]
+        .iter()
+        .any(|l| text(&labels[*l]).replace('_', "-").contains(component))
+    };
+    let found = spec
+        .objects
+        .iter()
+        .find(|(r, _)| r.address == resource.address);
+    resource.address.kind.name() == "chart" && found.is_some_and(|(_, o)| named(o))
+}
+
+fn some(objects: Vec<ObjectRef>, what: &str) -> Probe {
+    if objects.is_empty() {
+        Probe::Missing(format!("the spec has nothing to show that {what}"))
+    } else {
+        Probe::Objects(objects)
+    }
+}
+
+fn object(o: &Json) -> Option<ObjectRef> {
+    Some(ObjectRef {
+        api_version: o["apiVersion"].as_str()?.to_owned(),
+        kind: o["kind"].as_str()?.to_owned(),
+        namespace: o["metadata"]["namespace"].as_str().map(str::to_owned),
+        name: o["metadata"]["name"].as_str()?.to_owned(),
+        replicas: None,
+    })
+}
+
+fn text(value: &Json) -> &str {
+    value.as_str().unwrap_or_default()
+}

@@ -1,0 +1,321 @@
+//! From an answer to a verdict. Pure.
+
+use ipnet::IpNet;
+use serde_json::Value as Json;
+
+use super::probe::{Answer, DatabaseAnswer, DnsAnswer, Found, MirrorRow, Probe};
+use super::{Check, LAG_LIMIT, Verdict, exposes};
+use crate::provider::ProviderError;
+
+/// Decides on a check. An error and an answer to another question are unknown.
+pub fn judge(check: &Check, answer: &Result<Answer, ProviderError>) -> Verdict {
+    let answer = match (&check.probe, answer) {
+        (Probe::Missing(why), _) => return Verdict::Unknown(why.clone()),
+        (_, Err(error)) => return Verdict::Unknown(error.to_string()),
+        (_, Ok(answer)) => answer,
+    };
+    match (&check.probe, answer) {
+        (Probe::Objects(_), Answer::Objects(found)) => objects(found),
+        (Probe::ExposedObjects, Answer::Objects(found)) => exposed(found),
+        (Probe::Targets(_), Answer::Targets(targets)) => self::targets(targets),
+        (Probe::LoadBalancers { network, cluster }, Answer::LoadBalancers(list)) => {
+            balancers(network.as_deref(), cluster.as_deref(), list)
+        }
+        (
+            Probe::Networks {
+                own,
+                cluster,
+                range,
+            },
+            Answer::Networks { networks, clusters },
+        ) => self::networks(
+            range,
+            (own.as_deref(), networks),
+            (cluster.as_deref(), clusters),
+        ),
+        (Probe::Database(probe), Answer::Database(answer)) => database(probe.read_only, answer),
+        (Probe::Dns(_), Answer::Dns(answers)) => dns(answers),
+        (Probe::Mirror { .. }, Answer::Mirror(rows)) => mirror(rows),
+        (Probe::Smoke(_), Answer::Http { status, body }) => http(*status, body),
+        (_, Answer::Done(Ok(evidence))) => Verdict::Pass(evidence.clone()),
+        (_, Answer::Done(Err(evidence))) => Verdict::Fail(evidence.clone()),
+        _ => Verdict::Unknown("the answer is to another question".to_owned()),
+    }
+}
+
+/// All parts of a line: the line passes when none of them is in trouble and there is at least one.
+fn all(good: &[String], bad: &[String], none: &str) -> Verdict {
+    if !bad.is_empty() {
+        Verdict::Fail(bad.join("; "))
+    } else if good.is_empty() {
+        Verdict::Unknown(none.to_owned())
+    } else {
+        Verdict::Pass(good.join(", "))
+    }
+}
+
+fn objects(found: &[Found]) -> Verdict {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for one in found {
+        match trouble(one) {
+            Some(trouble) => bad.push(format!("{}: {trouble}", one.object)),
+            None => good.push(match one.object.replicas {
+                Some(n) => format!("{} {n}/{n}", one.object),
+                None => one.object.to_string(),
+            }),
+        }
+    }
+    all(&good, &bad, "the spec declares none")
+}
+
+fn trouble(found: &Found) -> Option<String> {
+    let Some(live) = &found.live else {
+        return Some("does not exist".to_owned());
+    };
+    if live["metadata"]["deletionTimestamp"].is_string() {
+        return Some("is being deleted".to_owned());
+    }
+    if let Some(wanted) = found.object.replicas {
+        let asked = live["spec"]["replicas"].as_u64();
+        let ready = live["status"]["readyReplicas"].as_u64().unwrap_or(0);
+        if asked != Some(wanted) {
+            let asked = asked.map_or("no".to_owned(), |n| n.to_string());
+            return Some(format!("{asked} replicas instead of {wanted}"));
+        }
+        if ready != wanted {
+            return Some(format!("{ready} of {wanted} replicas are ready"));
+        }
+    }
+    found.trouble.clone()
+}
+
+fn exposed(found: &[Found]) -> Verdict {
+    let bad: Vec<String> = found
+        .iter()
+        .filter_map(|f| {
+            let how = exposes(f.live.as_ref()?)?;
+            Some(format!("{}: {how}", f.object))
+        })
+        .collect();
+    // A cluster has Services of its own: a list without any was not read.
+    let good = match found.len() {
+        0 => Vec::new(),
+        n => vec![format!("none of {n} objects")],
+    };
+    all(&good, &bad, "the cluster lists no object at all")
+}
+
+fn targets(targets: &[Json]) -> Verdict {
+    let bad: Vec<String> = targets
+        .iter()
+        .filter(|t| t["health"] != "up")
+        .map(|t| {
+            let text = |v: &Json| v.as_str().unwrap_or_default().to_owned();
+            let error = text(&t["lastError"]);
+            let why = if error.is_empty() {
+                text(&t["health"])
+            } else {
+                error
+            };
+            let labels = &t["labels"];
+            format!(
+                "{} {}: {why}",
+                text(&labels["job"]),
+                text(&labels["instance"])
+            )
+        })
+        .collect();
+    let good = match targets.len() {
+        0 => Vec::new(),
+        n => vec![format!("{n} of {n} up")],
+    };
+    all(&good, &bad, "Prometheus has no target")
+}
+
+fn balancers(network: Option<&str>, cluster: Option<&str>, list: &[Json]) -> Verdict {
+    if network.is_none() && cluster.is_none() {
+        return Verdict::Unknown("neither network nor cluster of the zone is recorded".to_owned());
+    }
+    let tag = cluster.map(|id| format!("k8s:{id}"));
+    let ours = |lb: &&Json| {
+        let tagged = |t: &Json| t.as_str().is_some() && t.as_str() == tag.as_deref();
+        let tags = lb["tags"].as_array().into_iter().flatten();
+        (network.is_some() && lb["vpc_uuid"].as_str() == network)
+            || tags.into_iter().any(tagged)
+            || (cluster.is_some() && lb["cluster_id"].as_str() == cluster)
+    };
+    let bad: Vec<String> = list
+        .iter()
+        .filter(ours)
+        .map(|lb| {
+            let text = |v: &Json| v.as_str().unwrap_or("-").to_owned();
+            format!("load balancer {} at {}", text(&lb["name"]), text(&lb["ip"]))
+        })
+        .collect();
+    all(
+        &[format!("none of {} in the account", list.len())],
+        &bad,
+        "",
+    )
+}
+
+fn networks(
+    range: &str,
+    (own, networks): (Option<&str>, &[Json]),
+    (cluster, clusters): (Option<&str>, &[Json]),
+) -> Verdict {
+    let Ok(range) = range.parse::<IpNet>() else {
+        return Verdict::Unknown(format!("{range} is no network"));
+    };
+    let overlap = |text: &str| {
+        let other: Option<IpNet> = text.parse().ok();
+        other.is_some_and(|o| o.contains(&range.network()) || range.contains(&o.network()))
+    };
+    let text = |v: &Json| v.as_str().unwrap_or_default().to_owned();
+    let mut bad = Vec::new();
+    let mut seen = false;
+    for network in networks {
+        let live = text(&network["ip_range"]);
+        if own.is_some() && network["id"].as_str() == own {
+            seen = true;
+            if live.parse() != Ok(range) {
+                bad.push(format!("the zone's network is {live} instead of {range}"));
+            }
+        } else if overlap(&live) {
+            bad.push(format!(
+                "{range} overlaps network {} ({live})",
+                text(&network["name"])
+            ));
+        }
+    }
+    for each in clusters {
+        for subnet in ["cluster_subnet", "service_subnet"] {
+            let live = text(&each[subnet]);
+            if overlap(&live) {
+                let whose = if cluster.is_some() && each["id"].as_str() == cluster {
+                    "its own cluster's".to_owned()
+                } else {
+                    format!("cluster {}'s", text(&each["name"]))
+                };
+                bad.push(format!("{range} overlaps {whose} {subnet} ({live})"));
+            }
+        }
+    }
+    if !seen {
+        bad.push("the zone's network is not in the account".to_owned());
+    }
+    let good = format!(
+        "{range} among {} networks and {} clusters",
+        networks.len(),
+        clusters.len()
+    );
+    all(&[good], &bad, "")
+}
+
+fn database(read_only: bool, answer: &DatabaseAnswer) -> Verdict {
+    match answer {
+        DatabaseAnswer::Session {
+            version,
+            other_authority_accepted,
+            other_name_accepted,
+        } => match (other_authority_accepted, other_name_accepted) {
+            (false, false) => Verdict::Pass(format!(
+                "{version}: verified; another authority and another name are refused"
+            )),
+            (true, _) => {
+                Verdict::Fail("a connection with another authority was accepted".to_owned())
+            }
+            (_, true) => Verdict::Fail("a connection under another name was accepted".to_owned()),
+        },
+        DatabaseAnswer::ReadOnly { read_only: live } => {
+            let says = format!("read_only is {}", if *live { "ON" } else { "OFF" });
+            if *live == read_only {
+                Verdict::Pass(says)
+            } else {
+                Verdict::Fail(says)
+            }
+        }
+        DatabaseAnswer::Heartbeat {
+            age_seconds,
+            why,
+            server_says,
+        } => {
+            let server = match server_says {
+                Some(figure) => format!("; the server itself says {figure}"),
+                None => String::new(),
+            };
+            let Some(age) = age_seconds.filter(|a| a.is_finite()) else {
+                let why = why.as_deref().unwrap_or("there is no heartbeat");
+                return Verdict::Unknown(format!("{why}{server}"));
+            };
+            let text = format!("{:.1} s behind by heartbeat{server}", age.max(0.0));
+            if age < -LAG_LIMIT.as_secs_f64() {
+                Verdict::Unknown(format!(
+                    "the heartbeat is {:.0} s in the future: clocks differ",
+                    -age
+                ))
+            } else if age > LAG_LIMIT.as_secs_f64() {
+                Verdict::Fail(text)
+            } else {
+                Verdict::Pass(text)
+            }
+        }
+    }
+}
+
+fn dns(answers: &[DnsAnswer]) -> Verdict {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for answer in answers {
+        let ask = &answer.ask;
+        let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+        let got: Vec<String> = answer.answers.iter().map(|a| plain(a)).collect();
+        let shown = if got.is_empty() {
+            "nothing".to_owned()
+        } else {
+            got.join(", ")
+        };
+        let says = format!(
+            "{} {} is {shown} at {}",
+            ask.name, ask.record, answer.server
+        );
+        if ask.expected.is_empty() {
+            bad.push(format!(
+                "{says}; what it should be is not known before an apply"
+            ));
+        } else if got == [plain(&ask.expected)] {
+            good.push(says);
+        } else {
+            bad.push(format!("{says} instead of {}", ask.expected));
+        }
+    }
+    all(&good, &bad, "no name was asked")
+}
+
+fn mirror(rows: &[MirrorRow]) -> Verdict {
+    let bad: Vec<String> = rows
+        .iter()
+        .filter_map(|row| {
+            let trouble = row.trouble.as_ref()?;
+            Some(match &row.key {
+                Some(key) => format!("{key} of {}: {trouble}", row.secret),
+                None => format!("{}: {trouble}", row.secret),
+            })
+        })
+        .collect();
+    let good = match rows.len() {
+        0 => Vec::new(),
+        n => vec![format!("{n} entries compared")],
+    };
+    all(&good, &bad, "there is nothing to compare")
+}
+
+fn http(status: u16, body: &str) -> Verdict {
+    let broken = "Error establishing a database connection";
+    if body.contains(broken) {
+        Verdict::Fail(format!("HTTP {status}: {broken}"))
+    } else if status == 200 {
+        Verdict::Pass("HTTP 200".to_owned())
+    } else {
+        Verdict::Fail(format!("HTTP {status}"))
+    }
+}

@@ -1,0 +1,307 @@
+//! What is asked, and what comes back.
+
+use serde_json::Value as Json;
+
+use crate::address::ZoneName;
+
+/// An object of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectRef {
+    /// `apps/v1`.
+    pub api_version: String,
+    /// `Deployment`.
+    pub kind: String,
+    /// Its namespace, if it has one.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The replicas that the spec declares, for workloads.
+    pub replicas: Option<u64>,
+}
+
+impl std::fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
+            None => write!(f, "{} {}", self.kind, self.name),
+        }
+    }
+}
+
+/// A port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The port's name or number.
+    pub port: String,
+}
+
+/// An entry of a Secret in the zone: what the application itself will use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The Secret's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub secret: String,
+    /// The entry.
+    pub key: String,
+}
+
+impl std::fmt::Display for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} of Secret {}/{}",
+            self.key, self.namespace, self.secret
+        )
+    }
+}
+
+/// Which authority a database is checked against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// The one that the zone's Secret holds.
+    Declared,
+    /// Another one, which must be refused.
+    Other,
+}
+
+/// What a database is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseAsk {
+    /// Whether it accepts a verified connection, and refuses what it must.
+    Session,
+    /// Whether it takes writes.
+    ReadOnly,
+    /// How old its newest heartbeat is.
+    Heartbeat,
+}
+
+/// A database and the credentials in the zone's Secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseProbe {
+    /// The name that its certificate must have.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The user's name.
+    pub user: Entry,
+    /// The password.
+    pub password: Entry,
+    /// The CA certificate, in PEM.
+    pub ca: Entry,
+    /// What to ask.
+    pub ask: DatabaseAsk,
+    /// Whether it has to be read-only.
+    pub read_only: bool,
+}
+
+/// A name and what the authoritative servers must answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsAsk {
+    /// The domain whose servers are asked.
+    pub zone: String,
+    /// The name.
+    pub name: String,
+    /// `A`, `AAAA` or `CNAME`.
+    pub record: String,
+    /// What the spec declares.
+    pub expected: String,
+}
+
+/// A bucket and the zone's credentials for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaProbe {
+    /// `https://nyc3.digitaloceanspaces.com`.
+    pub endpoint: String,
+    /// The bucket.
+    pub bucket: String,
+    /// The access key.
+    pub key: Entry,
+    /// Its secret.
+    pub secret: Entry,
+}
+
+/// A Secret in two zones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorPair {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Entries that have one source and so must be equal; the others only have to be there.
+    pub equal: Vec<String>,
+}
+
+/// The container that smoke runs as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// The namespace.
+    pub namespace: String,
+    /// The pod spec of the workload, as declared.
+    pub pod: Json,
+}
+
+/// How it is shown that the application works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SmokeProbe {
+    /// Through the Service, with the name that users will use.
+    Service {
+        /// Where it is.
+        service: ServiceRef,
+        /// The `Host` header, which keeps WordPress from redirecting.
+        host: Option<String>,
+    },
+    /// By a Job with its image, secrets and CA.
+    Job(Container),
+}
+
+/// What to ask.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probe {
+    /// These objects.
+    Objects(Vec<ObjectRef>),
+    /// A Prometheus and its targets.
+    Targets(ServiceRef),
+    /// Everything in the cluster that could be reached from outside.
+    ExposedObjects,
+    /// The cloud's load balancers that belong to a network or a cluster.
+    LoadBalancers {
+        /// The zone's network.
+        network: Option<String>,
+        /// The zone's cluster.
+        cluster: Option<String>,
+    },
+    /// All networks of the account, against the zone's.
+    Networks {
+        /// The id of the zone's network.
+        own: Option<String>,
+        /// The id of the zone's cluster.
+        cluster: Option<String>,
+        /// The range that the spec declares.
+        range: String,
+    },
+    /// A database.
+    Database(DatabaseProbe),
+    /// Names.
+    Dns(Vec<DnsAsk>),
+    /// A certificate that is issued and removed.
+    Certificate {
+        /// The staging ClusterIssuer.
+        issuer: String,
+        /// The namespace for it.
+        namespace: String,
+        /// The name on it.
+        name: String,
+    },
+    /// An object that is put, read, compared and removed.
+    Media(MediaProbe),
+    /// Secrets against those of another zone.
+    Mirror {
+        /// The other zone.
+        of: ZoneName,
+        /// The Secrets.
+        pairs: Vec<MirrorPair>,
+    },
+    /// The application.
+    Smoke(SmokeProbe),
+    /// The spec lacks what would have to be asked.
+    Missing(String),
+}
+
+/// An object that was looked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Which.
+    pub object: ObjectRef,
+    /// What is there.
+    pub live: Option<Json>,
+    /// Whether it is ready: why not.
+    pub trouble: Option<String>,
+}
+
+/// What a database answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DatabaseAnswer {
+    /// The connection with the declared CA, and whether those that must fail did.
+    Session {
+        /// The version it reports.
+        version: String,
+        /// Whether it was accepted with another authority.
+        other_authority_accepted: bool,
+        /// Whether it was accepted under another name.
+        other_name_accepted: bool,
+    },
+    /// The variables.
+    ReadOnly {
+        /// `@@global.read_only`.
+        read_only: bool,
+    },
+    /// The heartbeat.
+    Heartbeat {
+        /// Seconds since the newest row; absent when there is none that can be read.
+        age_seconds: Option<f64>,
+        /// Why there is none.
+        why: Option<String>,
+        /// The server's own figure: evidence only, it is 0 or absent while the link is cut.
+        server_says: Option<String>,
+    },
+}
+
+/// What the authoritative servers answered for one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsAnswer {
+    /// The question.
+    pub ask: DnsAsk,
+    /// Who answered.
+    pub server: String,
+    /// The answers, sorted.
+    pub answers: Vec<String>,
+}
+
+/// One entry of a Secret in two zones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorRow {
+    /// `namespace/name`.
+    pub secret: String,
+    /// The entry; absent when a whole Secret is missing.
+    pub key: Option<String>,
+    /// What is wrong, if anything is.
+    pub trouble: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// To [`Probe::Objects`] and [`Probe::ExposedObjects`].
+    Objects(Vec<Found>),
+    /// To [`Probe::Targets`]: Prometheus' active targets.
+    Targets(Vec<Json>),
+    /// To [`Probe::LoadBalancers`]: the cloud's list.
+    LoadBalancers(Vec<Json>),
+    /// To [`Probe::Networks`]: all networks and clusters of the account.
+    Networks {
+        /// The networks.
+        networks: Vec<Json>,
+        /// The clusters.
+        clusters: Vec<Json>,
+    },
+    /// To [`Probe::Database`].
+    Database(DatabaseAnswer),
+    /// To [`Probe::Dns`].
+    Dns(Vec<DnsAnswer>),
+    /// To what is done rather than read: how it went.
+    Done(Result<String, String>),
+    /// To [`Probe::Mirror`].
+    Mirror(Vec<MirrorRow>),
+    /// To a smoke test through a Service.
+    Http {
+        /// The status.
+        status: u16,
+        /// The beginning of the body.
+        body: String,
+    },
+}

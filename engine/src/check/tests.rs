@@ -1,0 +1,259 @@
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::provider::ErrorClass;
+
+fn check(probe: Probe) -> Check {
+    Check {
+        id: "x",
+        title: "x".to_owned(),
+        rows: &["BZ-00"],
+        severity: Severity::Blocking,
+        writes: false,
+        max_age: Duration::from_secs(100),
+        probe,
+    }
+}
+
+fn verdict(probe: Probe, answer: Answer) -> (&'static str, String) {
+    let verdict = judge(&check(probe), &Ok(answer));
+    (verdict.name(), verdict.evidence().to_owned())
+}
+
+fn workload(replicas: u64) -> ObjectRef {
+    ObjectRef {
+        api_version: "apps/v1".to_owned(),
+        kind: "Deployment".to_owned(),
+        namespace: Some("app".to_owned()),
+        name: "wp".to_owned(),
+        replicas: Some(replicas),
+    }
+}
+
+fn found(object: ObjectRef, live: Json) -> Answer {
+    Answer::Objects(vec![Found {
+        object,
+        live: (!live.is_null()).then_some(live),
+        trouble: None,
+    }])
+}
+
+#[test]
+fn an_answer_that_does_not_come_is_unknown_and_unknown_is_a_failure() {
+    let error = ProviderError::new(ErrorClass::Unreachable, "no answer");
+    let verdict = judge(&check(Probe::ExposedObjects), &Err(error));
+    assert_eq!(verdict, Verdict::Unknown("no answer".to_owned()));
+    assert!(verdict.is_failure());
+    // Neither does an answer to something else pass, nor a list with nothing in it.
+    let other = judge(
+        &check(Probe::ExposedObjects),
+        &Ok(Answer::Targets(Vec::new())),
+    );
+    assert!(other.is_failure());
+    for (probe, empty) in [
+        (Probe::Objects(Vec::new()), Answer::Objects(Vec::new())),
+        (Probe::ExposedObjects, Answer::Objects(Vec::new())),
+        (Probe::Dns(Vec::new()), Answer::Dns(Vec::new())),
+    ] {
+        assert_eq!(verdict_name(probe, empty), "unknown");
+    }
+    assert!(!Verdict::Skipped(String::new()).is_failure());
+}
+
+fn verdict_name(probe: Probe, answer: Answer) -> &'static str {
+    verdict(probe, answer).0
+}
+
+#[test]
+fn replicas_are_the_declared_ones_and_ready() {
+    let judge = |wanted, live: Json| {
+        let object = workload(wanted);
+        verdict(Probe::Objects(vec![object.clone()]), found(object, live)).0
+    };
+    let live = |asked: u64, ready: Json| json!({"spec": {"replicas": asked}, "status": {"readyReplicas": ready}});
+    assert_eq!(judge(0, live(0, Json::Null)), "pass");
+    assert_eq!(judge(2, live(2, json!(2))), "pass");
+    assert_eq!(judge(2, live(2, json!(1))), "fail");
+    assert_eq!(judge(0, live(1, json!(1))), "fail");
+    assert_eq!(judge(0, Json::Null), "fail");
+}
+
+#[test]
+fn a_trap_service_is_exposed_without_a_single_pod() {
+    let service = |kind: &str| json!({"kind": "Service", "spec": {"type": kind}});
+    assert!(exposes(&service("LoadBalancer")).is_some());
+    assert!(exposes(&service("NodePort")).is_some());
+    assert!(exposes(&service("ClusterIP")).is_none());
+    assert!(exposes(&json!({"kind": "Service", "spec": {}})).is_none());
+    assert!(exposes(&json!({"kind": "Service", "spec": {"externalIPs": ["192.0.2.1"]}})).is_some());
+    assert!(exposes(&json!({"kind": "Ingress"})).is_some());
+    assert!(exposes(&json!({"kind": "HTTPRoute"})).is_some());
+    assert!(exposes(&json!({"kind": "ConfigMap"})).is_none());
+    let named = json!({"kind": "Service", "spec": {}, "metadata": {"annotations":
+        {"external-dns.alpha.kubernetes.io/hostname": "x"}}});
+    assert!(exposes(&named).is_some());
+}
+
+#[test]
+fn lag_is_what_the_heartbeat_says_and_never_zero_for_lack_of_one() {
+    let entry = || Entry {
+        namespace: String::new(),
+        secret: String::new(),
+        key: String::new(),
+    };
+    let lag = |age: Option<f64>| {
+        let probe = Probe::Database(DatabaseProbe {
+            host: String::new(),
+            port: 1,
+            user: entry(),
+            password: entry(),
+            ca: entry(),
+            ask: DatabaseAsk::Heartbeat,
+            read_only: true,
+        });
+        let answer = DatabaseAnswer::Heartbeat {
+            age_seconds: age,
+            why: None,
+            server_says: Some("0 s".to_owned()),
+        };
+        verdict(probe, Answer::Database(answer)).0
+    };
+    assert_eq!(lag(Some(1.5)), "pass");
+    assert_eq!(lag(Some(-0.2)), "pass");
+    assert_eq!(lag(Some(60.1)), "fail");
+    assert_eq!(lag(Some(-3600.0)), "unknown");
+    assert_eq!(lag(None), "unknown");
+    assert_eq!(lag(Some(f64::NAN)), "unknown");
+}
+
+#[test]
+fn targets_that_are_down_are_named() {
+    let probe = || {
+        Probe::Targets(ServiceRef {
+            namespace: "platform".to_owned(),
+            name: "prometheus".to_owned(),
+            port: "9090".to_owned(),
+        })
+    };
+    let target = |job: &str, health: &str| json!({"labels": {"job": job, "instance": "10.0.0.1:1"}, "health": health, "lastError": ""});
+    assert_eq!(verdict(probe(), Answer::Targets(Vec::new())).0, "unknown");
+    let (name, text) = verdict(probe(), Answer::Targets(vec![target("a", "up")]));
+    assert_eq!((name, text.as_str()), ("pass", "1 of 1 up"));
+    let both = vec![target("a", "up"), target("b", "unknown")];
+    let (name, text) = verdict(probe(), Answer::Targets(both));
+    assert_eq!((name, text.as_str()), ("fail", "b 10.0.0.1:1: unknown"));
+}
+
+#[test]
+fn networks_are_compared_with_everything_in_the_account() {
+    let judge = |range: &str, other: &str, pods: &str| {
+        let probe = Probe::Networks {
+            own: Some("own".to_owned()),
+            cluster: Some("c".to_owned()),
+            range: range.to_owned(),
+        };
+        let networks = vec![
+            json!({"id": "own", "ip_range": "10.20.0.0/16"}),
+            json!({"id": "other", "name": "other", "ip_range": other}),
+        ];
+        let clusters =
+            vec![json!({"id": "c", "cluster_subnet": pods, "service_subnet": "10.245.0.0/16"})];
+        verdict(probe, Answer::Networks { networks, clusters }).0
+    };
+    assert_eq!(
+        judge("10.20.0.0/16", "10.10.0.0/16", "10.244.0.0/16"),
+        "pass"
+    );
+    assert_eq!(
+        judge("10.20.0.0/16", "10.20.128.0/20", "10.244.0.0/16"),
+        "fail"
+    );
+    assert_eq!(judge("10.20.0.0/16", "10.0.0.0/8", "10.244.0.0/16"), "fail");
+    assert_eq!(
+        judge("10.20.0.0/16", "10.10.0.0/16", "10.20.0.0/20"),
+        "fail"
+    );
+    assert_eq!(
+        judge("10.21.0.0/16", "10.10.0.0/16", "10.244.0.0/16"),
+        "fail"
+    );
+}
+
+#[test]
+fn load_balancers_belong_to_a_network_or_by_tag_to_a_cluster() {
+    let judge = |balancer: Json| {
+        let probe = Probe::LoadBalancers {
+            network: Some("net".to_owned()),
+            cluster: Some("c".to_owned()),
+        };
+        verdict(probe, Answer::LoadBalancers(vec![balancer])).0
+    };
+    assert_eq!(judge(json!({"vpc_uuid": "net"})), "fail");
+    assert_eq!(judge(json!({"vpc_uuid": "x", "tags": ["k8s:c"]})), "fail");
+    assert_eq!(judge(json!({"vpc_uuid": "x", "tags": ["k8s:d"]})), "pass");
+}
+
+#[test]
+fn names_must_have_the_one_declared_answer() {
+    let judge = |expected: &str, answers: &[&str]| {
+        let ask = DnsAsk {
+            zone: "example.org".to_owned(),
+            name: "wp.example.org".to_owned(),
+            record: "CNAME".to_owned(),
+            expected: expected.to_owned(),
+        };
+        let answer = DnsAnswer {
+            ask: ask.clone(),
+            server: "ns".to_owned(),
+            answers: answers.iter().map(|a| (*a).to_owned()).collect(),
+        };
+        verdict(Probe::Dns(vec![ask]), Answer::Dns(vec![answer])).0
+    };
+    assert_eq!(judge("pz.example.org", &["PZ.example.org."]), "pass");
+    assert_eq!(judge("pz.example.org", &["bz.example.org."]), "fail");
+    assert_eq!(
+        judge("pz.example.org", &["bz.example.org", "pz.example.org"]),
+        "fail"
+    );
+    assert_eq!(judge("pz.example.org", &[]), "fail");
+    assert_eq!(judge("", &[]), "fail");
+}
+
+fn proof(verdict: &str, at: u64, spec: &str) -> Proof {
+    Proof {
+        at,
+        zone: "bz".parse().unwrap(),
+        check: "x".to_owned(),
+        verdict: verdict.to_owned(),
+        evidence: String::new(),
+        millis: 1,
+        spec: spec.to_owned(),
+    }
+}
+
+#[test]
+fn one_blocking_gate_is_enough_and_only_age_degrades() {
+    let zone: ZoneName = "bz".parse().unwrap();
+    let judge = |severity, proofs: &[Proof]| {
+        let one = Check {
+            severity,
+            ..check(Probe::ExposedObjects)
+        };
+        readiness(&zone, &[one], proofs, (1_000, "s")).0
+    };
+    let blocking = |proofs: &[Proof]| judge(Severity::Blocking, proofs);
+    assert_eq!(blocking(&[proof("pass", 950, "s")]), Readiness::Ready);
+    assert_eq!(blocking(&[proof("pass", 800, "s")]), Readiness::Degraded);
+    assert_eq!(
+        blocking(&[proof("pass", 950, "older")]),
+        Readiness::NotReady
+    );
+    assert_eq!(blocking(&[proof("unknown", 950, "s")]), Readiness::NotReady);
+    assert_eq!(blocking(&[]), Readiness::NotReady);
+    assert_eq!(blocking(&[proof("pass", 9_000, "s")]), Readiness::NotReady);
+    // The newest counts, whatever was before.
+    let both = [proof("pass", 940, "s"), proof("fail", 950, "s")];
+    assert_eq!(blocking(&both), Readiness::NotReady);
+    assert_eq!(judge(Severity::Warning, &both), Readiness::Degraded);
+    assert_eq!(readiness(&zone, &[], &[], (0, "s")).0, Readiness::NotReady);
+}

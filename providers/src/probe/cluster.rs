@@ -1,0 +1,241 @@
+//! One zone's cluster, as probes see it: objects, Secrets, and Services through the API server.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::future::try_join_all;
+use serde_json::Value as Json;
+use zonewright_engine::check::{Answer, Entry, Found, ObjectRef, ServiceRef};
+use zonewright_engine::provider::{ErrorClass, ProviderError, Status};
+use zonewright_engine::secret::{DigestKey, Secret};
+
+use super::{CONNECT, READ, failed, text};
+use crate::kubernetes::client::{Api, Failure, Options};
+use crate::kubernetes::discovery::Discovery;
+use crate::kubernetes::failure::Refusal;
+use crate::kubernetes::kinds::Identity;
+use crate::kubernetes::ready;
+
+/// What could let somebody in from outside; what a cluster does not serve it does not have.
+const DOORS: [(&str, &str, &str); 6] = [
+    ("v1", "Service", "/api/v1/services"),
+    (
+        "networking.k8s.io/v1",
+        "Ingress",
+        "/apis/networking.k8s.io/v1/ingresses",
+    ),
+    (
+        "gateway.networking.k8s.io/v1",
+        "Gateway",
+        "/apis/gateway.networking.k8s.io/v1/gateways",
+    ),
+    (
+        "gateway.networking.k8s.io/v1",
+        "HTTPRoute",
+        "/apis/gateway.networking.k8s.io/v1/httproutes",
+    ),
+    (
+        "gateway.networking.k8s.io/v1",
+        "GRPCRoute",
+        "/apis/gateway.networking.k8s.io/v1/grpcroutes",
+    ),
+    (
+        "gateway.networking.k8s.io/v1alpha2",
+        "TCPRoute",
+        "/apis/gateway.networking.k8s.io/v1alpha2/tcproutes",
+    ),
+];
+
+/// An open cluster.
+pub struct Cluster {
+    pub(super) api: Api,
+    discovery: Discovery,
+}
+
+impl Cluster {
+    /// Opens the cluster that `credentials` (the ephemeral output of its resource) lead to.
+    ///
+    /// # Errors
+    /// The credentials are not of the expected form.
+    pub fn open(credentials: &Secret) -> Result<Cluster, ProviderError> {
+        let options = Options {
+            connect_timeout: CONNECT,
+            read_timeout: READ,
+            attempts: 2,
+            ..Options::default()
+        };
+        Ok(Cluster {
+            api: Api::open(&options, credentials)?,
+            discovery: Discovery::default(),
+        })
+    }
+
+    /// The path of an object; `None` when its kind is not served.
+    async fn path(&self, object: &ObjectRef) -> Result<Option<String>, ProviderError> {
+        let (group, version) = match object.api_version.split_once('/') {
+            Some((group, version)) => (group.to_owned(), version.to_owned()),
+            None => (String::new(), object.api_version.clone()),
+        };
+        let id = Identity {
+            group,
+            version: Some(version),
+            kind: object.kind.clone(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+        };
+        let resource = self.discovery.resolve(&self.api, &id).await;
+        let resource = resource.map_err(|f| f.error("discovery", false))?;
+        Ok(resource.map(|r| r.object(object.namespace.as_deref(), &object.name)))
+    }
+
+    /// Reads one thing that may be missing.
+    pub(super) async fn read(&self, path: &str, what: &str) -> Result<Option<Json>, ProviderError> {
+        match self.api.get(path).await {
+            Ok(object) => Ok(Some(object)),
+            Err(Failure::Refused(refusal)) if refusal.is_missing() => Ok(None),
+            Err(failure) => Err(failure.error(what, true)),
+        }
+    }
+
+    pub(super) async fn objects(&self, objects: &[ObjectRef]) -> Result<Answer, ProviderError> {
+        let found = objects.iter().map(|object| async move {
+            let live = match self.path(object).await? {
+                Some(path) => self.read(&path, &object.to_string()).await?,
+                None => None,
+            };
+            let trouble = live.as_ref().and_then(|o| match ready::status(o) {
+                Status::Ready => None,
+                Status::Pending(why) | Status::Failed(why) => Some(why),
+                Status::Deleting => Some("is being deleted".to_owned()),
+            });
+            Ok::<_, ProviderError>(Found {
+                object: object.clone(),
+                live,
+                trouble,
+            })
+        });
+        Ok(Answer::Objects(try_join_all(found).await?))
+    }
+
+    pub(super) async fn exposed(&self) -> Result<Answer, ProviderError> {
+        let mut out = Vec::new();
+        for (api_version, kind, path) in DOORS {
+            let list = self.read(path, kind).await?;
+            let items = list.as_ref().and_then(|l| l["items"].as_array());
+            for item in items.into_iter().flatten() {
+                let mut item = item.clone();
+                // Items of a list do not say their kind.
+                item["kind"] = kind.into();
+                out.push(Found {
+                    object: ObjectRef {
+                        api_version: api_version.to_owned(),
+                        kind: kind.to_owned(),
+                        namespace: Some(text(&item, "/metadata/namespace").to_owned()),
+                        name: text(&item, "/metadata/name").to_owned(),
+                        replicas: None,
+                    },
+                    live: Some(item),
+                    trouble: None,
+                });
+            }
+        }
+        Ok(Answer::Objects(out))
+    }
+
+    fn proxy(service: &ServiceRef, path: &str) -> String {
+        format!(
+            "/api/v1/namespaces/{}/services/http:{}:{}/proxy{path}",
+            service.namespace, service.name, service.port
+        )
+    }
+
+    pub(super) async fn targets(&self, service: &ServiceRef) -> Result<Answer, ProviderError> {
+        let visit = |path: &'static str| async move {
+            let path = Self::proxy(service, path);
+            let answer = self.api.visit(&path, &[]).await;
+            let (status, body) = answer.map_err(|f| f.error("Prometheus", false))?;
+            match status {
+                200 => Ok(body),
+                _ => Err(failed(format!(
+                    "Prometheus answers {status}{}",
+                    refusal(&body)
+                ))),
+            }
+        };
+        visit("/-/healthy").await?;
+        let body = visit("/api/v1/targets?state=active").await?;
+        let json: Json = serde_json::from_str(&body).unwrap_or_default();
+        match json.pointer("/data/activeTargets").and_then(Json::as_array) {
+            Some(targets) => Ok(Answer::Targets(targets.clone())),
+            None => Err(failed("Prometheus lists no targets")),
+        }
+    }
+
+    pub(super) async fn smoke(
+        &self,
+        service: &ServiceRef,
+        host: Option<&str>,
+    ) -> Result<Answer, ProviderError> {
+        // A proxy of the API server sets neither: without them WordPress redirects to its own name.
+        let mut headers = vec![("x-forwarded-proto", "https")];
+        headers.extend(host.map(|h| ("host", h)));
+        let path = Self::proxy(service, "/wp-login.php");
+        let answer = self.api.visit(&path, &headers).await;
+        let (status, body) = answer.map_err(|f| f.error("the application", false))?;
+        if status == 503 {
+            let why = refusal(&body);
+            return Ok(Answer::Done(Err(format!("nobody answers{why}"))));
+        }
+        Ok(Answer::Http { status, body })
+    }
+
+    /// The entries of a Secret, decoded.
+    pub(super) async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        key: Option<&Arc<DigestKey>>,
+    ) -> Result<Option<Vec<(String, Secret)>>, ProviderError> {
+        let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+        let what = format!("Secret {namespace}/{name}");
+        let Some(object) = self.read(&path, &what).await? else {
+            return Ok(None);
+        };
+        let data = object["data"].as_object().into_iter().flatten();
+        let entries = data.filter_map(|(entry, value)| {
+            let bytes = STANDARD.decode(value.as_str()?).ok()?;
+            let value = String::from_utf8(bytes).ok()?;
+            let label = format!("{namespace}/{name}.{entry}");
+            Some((entry.clone(), Secret::new(label, value, key.cloned())))
+        });
+        Ok(Some(entries.collect()))
+    }
+
+    pub(super) async fn entry(
+        &self,
+        entry: &Entry,
+        key: Option<&Arc<DigestKey>>,
+    ) -> Result<Secret, ProviderError> {
+        let found = self.secret(&entry.namespace, &entry.secret, key).await?;
+        let mut entries = found.into_iter().flatten();
+        let found = entries.find(|(name, _)| *name == entry.key);
+        found.map(|(_, secret)| secret).ok_or_else(|| {
+            ProviderError::new(ErrorClass::NotFound, format!("{entry} does not exist"))
+        })
+    }
+}
+
+/// What the API server says about a Service that it cannot reach.
+fn refusal(body: &str) -> String {
+    let json: Json = serde_json::from_str(body).unwrap_or_default();
+    match json["message"].as_str() {
+        Some(message) => format!(": {message}"),
+        None => String::new(),
+    }
+}
+
+/// Whether an answer is the refusal of something missing.
+pub(super) fn is_gone(failure: &Failure) -> bool {
+    failure.refusal().is_some_and(Refusal::is_missing)
+}

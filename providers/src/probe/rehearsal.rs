@@ -1,0 +1,197 @@
+//! What is done rather than read: a certificate that is issued, a Job that runs. Both are gone after.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use zonewright_engine::check::{Answer, Container};
+use zonewright_engine::provider::{ErrorClass, ProviderError, Status};
+
+use super::cluster::{Cluster, is_gone};
+use super::{LABEL, text};
+use crate::kubernetes::ready;
+
+const NAME: &str = "zonewright-probe";
+/// A Job that hangs ends by itself.
+const JOB_SECONDS: u64 = 240;
+
+/// Connects as WordPress does, says what it sees in the termination message.
+const PING: &str = r#"
+$say = fn($t) => file_put_contents("/dev/termination-log", $t);
+[$host, $port] = array_pad(explode(":", (string) getenv("WORDPRESS_DB_HOST")), 2, "3306");
+mysqli_report(MYSQLI_REPORT_OFF);
+$db = mysqli_init();
+$db->options(MYSQLI_OPT_CONNECT_TIMEOUT, 10);
+$db->ssl_set(null, null, getenv("SSL_CERT_FILE") ?: null, null, null);
+$ok = @$db->real_connect($host, getenv("WORDPRESS_DB_USER"), getenv("WORDPRESS_DB_PASSWORD"),
+    getenv("WORDPRESS_DB_NAME"), (int) $port, null,
+    MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT);
+if (!$ok) { $say("error " . mysqli_connect_errno() . " from the database"); exit(1); }
+$row = $db->query("SELECT @@global.read_only")->fetch_row();
+$say("connected with verified TLS, read_only " . $row[0]);
+"#;
+
+/// Issues a certificate from the staging issuer.
+pub(super) async fn certificate(
+    cluster: &Cluster,
+    issuer: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<Answer, ProviderError> {
+    let labels = json!({LABEL: "certificate"});
+    let body = json!({
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "Certificate",
+        "metadata": {"name": NAME, "namespace": namespace, "labels": labels},
+        "spec": {
+            "secretName": NAME,
+            "dnsNames": [name],
+            "issuerRef": {"name": issuer, "kind": "ClusterIssuer"},
+            // The issued Secret has no owner by default; with the label it is found again.
+            "secretTemplate": {"labels": labels},
+        },
+    });
+    let path = format!("/apis/cert-manager.io/v1/namespaces/{namespace}/certificates/{NAME}");
+    let done = run(cluster, &path, &body).await;
+    sweep(cluster).await?;
+    Ok(Answer::Done(match done? {
+        Ok(_) => Ok(format!("{issuer} issued {name}")),
+        Err(why) => Err(format!("{issuer}: {why}")),
+    }))
+}
+
+/// Runs a Job with the application's image, Secrets and CA.
+pub(super) async fn job(cluster: &Cluster, from: &Container) -> Result<Answer, ProviderError> {
+    let container = &from.pod["containers"][0];
+    let mut one = json!({
+        "name": "probe",
+        "image": container["image"],
+        "command": ["php", "-r", PING],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    });
+    for field in [
+        "env",
+        "envFrom",
+        "volumeMounts",
+        "securityContext",
+        "imagePullPolicy",
+    ] {
+        if !container[field].is_null() {
+            one[field] = container[field].clone();
+        }
+    }
+    let mut pod = json!({"restartPolicy": "Never", "containers": [one]});
+    for field in [
+        "volumes",
+        "imagePullSecrets",
+        "securityContext",
+        "serviceAccountName",
+    ] {
+        if !from.pod[field].is_null() {
+            pod[field] = from.pod[field].clone();
+        }
+    }
+    let labels = json!({LABEL: "smoke"});
+    let namespace = &from.namespace;
+    let body = json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": NAME, "namespace": namespace, "labels": labels},
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": JOB_SECONDS,
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    });
+    let path = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{NAME}");
+    let done = run(cluster, &path, &body).await;
+    let said = said(cluster, namespace).await;
+    sweep(cluster).await?;
+    let said = said.map(|s| format!(": {s}")).unwrap_or_default();
+    Ok(Answer::Done(match done? {
+        Ok(_) => Ok(format!("a Job in {namespace} succeeded{said}")),
+        Err(why) => Err(format!("the Job in {namespace}: {why}{said}")),
+    }))
+}
+
+/// What the pod of the Job said last. It is evidence only: without it the Job's end still counts.
+async fn said(cluster: &Cluster, namespace: &str) -> Option<String> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={LABEL}%3Dsmoke");
+    let pods = cluster.read(&path, "pods").await.ok()??;
+    let pointer = "/items/0/status/containerStatuses/0/state/terminated/message";
+    let said = text(&pods, pointer).trim();
+    (!said.is_empty()).then(|| said.chars().take(200).collect())
+}
+
+/// Makes an object and waits until it is ready or failed.
+async fn run(
+    cluster: &Cluster,
+    path: &str,
+    body: &Json,
+) -> Result<Result<Json, String>, ProviderError> {
+    let kind = text(body, "/kind").to_owned();
+    let made = cluster.api.patch(path, true, body).await;
+    made.map_err(|f| f.error(&kind, true))?;
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let live = cluster.read(path, &kind).await?;
+        let Some(live) = live else {
+            return Ok(Err("somebody removed it".to_owned()));
+        };
+        match ready::status(&live) {
+            Status::Ready => return Ok(Ok(live)),
+            Status::Failed(why) => return Ok(Err(why)),
+            Status::Deleting => return Ok(Err("somebody removes it".to_owned())),
+            Status::Pending(why) => tracing::debug!(kind, why, "waiting"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// Removes everything that carries the label; the number of objects.
+pub(super) async fn sweep(cluster: &Cluster) -> Result<usize, ProviderError> {
+    let mut gone = 0;
+    for list in [
+        "/apis/cert-manager.io/v1/certificates",
+        "/apis/batch/v1/jobs",
+        "/api/v1/secrets",
+    ] {
+        let path = format!("{list}?labelSelector={LABEL}");
+        let Some(found) = cluster.read(&path, "what probes left").await? else {
+            continue;
+        };
+        let (root, plural) = list.rsplit_once('/').unwrap_or((list, ""));
+        for item in found["items"].as_array().into_iter().flatten() {
+            let namespace = text(item, "/metadata/namespace");
+            let name = text(item, "/metadata/name");
+            remove(
+                cluster,
+                &format!("{root}/namespaces/{namespace}/{plural}/{name}"),
+            )
+            .await?;
+            gone += 1;
+            // An issued Secret stays behind, and older versions do not give it our label.
+            let issued = text(item, "/spec/secretName");
+            if !issued.is_empty() {
+                let path = format!("/api/v1/namespaces/{namespace}/secrets/{issued}");
+                remove(cluster, &path).await?;
+            }
+        }
+    }
+    Ok(gone)
+}
+
+/// Removes an object; one that is gone is as good.
+async fn remove(cluster: &Cluster, path: &str) -> Result<(), ProviderError> {
+    let options = json!({"apiVersion": "v1", "kind": "DeleteOptions",
+        "propagationPolicy": "Background"});
+    match cluster.api.delete(path, &options).await {
+        Ok(_) => Ok(()),
+        Err(failure) if is_gone(&failure) => Ok(()),
+        Err(failure) => {
+            let error = failure.error(path, true);
+            let message = format!("cannot remove what a probe made: {error}");
+            Err(ProviderError::new(ErrorClass::Failed, message))
+        }
+    }
+}
