@@ -10,6 +10,10 @@ use zonewright_engine::canon::Digest;
 
 use crate::{env, exit};
 
+mod check;
+
+pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
+
 /// Plans and applies platforms that live in two zones.
 ///
 /// A project is a directory with `zonewright.toml` and one file per zone. `plan` shows what would
@@ -112,6 +116,12 @@ pub enum Command {
     Drift(DriftArgs),
     /// Compare two zones, in the spec and live: what should mirror and does not.
     Parity(ParityArgs),
+    /// Prove that a zone is what a backup zone has to be: every line is asked live, with evidence.
+    Verify(VerifyArgs),
+    /// Say whether a zone may be counted on: the verdict, and how old each proof is. For cron.
+    Readiness(ReadinessArgs),
+    /// Show that the application works inside a zone, without exposing it.
+    Smoke(SmokeArgs),
     /// Take something that exists, and that the spec describes, under management. Changes only the
     /// state; the next plan shows what differs from the spec.
     Import(ImportArgs),
@@ -143,6 +153,9 @@ impl Command {
             Command::Destroy(args) => args.run.format,
             Command::Drift(args) => args.format,
             Command::Parity(args) if args.format == ReportFormat::Json => Format::Json,
+            Command::Verify(args) if args.format == ReportFormat::Json => Format::Json,
+            Command::Smoke(args) if args.format == ReportFormat::Json => Format::Json,
+            Command::Readiness(args) if args.format == ReadinessFormat::Json => Format::Json,
             Command::Show(args) => args.format,
             Command::Output(args) => args.format,
             Command::State(StateCommand::List(args) | StateCommand::History(args)) => args.format,
@@ -313,7 +326,7 @@ pub enum ReportFormat {
     Text,
     /// For programs.
     Json,
-    /// For a document.
+    /// For a change request.
     Markdown,
 }
 

@@ -13,11 +13,13 @@ mod kubeconfig;
 mod output;
 mod parity;
 mod plan;
+mod readiness;
 pub(crate) mod sandbox;
 mod schema;
 mod show;
 mod state;
 mod validate;
+pub(crate) mod verify;
 
 use crate::Context;
 use crate::args::Command;
@@ -37,6 +39,9 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Apply(args) => Box::pin(apply::run(ctx, args)).await,
         Command::Drift(args) => Box::pin(drift::run(ctx, args)).await,
         Command::Parity(args) => Box::pin(parity::run(ctx, args)).await,
+        Command::Verify(args) => Box::pin(verify::run(ctx, args)).await,
+        Command::Readiness(args) => Box::pin(readiness::run(ctx, args)).await,
+        Command::Smoke(args) => Box::pin(verify::smoke(ctx, args)).await,
         Command::Import(args) => Box::pin(import::run(ctx, &args)).await,
         Command::Destroy(args) => Box::pin(destroy::run(ctx, args)).await,
         Command::Show(args) => show::run(ctx, &args),

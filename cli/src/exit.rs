@@ -55,7 +55,7 @@ Exit codes:
   3    partly applied; the state is saved, apply again to go on
   4    the plan is stale or has another digest; nothing was sent
   5    somebody else holds the state
-  6    refused: protection, the zone that serves, no approval
+  6    refused: protection, the zone that serves, no approval; a check that is not green
   7    the state is damaged, lost or rolled back
   8    it is not known whether something was done
   9    the credentials are wrong or lack a right

@@ -43,9 +43,27 @@ impl Sources<'_> {
     ///
     /// All that are missing are reported at once.
     pub(crate) fn resolve(&self) -> Result<BTreeMap<String, Secret>, Failure> {
+        self.read_all(self.used())
+    }
+
+    /// The secrets in the configurations of these instances, and no others: checks need no more.
+    pub(crate) fn of_instances(
+        &self,
+        ids: &[InstanceId],
+    ) -> Result<BTreeMap<String, Secret>, Failure> {
+        let mut used = BTreeMap::new();
+        for id in ids {
+            if let Some(instance) = self.config.instances.get(id) {
+                note(&mut used, &instance.config, Some(&id.provider));
+            }
+        }
+        self.read_all(used)
+    }
+
+    fn read_all(&self, used: BTreeMap<String, Use>) -> Result<BTreeMap<String, Secret>, Failure> {
         let mut out = BTreeMap::new();
         let mut missing = Vec::new();
-        for (name, used) in self.used() {
+        for (name, used) in used {
             let Some(source) = self.config.secrets.get(&name) else {
                 continue;
             };

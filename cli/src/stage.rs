@@ -1,12 +1,12 @@
 //! Everything that planning, applying and looking for drift start from: the spec, the state, the
 //! providers and the secrets of one project in one world.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use zonewright_engine::address::ZoneName;
+use zonewright_engine::address::{InstanceId, ZoneName};
 use zonewright_engine::config::Config;
 use zonewright_engine::cost::PriceLists;
 use zonewright_engine::journal::Holder;
@@ -15,7 +15,7 @@ use zonewright_engine::plan::build::plan;
 use zonewright_engine::plan::{Options, Plan, Refresh};
 use zonewright_engine::provider::{ErrorClass, Observed};
 use zonewright_engine::schema::Registry;
-use zonewright_engine::secret::DigestKey;
+use zonewright_engine::secret::{DigestKey, Secret};
 use zonewright_engine::snapshot::State;
 use zonewright_engine::unread::{Blind, blind, unread};
 use zonewright_state::{Loaded, OsRng, StateDir, StateOptions, Writer, digest_key};
@@ -208,16 +208,47 @@ impl Stage {
 
     /// What planning starts from, the secrets of the selection included.
     pub(crate) fn inputs(&self, state: State, options: Options) -> Result<Inputs, Failure> {
-        let sources = Sources {
+        let secrets = self.sources(&state, &options).resolve()?;
+        Ok(self.inputs_with(state, options, secrets))
+    }
+
+    /// What checks start from: only the credentials of these instances are read.
+    pub(crate) fn inputs_of(
+        &self,
+        state: State,
+        instances: &[InstanceId],
+    ) -> Result<Inputs, Failure> {
+        let options = Options::default();
+        let secrets = self.sources(&state, &options).of_instances(instances)?;
+        Ok(self.inputs_with(state, options, secrets))
+    }
+
+    /// The directory of what this host alone keeps.
+    pub(crate) fn private(&self) -> Result<PathBuf, Failure> {
+        if matches!(self.world, World::Live) {
+            self.project.make_private()?;
+        }
+        Ok(self.world.private(&self.project))
+    }
+
+    fn sources<'a>(&'a self, state: &'a State, options: &'a Options) -> Sources<'a> {
+        Sources {
             config: &self.config,
-            state: &state,
-            options: &options,
+            state,
+            options,
             root: self.project.root(),
             ready: self.world.ready(),
             key: self.key.clone(),
-        };
-        let secrets = sources.resolve()?;
-        Ok(Inputs {
+        }
+    }
+
+    fn inputs_with(
+        &self,
+        state: State,
+        options: Options,
+        secrets: BTreeMap<String, Secret>,
+    ) -> Inputs {
+        Inputs {
             lineage: planning_lineage(&state),
             config: self.config.clone(),
             state,
@@ -226,7 +257,7 @@ impl Stage {
             secrets,
             digest_key: self.key.clone(),
             options,
-        })
+        }
     }
 
     /// An instance that cannot be used, with where its credentials come from.

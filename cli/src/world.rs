@@ -6,13 +6,19 @@ use std::sync::Arc;
 
 use zonewright_engine::provider::Provider;
 use zonewright_engine::schema::Registry;
+use zonewright_engine::value::Value;
 use zonewright_providers::kubernetes;
+use zonewright_providers::probe::Overrides;
 use zonewright_providers::{Clock, HttpOptions, HttpTransport, TokioClock, Transport};
+use zonewright_providers::{Lists, digitalocean_lists};
 use zonewright_sandbox::lifecycle::{self, Ready};
 
 use crate::project::Project;
 use crate::report::Failure;
 use crate::{Context, env, sandboxed};
+
+/// What providers send through.
+type Ports = (Arc<dyn Transport>, Arc<dyn Clock>);
 
 /// A world.
 #[derive(Debug, Clone)]
@@ -102,8 +108,26 @@ impl World {
         }
     }
 
-    /// The providers for this world.
-    pub(crate) fn providers(&self) -> Result<Vec<Arc<dyn Provider>>, Failure> {
+    /// Where names are reached: the emulators have the vendors' names and other addresses.
+    pub(crate) fn overrides(&self) -> Overrides {
+        let Some(endpoints) = self.ready().map(Ready::endpoints) else {
+            return Overrides::default();
+        };
+        Overrides {
+            mysql: Some(endpoints.mysql),
+            dns: Some(endpoints.dns),
+            s3: Some(endpoints.s3()),
+        }
+    }
+
+    /// Whole lists of the account that a provider's configuration opens.
+    pub(crate) fn lists(&self, config: &Value) -> Result<Lists, Failure> {
+        let (transport, clock) = self.ports()?;
+        let url = self.endpoint(env::DIGITALOCEAN_API_URL);
+        Ok(digitalocean_lists(transport, clock, url, config)?)
+    }
+
+    fn ports(&self) -> Result<Ports, Failure> {
         let proxy = match self {
             World::Live => env::var(env::HTTPS_PROXY),
             World::Sandbox { .. } => None,
@@ -114,8 +138,12 @@ impl World {
         };
         let transport = HttpTransport::new(&options)
             .map_err(|e| Failure::error("the HTTP client cannot be set up").because(e))?;
-        let transport: Arc<dyn Transport> = Arc::new(transport);
-        let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+        Ok((Arc::new(transport), Arc::new(TokioClock::new())))
+    }
+
+    /// The providers for this world.
+    pub(crate) fn providers(&self) -> Result<Vec<Arc<dyn Provider>>, Failure> {
+        let (transport, clock) = self.ports()?;
         let (transport, clock) = (|| Arc::clone(&transport), || Arc::clone(&clock));
         let digitalocean = match self.endpoint(env::DIGITALOCEAN_API_URL) {
             Some(url) => zonewright_providers::digitalocean_at(transport(), clock(), url),

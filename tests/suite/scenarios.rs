@@ -16,6 +16,7 @@ mod refuse;
 mod secrets;
 mod stop;
 mod unread;
+mod verify;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_zonewright-under-test");
 

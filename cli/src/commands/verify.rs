@@ -1,0 +1,199 @@
+//! `zonewright verify` and `zonewright smoke`: every line of the validation list, asked live.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::check::{Check, Probe, Prober, Proof, Verdict, checks, judge};
+use zonewright_engine::observe::Inputs;
+use zonewright_providers::probe::Probes;
+
+use crate::Context;
+use crate::args::{ReportFormat, SmokeArgs, VerifyArgs};
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::render;
+use crate::report::Failure;
+use crate::stage::Stage;
+use crate::{probes, proofs};
+
+/// Checks under way at once.
+const AT_ONCE: usize = 6;
+/// The pause before what failed is asked again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// A check with what came of it.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// The check.
+    pub check: Check,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Runs `verify`.
+pub(crate) async fn run(ctx: &Context, args: VerifyArgs) -> Result<Exit, Failure> {
+    let stage = Stage::open(ctx).await?;
+    let inputs = probes::inputs(&stage, &args.zone)?;
+    let all = checks(&inputs, &args.zone);
+    for id in &args.only {
+        if !all.iter().any(|c| c.id == *id) {
+            let known: Vec<&str> = all.iter().map(|c| c.id).collect();
+            return Err(
+                Failure::error(format!("zone {} has no check `{id}`", args.zone))
+                    .help(format!("its checks are {}", known.join(", "))),
+            );
+        }
+    }
+    let wanted = |c: &Check| args.only.is_empty() || args.only.iter().any(|id| id == c.id);
+    let chosen: Vec<Check> = all.into_iter().filter(wanted).collect();
+    let round = Round {
+        zone: &args.zone,
+        checks: chosen,
+        read_only: args.read_only,
+        wait: args.wait,
+    };
+    finish(ctx, &stage, &inputs, round, args.format).await
+}
+
+/// Runs `smoke`.
+pub(crate) async fn smoke(ctx: &Context, args: SmokeArgs) -> Result<Exit, Failure> {
+    let stage = Stage::open(ctx).await?;
+    let inputs = probes::inputs(&stage, &args.zone)?;
+    let mut chosen = checks(&inputs, &args.zone);
+    chosen.retain(|c| matches!(c.probe, Probe::Smoke(_)));
+    if chosen.is_empty() {
+        return Err(Failure::error(format!(
+            "zone {} has no Deployment that takes the Secret of a database",
+            args.zone
+        )));
+    }
+    let round = Round {
+        zone: &args.zone,
+        checks: chosen,
+        read_only: false,
+        wait: args.wait,
+    };
+    finish(ctx, &stage, &inputs, round, args.format).await
+}
+
+/// What is to be asked.
+pub(crate) struct Round<'a> {
+    pub(crate) zone: &'a ZoneName,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) read_only: bool,
+    pub(crate) wait: Duration,
+}
+
+async fn finish(
+    ctx: &Context,
+    stage: &Stage,
+    inputs: &Inputs,
+    round: Round<'_>,
+    format: ReportFormat,
+) -> Result<Exit, Failure> {
+    let zone = round.zone.clone();
+    let lines = ask(stage, inputs, round).await?;
+    let text = match format {
+        ReportFormat::Text => render::verify::text(&zone, &lines, ctx.term.out_paint()),
+        ReportFormat::Markdown => render::verify::markdown(&zone, &lines),
+        ReportFormat::Json => format!("{:#}\n", render::verify::json(&zone, &lines)),
+    };
+    ctx.term.data(&text);
+    let failed = lines.iter().any(|l| l.verdict.is_failure());
+    Ok(if failed { Exit::REFUSED } else { Exit::DONE })
+}
+
+/// Asks, cleans up, and keeps the proofs.
+pub(crate) async fn ask(
+    stage: &Stage,
+    inputs: &Inputs,
+    round: Round<'_>,
+) -> Result<Vec<Line>, Failure> {
+    let interrupt = Interrupt::listen();
+    let zone = round.zone;
+    let prober = interrupt.or(probes::open(stage, inputs, zone)).await?;
+    let made = made(&round);
+    if !made.is_empty() {
+        // What a killed run left would answer for this one. What cannot be removed shows in the checks.
+        let swept = interrupt.or(prober.sweep(zone, &made)).await?;
+        tracing::debug!(?swept, "what earlier probes left");
+    }
+    let asked = interrupt.or(until_green(&prober, &round)).await;
+    if !made.is_empty() && asked.is_err() {
+        // The probe was cut off before it could clean up after itself.
+        prober.sweep(zone, &made).await?;
+    }
+    let lines = asked?;
+    let digest = inputs.config.digest.to_string();
+    let proofs: Vec<Proof> = lines
+        .iter()
+        .filter_map(|l| {
+            Proof::of(
+                (zone, &l.check),
+                &l.verdict,
+                l.took,
+                (proofs::now(), &digest),
+            )
+        })
+        .collect();
+    proofs::append(stage, &proofs)?;
+    Ok(lines)
+}
+
+/// The probes of a round that make something.
+fn made(round: &Round<'_>) -> Vec<Probe> {
+    let writing = round.checks.iter().filter(|c| c.writes && !round.read_only);
+    writing.map(|c| c.probe.clone()).collect()
+}
+
+async fn until_green(prober: &Probes, round: &Round<'_>) -> Vec<Line> {
+    let until = Instant::now() + round.wait;
+    let mut lines = once(prober, round.zone, round.checks.clone(), round.read_only).await;
+    loop {
+        let failed: Vec<Check> = lines
+            .iter()
+            .filter(|l| l.verdict.is_failure())
+            .map(|l| l.check.clone())
+            .collect();
+        if failed.is_empty() || Instant::now() + AGAIN > until {
+            return lines;
+        }
+        tokio::time::sleep(AGAIN).await;
+        for line in once(prober, round.zone, failed, round.read_only).await {
+            if let Some(place) = lines.iter_mut().find(|l| l.check.id == line.check.id) {
+                *place = line;
+            }
+        }
+    }
+}
+
+async fn once(prober: &Probes, zone: &ZoneName, checks: Vec<Check>, read_only: bool) -> Vec<Line> {
+    // What makes something shares a label and a name, so it runs one after the other.
+    let (writing, reading): (Vec<Check>, Vec<Check>) = checks.into_iter().partition(|c| c.writes);
+    let reading = reading.into_iter().map(|c| one(prober, zone, c, false));
+    let mut lines: Vec<Line> = futures::stream::iter(reading)
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    for check in writing {
+        lines.push(one(prober, zone, check, read_only).await);
+    }
+    lines
+}
+
+async fn one(prober: &Probes, zone: &ZoneName, check: Check, skip: bool) -> Line {
+    let begun = Instant::now();
+    let verdict = if skip {
+        Verdict::Skipped("it makes something, and --read-only was given".to_owned())
+    } else {
+        judge(&check, &prober.ask(zone, &check.probe).await)
+    };
+    Line {
+        check,
+        verdict,
+        took: begun.elapsed(),
+    }
+}

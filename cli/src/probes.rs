@@ -1,0 +1,97 @@
+//! Puts together what checks ask with: the clusters of the zones, the cloud's lists, the addresses.
+//!
+//! What cannot be opened is kept as the reason: a primary that is dead leaves the checks that need it
+//! unknown, and all others as they are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use zonewright_engine::address::{InstanceId, ZoneName};
+use zonewright_engine::expr::Reference;
+use zonewright_engine::observe::{Inputs, Observations, lookup_seen};
+use zonewright_engine::provider::{ErrorClass, ProviderError};
+use zonewright_engine::snapshot::Record;
+use zonewright_engine::value::Value;
+use zonewright_providers::probe::{Cluster, Probes};
+
+use crate::report::Failure;
+use crate::stage::Stage;
+
+/// Time to get the credentials of one cluster.
+const OPENING: Duration = Duration::from_secs(20);
+
+/// What checks of a zone start from.
+pub(crate) fn inputs(stage: &Stage, zone: &ZoneName) -> Result<Inputs, Failure> {
+    if stage.config.zone(zone).is_none() {
+        let known: Vec<&str> = stage.config.zones.keys().map(ZoneName::as_str).collect();
+        return Err(Failure::error(format!("there is no zone {zone}"))
+            .help(format!("the zones are {}", known.join(", "))));
+    }
+    let state = stage.read()?;
+    let zones = [zone, &stage.config.active];
+    let owners = state.records().filter(|r| zones.contains(&&r.address.zone));
+    let mut ids: Vec<InstanceId> = owners
+        .filter(|r| r.kind().provider() == "digitalocean")
+        .map(|r| r.instance.clone())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    stage.inputs_of(state, &ids)
+}
+
+/// Opens what the checks of a zone need.
+pub(crate) async fn open(stage: &Stage, inputs: &Inputs, zone: &ZoneName) -> Probes {
+    let mut clusters = BTreeMap::new();
+    for each in [zone, &inputs.config.active] {
+        if !clusters.contains_key(each) {
+            let opening = tokio::time::timeout(OPENING, cluster(stage, inputs, each)).await;
+            let opened = opening.unwrap_or_else(|_| {
+                let message = format!("the credentials of {each}'s cluster did not come in time");
+                Err(ProviderError::new(ErrorClass::Unreachable, message))
+            });
+            clusters.insert(each.clone(), opened);
+        }
+    }
+    let owner = recorded(inputs, zone).and_then(|r| config(inputs, &r.instance));
+    let lists = owner.ok_or_else(|| missing(zone)).and_then(|config| {
+        let lists = stage.world.lists(&config);
+        lists.map_err(|e| ProviderError::new(ErrorClass::Invalid, e.to_string()))
+    });
+    Probes {
+        clusters,
+        lists,
+        overrides: stage.world.overrides(),
+        key: inputs.digest_key.clone(),
+    }
+}
+
+fn missing(zone: &ZoneName) -> ProviderError {
+    let message = format!("no cluster of {zone} is recorded: apply the zone first");
+    ProviderError::new(ErrorClass::NotFound, message)
+}
+
+/// The cluster of a zone, as recorded.
+fn recorded<'a>(inputs: &'a Inputs, zone: &ZoneName) -> Option<&'a Record> {
+    let instances = inputs.config.instances.values();
+    let mut own = instances.filter(|i| i.id.zone == *zone && i.id.provider == "kubernetes");
+    inputs.state.record(own.find_map(|i| i.container.as_ref())?)
+}
+
+fn config(inputs: &Inputs, id: &InstanceId) -> Option<Value> {
+    let nothing = Observations::default();
+    let scope = |r: &Reference| lookup_seen(inputs, &nothing, r);
+    Some(inputs.instance(id)?.config.eval(&scope))
+}
+
+async fn cluster(
+    stage: &Stage,
+    inputs: &Inputs,
+    zone: &ZoneName,
+) -> Result<Cluster, ProviderError> {
+    let record = recorded(inputs, zone).ok_or_else(|| missing(zone))?;
+    let config = config(inputs, &record.instance).ok_or_else(|| missing(zone))?;
+    let session = stage.sessions.open(&record.instance, &config, None).await?;
+    let output = "credentials";
+    let credentials = session.ephemeral(record.kind(), &record.id, output).await?;
+    Cluster::open(&credentials)
+}

@@ -1,0 +1,132 @@
+//! The verdict on a zone.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::check::{Gate, Readiness, Severity, Standing};
+use zonewright_engine::objectives::Forecast;
+
+use super::style::{Paint, Tone};
+use super::text::{duration, escape};
+
+/// What is known of a zone.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The zone.
+    pub zone: ZoneName,
+    /// The verdict.
+    pub verdict: Readiness,
+    /// Every gate.
+    pub gates: Vec<Gate>,
+    /// What the zone can achieve; absent for the one that serves.
+    pub forecast: Option<Forecast>,
+}
+
+fn words(verdict: Readiness) -> &'static str {
+    match verdict {
+        Readiness::Ready => "ready",
+        Readiness::Degraded => "degraded",
+        Readiness::NotReady => "not ready",
+    }
+}
+
+fn standing(standing: Standing) -> (&'static str, Tone) {
+    match standing {
+        Standing::Proven => ("proven", Tone::Good),
+        Standing::Aged => ("aged", Tone::Change),
+        Standing::Stale => ("stale", Tone::Change),
+        Standing::Never => ("never", Tone::Bad),
+        Standing::Unknown => ("unknown", Tone::Bad),
+        Standing::Failed => ("failed", Tone::Bad),
+    }
+}
+
+/// For people.
+pub fn text(reports: &[Report], paint: Paint) -> String {
+    let mut out = String::new();
+    for report in reports {
+        let tone = match report.verdict {
+            Readiness::Ready => Tone::Good,
+            Readiness::Degraded => Tone::Change,
+            Readiness::NotReady => Tone::Bad,
+        };
+        let verdict = paint.tone(tone, words(report.verdict));
+        let _ = writeln!(out, "zone {}: {verdict}", report.zone);
+        if let Some(forecast) = &report.forecast {
+            out.push_str(&super::forecast::text(forecast, false));
+        }
+        for gate in &report.gates {
+            let (word, tone) = standing(gate.standing);
+            let age = gate.age_seconds.map(Duration::from_secs);
+            let age = age
+                .map(|a| format!("{} ago: ", duration(a)))
+                .unwrap_or_default();
+            let evidence = gate.evidence.as_deref().unwrap_or("no proof yet");
+            let word = paint.tone(tone, format!("{word:<8}"));
+            let _ = writeln!(out, "  {word}{:<18}{age}{}", gate.check, escape(evidence));
+        }
+    }
+    out
+}
+
+/// For programs.
+pub fn json(reports: &[Report]) -> Json {
+    let zones: Vec<Json> = reports
+        .iter()
+        .map(|r| {
+            json!({"zone": r.zone.as_str(), "verdict": r.verdict, "gates": r.gates,
+                   "forecast": r.forecast})
+        })
+        .collect();
+    json!({ "zones": zones })
+}
+
+/// For Prometheus.
+pub fn metrics(reports: &[Report]) -> String {
+    let mut out = String::from(
+        "# HELP zonewright_ready Whether the zone may be counted on: 1 is ready.\n\
+         # TYPE zonewright_ready gauge\n",
+    );
+    for r in reports {
+        let ready = u8::from(r.verdict == Readiness::Ready);
+        let _ = writeln!(out, "zonewright_ready{{zone=\"{}\"}} {ready}", r.zone);
+    }
+    out.push_str(
+        "# HELP zonewright_readiness_checks_failed Checks that are not proven for the spec as it is.\n\
+         # TYPE zonewright_readiness_checks_failed gauge\n",
+    );
+    for r in reports {
+        for (severity, name) in [
+            (Severity::Blocking, "blocking"),
+            (Severity::Warning, "warning"),
+        ] {
+            let bad = |g: &&Gate| {
+                g.severity == severity && !matches!(g.standing, Standing::Proven | Standing::Aged)
+            };
+            let n = r.gates.iter().filter(bad).count();
+            let _ = writeln!(
+                out,
+                "zonewright_readiness_checks_failed{{zone=\"{}\",severity=\"{name}\"}} {n}",
+                r.zone
+            );
+        }
+    }
+    out.push_str(
+        "# HELP zonewright_readiness_age_seconds Seconds since a check was last asked; absent when never.\n\
+         # TYPE zonewright_readiness_age_seconds gauge\n",
+    );
+    for r in reports {
+        for gate in &r.gates {
+            if let Some(age) = gate.age_seconds {
+                let _ = writeln!(
+                    out,
+                    "zonewright_readiness_age_seconds{{zone=\"{}\",check=\"{}\"}} {age}",
+                    r.zone, gate.check
+                );
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,538 @@
+//! `verify`, `readiness`, `smoke`: all green after an apply, and one broken thing makes one line red.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder, SslOpts};
+use serde_json::{Value, json};
+use zonewright_sandbox::control::Switches;
+use zonewright_sandbox::control::database::{Behaviour, Certificate};
+use zonewright_sandbox::fault::{Fault, Kind};
+use zonewright_tests::Env;
+
+use super::example;
+
+const LABEL: &str = "zonewright.dev/probe";
+
+/// The example with its bucket, a namespace that nobody needs, and a writer that beats.
+fn ready() -> Env {
+    let env = example();
+    let spare = "\n---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: spare\n";
+    let path = env.path().join("manifests/namespaces.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{}{spare}", text.trim_end())).unwrap();
+    env.expect(0, &["apply", "--auto-approve"]);
+    env.wait(env.client().add_bucket("wp-prod-media")).unwrap();
+    beat(&env, 0);
+    env
+}
+
+fn token(env: &Env) -> String {
+    let pairs = env.ready().env();
+    let found = pairs.into_iter().find(|(n, _)| *n == "DIGITALOCEAN_TOKEN");
+    found.unwrap().1
+}
+
+/// Writes the heartbeat at the writer, as it was `ago` seconds ago.
+fn beat(env: &Env, ago: u64) {
+    let (_, all) = env.meddle("GET", "/v2/databases", &token(env), None);
+    let connection = all["databases"][0]["connection"].clone();
+    let text = |key: &str| connection[key].as_str().unwrap().to_owned();
+    let at = env.ready().endpoints().mysql;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let then = jiff_text(now - ago);
+    env.wait(async {
+        zonewright_providers::install_crypto();
+        let tls = SslOpts::default()
+            .with_danger_accept_invalid_certs(true)
+            .with_danger_tls_hostname_override(Some(text("host")));
+        let options = OptsBuilder::default()
+            .ip_or_hostname(at.ip().to_string())
+            .tcp_port(at.port())
+            .user(Some(text("user")))
+            .pass(Some(text("password")))
+            .prefer_socket(false)
+            .ssl_opts(tls);
+        let mut conn = Conn::new(options).await.unwrap();
+        for statement in [
+            "CREATE DATABASE IF NOT EXISTS heartbeat".to_owned(),
+            "CREATE TABLE IF NOT EXISTS heartbeat.heartbeat (ts varchar(26) NOT NULL, \
+             server_id int unsigned PRIMARY KEY)"
+                .to_owned(),
+            format!("REPLACE INTO heartbeat.heartbeat (ts, server_id) VALUES ('{then}', 1)"),
+        ] {
+            conn.query_drop(statement).await.unwrap();
+        }
+        conn.disconnect().await.unwrap();
+    });
+}
+
+fn jiff_text(seconds: u64) -> String {
+    let at = jiff::Timestamp::from_second(i64::try_from(seconds).unwrap()).unwrap();
+    at.strftime("%Y-%m-%dT%H:%M:%S.000000").to_string()
+}
+
+/// The cluster of a zone: its id and a token for it.
+fn cluster(env: &Env, zone: &str) -> (String, String) {
+    let all = env.table("digitalocean", "kubernetes_clusters");
+    let found = all.iter().find(|c| {
+        let name = c["name"].as_str().unwrap_or_default();
+        name.starts_with(&format!("wp-{zone}-"))
+    });
+    let id = found.unwrap()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v2/kubernetes/clusters/{id}/credentials");
+    let (_, access) = env.meddle("GET", &path, &token(env), None);
+    (id, access["token"].as_str().unwrap().to_owned())
+}
+
+/// Somebody else's request to a zone's cluster.
+fn meddle(env: &Env, zone: &str, method: &str, path: &str, body: Option<&Value>) {
+    let (id, token) = cluster(env, zone);
+    let path = format!("/clusters/{id}{path}");
+    let (status, answer) = env.meddle(method, &path, &token, body);
+    assert!(
+        (200..300).contains(&status),
+        "{method} {path}: {status} {answer}"
+    );
+}
+
+/// The lines that are not green.
+fn red(env: &Env) -> Vec<String> {
+    let output = env.run(&["verify", "--zone", "bz", "--format", "json"]);
+    let json = output.json();
+    let failed: Vec<String> = json["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|c| c["verdict"] != "pass")
+        .map(|c| c["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(output.code == 0, failed.is_empty(), "{}", output.text());
+    assert!([0, 6].contains(&output.code), "{}", output.text());
+    failed
+}
+
+/// Breaks something, sees which lines are red, and puts it right.
+fn broken(env: &Env, lines: &[&str], breaking: impl FnOnce(), mending: impl FnOnce()) {
+    breaking();
+    assert_eq!(red(env), lines);
+    mending();
+    assert_eq!(red(env), Vec::<String>::new(), "after {lines:?}");
+}
+
+/// Nothing that a probe made is in the world.
+fn assert_nothing_left(env: &Env) {
+    let dump = env.dump().to_string();
+    for mark in [LABEL, "zonewright-probe"] {
+        if let Some(at) = dump.find(mark) {
+            let around = dump.get(at.saturating_sub(300)..(at + 300).min(dump.len()));
+            panic!("something is left: {around:?}");
+        }
+    }
+}
+
+fn status(code: u16) -> Kind {
+    Kind::Status {
+        code,
+        body: None,
+        headers: Default::default(),
+    }
+}
+
+fn fault(env: &Env, method: &str, path: &str, count: u64, kind: Kind) {
+    let fault = Fault {
+        service: None,
+        method: Some(method.to_owned()),
+        path: Some(path.to_owned()),
+        nth: 1,
+        count,
+        kind,
+    };
+    env.wait(env.client().add_fault(&fault)).unwrap();
+}
+
+/// BZ-01, BZ-05, BZ-07 to BZ-17, BZ-21 to BZ-26: every line is green, and nothing is left behind.
+#[test]
+fn after_an_apply_every_line_is_green() {
+    let env = ready();
+    let output = env.expect(0, &["verify", "--zone", "bz"]);
+    for id in [
+        "namespaces",
+        "cert-manager",
+        "issuers",
+        "monitoring",
+        "targets",
+        "workloads",
+        "database-tls",
+        "database-mode",
+        "replication-lag",
+        "exposure-cluster",
+        "exposure-cloud",
+        "networks",
+        "dns-zone",
+        "dns-active",
+        "secrets",
+        "certificate",
+        "media",
+        "smoke",
+    ] {
+        assert!(
+            output.stdout.contains(&format!("pass    {id}")),
+            "{id}: {}",
+            output.text()
+        );
+    }
+    assert!(
+        output.stdout.contains("18 passed, 0 failed, 0 skipped."),
+        "{}",
+        output.text()
+    );
+    assert_nothing_left(&env);
+    // The zone that serves has the checks that apply to it.
+    let output = env.expect(0, &["verify", "--zone", "pz", "--format", "markdown"]);
+    assert!(
+        output.stdout.contains("| smoke | BZ-24: "),
+        "{}",
+        output.text()
+    );
+    assert!(!output.stdout.contains("exposure"), "{}", output.text());
+    // Reading alone sends nothing that changes anything.
+    env.clear_requests();
+    let output = env.expect(0, &["verify", "--zone", "bz", "--read-only"]);
+    assert!(output.stdout.contains("3 skipped"), "{}", output.text());
+    assert_eq!(env.mutations(), Vec::<Value>::new());
+    let output = env.expect(1, &["verify", "--zone", "bz", "--only", "nonsense"]);
+    assert!(
+        output.stderr.contains("replication-lag"),
+        "{}",
+        output.text()
+    );
+    env.assert_settled();
+}
+
+/// A broken variant of every line of the cluster makes that line red and no other.
+#[test]
+#[expect(clippy::too_many_lines, reason = "one broken thing after the other")]
+fn what_is_broken_in_the_cluster_makes_its_line_red() {
+    let env = ready();
+    assert_eq!(red(&env), Vec::<String>::new());
+    let namespaces = "/api/v1/namespaces";
+    broken(
+        &env,
+        &["namespaces"],
+        || meddle(&env, "bz", "DELETE", &format!("{namespaces}/spare"), None),
+        || drop(env.expect(0, &["apply", "--auto-approve"])),
+    );
+    let replicas = |path: &str, n: u64| {
+        let path = format!("/apis/apps/v1/namespaces/{path}");
+        let body = json!({"spec": {"replicas": n}});
+        meddle(&env, "bz", "PATCH", &path, Some(&body));
+    };
+    let injector = "platform/deployments/cert-manager-cainjector";
+    broken(
+        &env,
+        &["cert-manager"],
+        || replicas(injector, 0),
+        || replicas(injector, 1),
+    );
+    let issuer = "/apis/cert-manager.io/v1/clusterissuers/le-prod-cloudflare";
+    broken(
+        &env,
+        &["issuers"],
+        || meddle(&env, "bz", "DELETE", issuer, None),
+        || drop(env.expect(0, &["apply", "--auto-approve"])),
+    );
+    let grafana = "platform/deployments/monitoring-grafana";
+    broken(
+        &env,
+        &["monitoring"],
+        || replicas(grafana, 2),
+        || replicas(grafana, 1),
+    );
+    let wp = "app/deployments/wp";
+    broken(&env, &["workloads"], || replicas(wp, 1), || replicas(wp, 0));
+    let prometheus = "/api/v1/namespaces/platform/services/monitoring-kube-prometheus-prometheus";
+    let scrape = |value: Value| {
+        let body = json!({"metadata": {"annotations": {"sandbox.zonewright.dev/scrape": value}}});
+        meddle(&env, "bz", "PATCH", prometheus, Some(&body));
+    };
+    broken(
+        &env,
+        &["targets"],
+        || scrape(json!("down")),
+        || scrape(Value::Null),
+    );
+    let service = |name: &str, kind: &str| {
+        let body = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+            "spec": {"type": kind, "selector": {"app": "wp"}, "ports": [{"port": 80}]}});
+        let path = "/api/v1/namespaces/app/services";
+        let (id, token) = cluster(&env, "bz");
+        let (status, answer) = env.meddle(
+            "POST",
+            &format!("/clusters/{id}{path}"),
+            &token,
+            Some(&body),
+        );
+        assert_eq!(status, 201, "{answer}");
+    };
+    let gone = |name: &str| {
+        let path = format!("/api/v1/namespaces/app/services/{name}");
+        meddle(&env, "bz", "DELETE", &path, None);
+    };
+    broken(
+        &env,
+        &["exposure-cluster"],
+        || service("stray", "NodePort"),
+        || gone("stray"),
+    );
+    // The trap: a Service of this type has its address without a single pod.
+    broken(
+        &env,
+        &["exposure-cluster", "exposure-cloud"],
+        || service("trap", "LoadBalancer"),
+        || gone("trap"),
+    );
+    let salt = "/api/v1/namespaces/app/secrets/wp-salt";
+    let other = json!({"stringData": {"WORDPRESS_AUTH_SALT": "another-salt"}});
+    broken(
+        &env,
+        &["secrets"],
+        || meddle(&env, "bz", "PATCH", salt, Some(&other)),
+        || drop(env.expect(0, &["apply", "--auto-approve"])),
+    );
+    for (line, path) in [("certificate", "*/certificates/*"), ("smoke", "*/jobs/*")] {
+        broken(
+            &env,
+            &[line],
+            || fault(&env, "PATCH", path, 50, status(500)),
+            || env.clear_faults(),
+        );
+    }
+    assert_nothing_left(&env);
+}
+
+/// The same for databases, names, networks, the bucket and the cloud's lists.
+#[test]
+#[expect(clippy::too_many_lines, reason = "one broken thing after the other")]
+fn what_is_broken_outside_the_cluster_makes_its_line_red() {
+    let env = ready();
+    let replica = |behaviour: Behaviour| {
+        let client = env.client();
+        env.wait(client.set_database("wp-bz-mysql", &behaviour))
+            .unwrap();
+    };
+    let read_only = |on| {
+        replica(Behaviour {
+            read_only: Some(on),
+            ..Behaviour::default()
+        });
+    };
+    broken(
+        &env,
+        &["database-mode"],
+        || read_only(false),
+        || read_only(true),
+    );
+    // Without a verified connection nothing at all is known of a database.
+    let certificate = |which| {
+        replica(Behaviour {
+            certificate: Some(which),
+            ..Behaviour::default()
+        });
+    };
+    for wrong in [Certificate::OtherAuthority, Certificate::OtherName] {
+        broken(
+            &env,
+            &["database-tls", "database-mode", "replication-lag"],
+            || certificate(wrong),
+            || certificate(Certificate::Right),
+        );
+    }
+    // The server itself goes on saying 0 here: what counts is the heartbeat.
+    broken(
+        &env,
+        &["replication-lag"],
+        || beat(&env, 300),
+        || beat(&env, 0),
+    );
+    // A heartbeat that never arrived is unknown, which is a failure and not a zero.
+    let lag = |seconds| {
+        replica(Behaviour {
+            lag_seconds: Some(seconds),
+            ..Behaviour::default()
+        });
+    };
+    broken(&env, &["replication-lag"], || lag(100_000), || lag(0));
+    let record = |name: &str, content: &str| {
+        let pairs = env.ready().env();
+        let token = pairs.iter().find(|(n, _)| *n == "CLOUDFLARE_API_TOKEN");
+        let found = super::record_documents(&env)
+            .into_iter()
+            .find(|d| d["name"] == name)
+            .unwrap();
+        let path = format!(
+            "/client/v4/zones/{}/dns_records/{}",
+            found["zone_id"].as_str().unwrap(),
+            found["id"].as_str().unwrap()
+        );
+        let body = json!({ "content": content });
+        let (status, answer) = env.meddle("PATCH", &path, &token.unwrap().1, Some(&body));
+        assert_eq!(status, 200, "{answer}");
+    };
+    broken(
+        &env,
+        &["dns-zone"],
+        || record("wp-bz.guajiro.xyz", "203.0.113.7"),
+        || record("wp-bz.guajiro.xyz", "192.0.2.1"),
+    );
+    broken(
+        &env,
+        &["dns-active"],
+        || record("wp-active.guajiro.xyz", "wp-bz.guajiro.xyz"),
+        || record("wp-active.guajiro.xyz", "wp-pz.guajiro.xyz"),
+    );
+    broken(
+        &env,
+        &["networks"],
+        || env.edit("zones/bz.toml", "10.20.0.0/16", "10.21.0.0/16"),
+        || env.edit("zones/bz.toml", "10.21.0.0/16", "10.20.0.0/16"),
+    );
+    let unreadable = |buckets: &[&str]| {
+        let mut switches = Switches::default();
+        switches.unreadable_buckets = buckets.iter().map(|b| (*b).to_owned()).collect();
+        env.wait(env.client().set_switches(&switches)).unwrap();
+    };
+    broken(
+        &env,
+        &["media"],
+        || unreadable(&["wp-prod-media"]),
+        || unreadable(&[]),
+    );
+    // A list that cannot be read shows nothing.
+    broken(
+        &env,
+        &["exposure-cloud"],
+        || fault(&env, "GET", "/v2/load_balancers*", 50, status(403)),
+        || env.clear_faults(),
+    );
+    assert_nothing_left(&env);
+}
+
+/// BZ-24: warm through the service proxy, cold by a Job that is gone again.
+#[test]
+fn smoke_proves_a_warm_zone_and_a_cold_one() {
+    let env = ready();
+    let output = env.expect(0, &["smoke", "--zone", "bz"]);
+    assert!(
+        output.stdout.contains("a Job in app succeeded"),
+        "{}",
+        output.text()
+    );
+    assert_nothing_left(&env);
+    let output = env.expect(0, &["smoke", "--zone", "pz"]);
+    assert!(output.stdout.contains("HTTP 200"), "{}", output.text());
+}
+
+/// What a killed run left is removed by the next; an interrupted one removes it itself.
+#[test]
+fn a_run_that_was_cut_off_leaves_nothing_for_long() {
+    let env = ready();
+    for kill in [true, false] {
+        fault(&env, "PATCH", "*/jobs/*", 1, Kind::HoldAfter);
+        let mut child = env.spawn(&["smoke", "--zone", "bz"]);
+        assert!(env.wait_held(&mut child));
+        if kill {
+            child.kill().unwrap();
+        } else {
+            let pid = child.id().to_string();
+            let sent = std::process::Command::new("kill")
+                .args(["-INT", &pid])
+                .status();
+            assert!(sent.unwrap().success());
+        }
+        let output = zonewright_tests::finish(Ok(child));
+        env.clear_faults();
+        if kill {
+            assert!(env.dump().to_string().contains(LABEL), "{}", output.text());
+            env.expect(0, &["smoke", "--zone", "bz"]);
+        } else {
+            assert_eq!(output.code, 130, "{}", output.text());
+        }
+        assert_nothing_left(&env);
+    }
+}
+
+/// BZ-02, BZ-11: proofs have an age and belong to a spec; the verdict is a gate.
+#[test]
+fn readiness_is_a_gate_over_proofs_of_this_spec() {
+    let env = ready();
+    let recorded = ["readiness", "--recorded"];
+    let output = env.expect(6, &recorded);
+    assert!(
+        output.stdout.contains("zone bz: not ready"),
+        "{}",
+        output.text()
+    );
+    env.expect(0, &["verify", "--zone", "bz"]);
+    env.clear_requests();
+    let output = env.expect(0, &recorded);
+    assert!(
+        output.stdout.contains("zone bz: ready"),
+        "{}",
+        output.text()
+    );
+    assert!(
+        output.stdout.contains("ready from nothing in about"),
+        "{}",
+        output.text()
+    );
+    let foreign: Vec<Value> = env.requests();
+    assert_eq!(
+        foreign,
+        Vec::<Value>::new(),
+        "recorded proofs need no request"
+    );
+    // The primary's cluster is dead: only what has to compare with it is not known.
+    let (id, _) = cluster(&env, "pz");
+    fault(
+        &env,
+        "GET",
+        &format!("/clusters/{id}/*"),
+        1000,
+        Kind::DropBefore,
+    );
+    let output = env.expect(6, &["readiness", "--format", "json"]);
+    let json = output.json();
+    let bad: Vec<&str> = json["zones"][0]["gates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|g| g["standing"] != "proven")
+        .map(|g| g["check"].as_str().unwrap())
+        .collect();
+    assert_eq!(bad, ["secrets"]);
+    env.clear_faults();
+    let output = env.expect(0, &["readiness", "--format", "metrics"]);
+    assert!(
+        output.stdout.contains("zonewright_ready{zone=\"bz\"} 1\n"),
+        "{}",
+        output.text()
+    );
+    // An edited spec is another platform: what was proven was proven for the old one.
+    env.edit("zones/pz.toml", "replicas = 1", "replicas = 2");
+    let output = env.expect(6, &recorded);
+    assert!(output.stdout.contains("stale"), "{}", output.text());
+    let proofs = std::fs::read_to_string(env.path().join(".zonewright/sandbox/proofs.jsonl"));
+    let proofs = proofs.unwrap();
+    for pair in env.ready().env() {
+        let secret = pair.0.contains("TOKEN") || pair.0.contains("SECRET");
+        assert!(
+            !secret || !proofs.contains(&pair.1),
+            "{} is in the proofs",
+            pair.0
+        );
+    }
+}
