@@ -13,6 +13,7 @@ mod kubeconfig;
 mod output;
 mod parity;
 mod plan;
+mod posture;
 mod readiness;
 pub(crate) mod sandbox;
 mod schema;
@@ -44,6 +45,7 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Smoke(args) => Box::pin(verify::smoke(ctx, args)).await,
         Command::Import(args) => Box::pin(import::run(ctx, &args)).await,
         Command::Destroy(args) => Box::pin(destroy::run(ctx, args)).await,
+        Command::Posture(args) => Box::pin(posture::run(ctx, args)).await,
         Command::Show(args) => show::run(ctx, &args),
         Command::Output(args) => output::run(ctx, &args),
         Command::Graph(args) => graph::run(ctx, &args),

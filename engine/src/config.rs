@@ -53,6 +53,10 @@ pub struct Zone {
     pub name: ZoneName,
     /// Whether it serves or stands by.
     pub role: Role,
+    /// How ready it stands; `None` for the zone that serves.
+    pub posture: Option<Posture>,
+    /// How it gets its data when it takes over (`[database]`).
+    pub database: Option<DatabaseDecision>,
     /// Its settings after inheritance and overlays (`${zone.…}`), `name` and `role` included.
     pub settings: BTreeMap<String, Value>,
     /// Where its file starts.
@@ -79,6 +83,123 @@ impl Role {
             Role::Standby => "standby",
         }
     }
+}
+
+/// How ready a zone stands that does not serve.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Posture {
+    /// Nothing of it exists but what costs nothing and recovery needs.
+    Off,
+    /// It is built; what answers requests is not running.
+    Cold,
+    /// What answers requests is running, and is not reachable from outside.
+    Warm,
+}
+
+impl Posture {
+    /// All of them.
+    pub const ALL: [Posture; 3] = [Posture::Off, Posture::Cold, Posture::Warm];
+
+    /// The name that specs use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Posture::Off => "off",
+            Posture::Cold => "cold",
+            Posture::Warm => "warm",
+        }
+    }
+
+    /// The posture of a name.
+    pub fn from_name(name: &str) -> Option<Posture> {
+        Posture::ALL.into_iter().find(|p| p.name() == name)
+    }
+}
+
+/// How a standby zone gets its data: a recorded decision.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseDecision {
+    /// What was decided.
+    pub strategy: Strategy,
+    /// Why.
+    pub reason: String,
+    /// When: `2026-11-20`.
+    pub date: String,
+    /// Where a restore takes its data from (`[database.restore]`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<Restore>,
+    /// What is done after a restore, in order (`[[database.post_restore]]`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub post_restore: Vec<PostRestore>,
+}
+
+/// The two ways to get data into a zone that takes over.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// A read-replica of the primary's writer, promoted in a disaster.
+    Replica,
+    /// No database until activation, then the restored backup.
+    Restore,
+}
+
+impl Strategy {
+    /// The name that specs use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::Replica => "replica",
+            Strategy::Restore => "restore",
+        }
+    }
+}
+
+/// What a restore makes, and of what.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// The cluster whose backups are used.
+    pub source: Address,
+    /// The time of day at which the vendor takes backups, as documented (`02:00-04:00 UTC`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// The size of the restored cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// Its region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `latest`, or the timestamp of one backup.
+    pub backup: String,
+}
+
+/// One step after a restore.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostRestore {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub run: PostRestoreRun,
+    /// A query whose first value tells whether the step is needed: true, or any number but 0.
+    pub check: String,
+}
+
+/// What a step after a restore does.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PostRestoreRun {
+    /// Statements.
+    Sql(String),
+    /// The file of a Kubernetes Job.
+    Job(String),
 }
 
 /// A configured provider.
@@ -223,7 +344,7 @@ impl Config {
         let zones: BTreeMap<&str, _> = self
             .zones
             .iter()
-            .map(|(n, z)| (n.as_str(), (z.role, &z.settings)))
+            .map(|(n, z)| (n.as_str(), (z.role, z.posture, &z.database, &z.settings)))
             .collect();
         let Objectives { rto, rpo, strict } = &self.objectives;
         let seconds = |d: &Option<Duration>| d.map(|d| d.as_secs());

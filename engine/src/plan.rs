@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, AttrPath, InstanceId, ZoneName};
 use crate::canon::{self, Digest};
-use crate::config::Role;
+use crate::config::{DatabaseDecision, Posture, Role};
 use crate::cost::Bills;
 use crate::expr::{Expr, Reference};
 use crate::objectives::Forecast;
@@ -19,7 +19,9 @@ pub mod build;
 mod decide;
 pub(crate) mod edges;
 pub(crate) mod estimate;
+pub mod exposure;
 pub mod pages;
+mod roles;
 mod scope;
 pub mod stale;
 
@@ -116,6 +118,12 @@ pub enum Refresh {
 pub struct ZoneFacts {
     /// What the zone is for.
     pub role: Role,
+    /// How ready it stands, when it does not serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posture: Option<Posture>,
+    /// How it gets its data when it takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseDecision>,
     /// Its region, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,

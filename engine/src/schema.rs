@@ -256,6 +256,8 @@ pub struct KindSchema {
     /// Whether the vendor keeps our marker with the create itself. What has no place for it is known
     /// by its name within its parent, once a create was announced.
     pub marked: bool,
+    /// Whether it stays while its zone is `off`: it costs nothing, and recovery needs it.
+    pub kept_when_off: bool,
     /// Whether it holds data: never deleted or replaced unless the spec says `protect = false`.
     pub protect: bool,
     /// How long things take.
@@ -292,6 +294,17 @@ pub struct Implied {
     pub why: &'static str,
 }
 
+/// How an object makes something reachable from outside.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exposure {
+    /// In a few words: `a Service of type LoadBalancer`.
+    pub what: String,
+    /// The path of the object that says so: `spec.type`.
+    pub path: &'static str,
+    /// What to write instead.
+    pub help: &'static str,
+}
+
 /// Facts about Kubernetes objects that planning needs; pure functions and tables.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectRules {
@@ -305,6 +318,9 @@ pub struct ObjectRules {
     /// Whether an object must be deleted by request before its cluster goes, because something
     /// outside the cluster hangs on it (a load balancer, a volume).
     pub evict_first: fn(&Value) -> bool,
+    /// How the object makes what is in the cluster reachable from outside, if it does; for desired
+    /// and live objects alike.
+    pub exposes: fn(&Value) -> Option<Exposure>,
     /// How long the object typically takes to be ready.
     pub typical: fn(&Value) -> Duration,
     /// The field that identifies an item of a list at a path (`name` for containers), by the last

@@ -24,6 +24,7 @@ mod body;
 mod canonical;
 pub(crate) mod client;
 pub(crate) mod discovery;
+mod exposure;
 pub(crate) mod failure;
 pub(crate) mod kinds;
 mod order;
@@ -81,6 +82,7 @@ impl Provider for Kubernetes {
                 implied: order::implied,
                 immutable: rules::IMMUTABLE,
                 evict_first: rules::evict_first,
+                exposes: exposure::exposes,
                 typical: rules::typical,
                 list_key: rules::list_key,
                 canonical: canonical::canonical,
@@ -121,6 +123,7 @@ fn object_kind(name: &str, form: Form, doc: &'static str, attrs: Vec<Attr>) -> K
         outputs: Vec::new(),
         contained_in: Containment::Instance,
         marked: true,
+        kept_when_off: false,
         protect: false,
         typical: Typical::secs(5, 5, 5),
         identity: &["apiVersion", "kind", "metadata.namespace", "metadata.name"],

@@ -18,6 +18,14 @@ pub fn json_schema(registry: &Registry) -> Json {
         ("standby".to_owned(), overlay),
     ]);
     zone.insert("role".to_owned(), closed(roles, &[], "Overlays by role."));
+    let overlay = closed(
+        zone_tables(registry),
+        &[],
+        "What changes while the zone stands by in the posture.",
+    );
+    let postures = ["off", "cold", "warm"].map(|name| (name.to_owned(), overlay.clone()));
+    let postures = closed(Map::from_iter(postures), &[], "Overlays by posture.");
+    zone.insert("posture".to_owned(), postures);
     zone.extend(root_tables(registry));
     let mut out = closed(zone, &[], "A file of a zonewright project.");
     out["$schema"] = json!("http://json-schema.org/draft-07/schema#");

@@ -5,6 +5,7 @@
 
 mod charts;
 mod diag;
+mod edit;
 mod format;
 mod jsonschema;
 mod load;
@@ -17,6 +18,7 @@ mod tree;
 
 pub use charts::{ChartSpec, Charts, Rendering, VendoredCharts, rendering_path};
 pub use diag::{Code, Diagnostic, Label, Place, Position, Record, Severity, codes, explain};
+pub use edit::set_posture;
 pub use format::fmt;
 pub use jsonschema::json_schema;
 pub use load::{Loaded, MAX_SHOWN, load};

@@ -22,12 +22,14 @@ use crate::tree::{self, Loc, Table};
 
 mod body;
 mod cycle;
+mod database;
 mod declare;
 mod hygiene;
 mod instance;
 mod meta;
 mod network;
 mod object;
+mod posture;
 mod realm;
 mod root;
 mod scope;

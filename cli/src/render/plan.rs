@@ -114,7 +114,12 @@ fn zone_line(name: &ZoneName, facts: &ZoneFacts) -> String {
         Role::Active => "serves: `[project] active` names it",
         Role::Standby => "stands by: another zone is active",
     };
-    let mut line = format!("{name}: {} ({why})", facts.role.name());
+    let posture = facts.posture.map(|p| format!(", {}", p.name()));
+    let mut line = format!(
+        "{name}: {}{} ({why})",
+        facts.role.name(),
+        posture.unwrap_or_default()
+    );
     if let Some(region) = &facts.region {
         let _ = write!(line, ", {}", escape(region));
     }
@@ -122,6 +127,11 @@ fn zone_line(name: &ZoneName, facts: &ZoneFacts) -> String {
         Some(true) => line.push_str(", reachable from outside"),
         Some(false) => line.push_str(", not reachable from outside"),
         None => {}
+    }
+    if let Some(decided) = &facts.database {
+        let what = decided.strategy.name();
+        let why = format!("; data by {what}: {} ({})", decided.reason, decided.date);
+        line.push_str(&escape(&why));
     }
     line
 }

@@ -53,6 +53,14 @@ NoPlan "ZW3109"
 "several things stand in the way of a plan\n\nEach is listed with its own code. All of them have to be settled; they were found in one go."
 OutOfReach "ZW3110"
 "an objective is out of reach, and objectives are strict\n\n`[objectives]` says how long a disaster may take (`rto`) and how much data it may cost (`rpo`), and `strict = true` that a plan which cannot keep to that is refused. The message has the figure that would be reached. ZW3020 and ZW3021 explain what it follows from; `zonewright plan -v` names the longest path. Choose another strategy or posture, or write down an objective that can be met."
+Exposes "ZW3120"
+"a zone that stands by would be reachable from outside\n\nExposure is a capability: the zone that serves has it, a standby has it only with `[zone] exposed = true`. Services of type LoadBalancer or NodePort, Services with external addresses, Ingress, Gateway and its routes, Traefik's IngressRoute, annotations for ExternalDNS, and DNS records that point at such an address are refused, also when a chart's rendering brings them. The Service decides, not its pods: an ingress controller at zero replicas still gets a public load balancer. Switch the resource with `zonewright = { enabled = \"${zone.exposed}\" }`, or overlay it in `[role.standby.…]`."
+EmptyDatabase "ZW3121"
+"a standby zone would get an empty database of its own\n\nA zone that stands by has a replica of the primary's database, or none until a backup is restored. A cluster of its own is neither: it holds nothing, bills all the time, and is in the way of a restore under its name. Disable it in the standby."
+NoDatabase "ZW3122"
+"the zone that serves would have no database\n\nThe zone's recorded decision is `strategy = \"restore\"`: it has no database until a backup is restored. Making it the active zone restores nothing, so applying would put a zone without data in front of users."
+FlipTooEarly "ZW3123"
+"the edge would point at a zone that is not ready\n\nA shared record refers to the active zone, and only the edge is selected while what it refers to is recorded differently from what the spec says, for example as the reserved address of a standby. Apply the zone first, or everything at once: then the flip waits until the zone answers."
 General "ZW4001"
 "the command could not do what was asked\n\nThe message says what was tried and what was in the way; nothing was changed."
 Usage "ZW4002"
@@ -182,6 +190,10 @@ impl From<&PlanError> for Code {
             PlanError::Serving { .. } => Code::Serving,
             PlanError::NothingToReplace { .. } => Code::NothingToReplace,
             PlanError::Cycle { .. } => Code::PlanCycle,
+            PlanError::Exposes { .. } => Code::Exposes,
+            PlanError::EmptyDatabase { .. } => Code::EmptyDatabase,
+            PlanError::NoDatabase { .. } => Code::NoDatabase,
+            PlanError::FlipTooEarly { .. } => Code::FlipTooEarly,
             PlanError::Objective { .. } => Code::OutOfReach,
         }
     }

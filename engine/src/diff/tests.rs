@@ -9,6 +9,7 @@ fn rules() -> ObjectRules {
         implied: |_| Vec::new(),
         immutable: &[("apps/Deployment", "spec.selector")],
         evict_first: |_| false,
+        exposes: |_| None,
         typical: |_| std::time::Duration::ZERO,
         list_key: |path| (path.last() == Some(&"env")).then_some(&["name"]),
     }
@@ -23,6 +24,7 @@ fn schema() -> KindSchema {
         outputs: Vec::new(),
         contained_in: Containment::Instance,
         marked: true,
+        kept_when_off: false,
         protect: false,
         typical: Typical::secs(1, 1, 1),
         identity: &[],

@@ -9,6 +9,7 @@ use super::{
     Action, AttrChange, Base, Certainty, Change, FORMAT_VERSION, Note, Plan, PlannedInstance,
     Reason, Severity, Step, StepNode, ZoneFacts, estimate,
 };
+use super::{exposure, roles};
 use crate::address::{Address, AttrPath, InstanceId, ZoneName};
 use crate::canon;
 use crate::config::{Resource, Role};
@@ -88,6 +89,44 @@ pub enum PlanError {
         /// The way out.
         help: String,
     },
+    /// It would make a zone reachable from outside that may not be.
+    #[error("{address} would expose zone {}, which stands by: {what}{}", address.zone, declared.as_ref().map(|d| format!(" ({d})")).unwrap_or_default())]
+    Exposes {
+        /// The resource.
+        address: Address,
+        /// How.
+        what: String,
+        /// Where the spec says so.
+        declared: Option<String>,
+        /// The way out.
+        help: &'static str,
+    },
+    /// A standby zone would get a database that holds nothing.
+    #[error(
+        "{address} would be an empty database of its own in a zone that stands by: neither a replica nor restored"
+    )]
+    EmptyDatabase {
+        /// The resource.
+        address: Address,
+    },
+    /// The zone that serves would have no database.
+    #[error(
+        "zone {zone} serves, and its database is to be restored: there is none yet, and applying does not restore one"
+    )]
+    NoDatabase {
+        /// The zone.
+        zone: ZoneName,
+    },
+    /// The edge would point at something that is not as the spec says yet.
+    #[error(
+        "{address} would point at {target}, which is not yet as the spec says: users would arrive at a zone that is not ready"
+    )]
+    FlipTooEarly {
+        /// The shared resource.
+        address: Address,
+        /// What it refers to.
+        target: Address,
+    },
     /// Steps wait for each other.
     #[error("these wait for each other: {}", nodes.join(", "))]
     Cycle {
@@ -104,6 +143,10 @@ impl PlanError {
             PlanError::Protected { .. }
                 | PlanError::Serving { .. }
                 | PlanError::StillNeeded { .. }
+                | PlanError::Exposes { .. }
+                | PlanError::EmptyDatabase { .. }
+                | PlanError::NoDatabase { .. }
+                | PlanError::FlipTooEarly { .. }
                 | PlanError::Objective { .. }
         )
     }
@@ -139,6 +182,17 @@ impl PlanError {
             PlanError::Objective { help, .. } => {
                 format!("{help}; without `[objectives] strict` this is a warning")
             }
+            PlanError::Exposes { help, .. } => (*help).to_owned(),
+            PlanError::EmptyDatabase { .. } => {
+                "it would hold nothing, bill all the time, and be in the way of a restore under its name: take it out with `zonewright = { enabled = false }` and declare a replica, or `strategy = \"restore\"`".to_owned()
+            }
+            PlanError::NoDatabase { zone } => format!(
+                "keep the other zone active until {zone} has its data: restore the backup, then declare the restored cluster in zones/{zone}.toml"
+            ),
+            PlanError::FlipTooEarly { target, .. } => format!(
+                "run `zonewright apply --zone {0}` first, or apply everything at once: then the flip waits for {0}",
+                target.zone
+            ),
             PlanError::Cycle { .. } => {
                 "this is a contradiction in the plan: please report it with the spec".to_owned()
             }
@@ -153,6 +207,8 @@ impl PlanError {
 pub fn plan(inputs: &Inputs, seen: &Observations) -> Result<Plan, Vec<PlanError>> {
     let mut errors = check_selection(inputs);
     let values = object_values(inputs, seen);
+    errors.extend(exposure::refused(inputs, &values));
+    errors.extend(roles::refused(inputs, seen));
     let dependencies = inputs.dependencies(&values);
     let exports = exports(inputs);
     let decider = decide_all(inputs, seen, &dependencies, &exports).map_err(|e| vec![e])?;
@@ -172,7 +228,8 @@ pub fn plan(inputs: &Inputs, seen: &Observations) -> Result<Plan, Vec<PlanError>
     }
     let changes = changes(inputs, &dependencies, &exports, &decider.decided);
     let steps = steps(inputs, &changes);
-    let edges = edges::edges(inputs, &dependencies, &changes, &steps);
+    let mut edges = edges::edges(inputs, &dependencies, &changes, &steps);
+    roles::order(inputs, &values, &changes, &steps, &mut edges);
     let graph = edges::graph(steps.len(), &edges);
     let order = petgraph::algo::toposort(&graph, None).map_err(|_| {
         let nodes = edges::cycle(&graph).unwrap_or_default();
@@ -472,6 +529,8 @@ fn zone_facts(inputs: &Inputs) -> BTreeMap<ZoneName, ZoneFacts> {
             let setting = |key: &str| zone.settings.get(key);
             let facts = ZoneFacts {
                 role: zone.role,
+                posture: zone.posture,
+                database: zone.database.clone(),
                 region: setting("region").and_then(|v| v.as_str().map(str::to_owned)),
                 exposed: setting("exposed").and_then(Value::as_bool),
             };
@@ -491,6 +550,7 @@ fn misses(inputs: &Inputs, forecasts: &BTreeMap<ZoneName, Forecast>) -> Vec<Note
 fn notes(inputs: &Inputs, changes: &[Change], misses: Vec<Note>) -> Vec<Note> {
     let mut out = misses;
     out.extend(changes.iter().filter_map(|c| note(inputs, c)));
+    out.extend(roles::notes(inputs));
     let stand_ins: BTreeSet<String> = changes
         .iter()
         .filter(|c| c.stand_in && !c.is_no_op())

@@ -142,7 +142,7 @@ impl<'a> StepIndex<'a> {
         }
     }
 
-    fn act(&self, address: &Address, actions: &[Action]) -> Option<usize> {
+    pub(super) fn act(&self, address: &Address, actions: &[Action]) -> Option<usize> {
         actions.iter().find_map(|action| {
             let node = StepNode::Act {
                 address: address.clone(),
@@ -153,12 +153,12 @@ impl<'a> StepIndex<'a> {
     }
 
     /// The step after which the resource is there as it shall be.
-    fn up(&self, address: &Address) -> Option<usize> {
+    pub(super) fn up(&self, address: &Address) -> Option<usize> {
         self.act(address, &[Action::Create, Action::Update, Action::Adopt])
     }
 
     /// The step after which the old resource is gone.
-    fn down(&self, address: &Address) -> Option<usize> {
+    pub(super) fn down(&self, address: &Address) -> Option<usize> {
         self.act(address, &[Action::Delete, Action::Forget])
     }
 

@@ -62,6 +62,13 @@ const PAGES: &[(&str, &str)] = &[
          `strict = true` this is an error (exit code 6).\n",
     ),
     (
+        "ZW3030",
+        "the zone serves, and its database is still a read-replica\n\n\
+         `[project] active` was changed, and the zone that serves now has a replica of the other zone's database. Swapping roles does \
+         not promote it: writes would fail. A promotion is a failover with steps of its own (stop the old writer, catch up, promote). \
+         Name the old zone again unless the replica is promoted already.\n",
+    ),
+    (
         "ZW3010",
         "is a stand-in of the sandbox, not the real chart\n\n\
          The chart's rendering is not vendored in `charts/<zone>/<name>.yaml`, so the sandbox uses a compact stand-in of its own. Outside the \

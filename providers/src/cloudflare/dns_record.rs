@@ -438,6 +438,7 @@ fn schema() -> KindSchema {
         ],
         contained_in: Containment::None,
         marked: true,
+        kept_when_off: true,
         protect: false,
         typical: Typical::secs(1, 1, 1),
         identity: &["zone", "type", "name"],

@@ -94,6 +94,7 @@ impl CloudKind for Database {
             outputs: vec![Output::plain("id", Type::String, "`<cluster>/<name>`.")],
             contained_in: Containment::Attribute("cluster"),
             marked: false,
+            kept_when_off: false,
             protect: true,
             typical: Typical::secs(3, 1, 3),
             identity: &["cluster", "name"],

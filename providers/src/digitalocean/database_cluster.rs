@@ -308,6 +308,7 @@ fn schema() -> KindSchema {
         outputs,
         contained_in: Containment::None,
         marked: true,
+        kept_when_off: false,
         protect: true,
         typical: Typical::secs(360, 300, 60),
         identity: &["name"],

@@ -224,6 +224,7 @@ impl CloudKind for DatabaseFirewall {
             outputs: vec![Output::plain("id", Type::String, "The id of the cluster.")],
             contained_in: Containment::Attribute("cluster"),
             marked: true,
+            kept_when_off: false,
             protect: false,
             typical: Typical::secs(3, 3, 3),
             identity: &["cluster"],

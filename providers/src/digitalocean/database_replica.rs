@@ -350,6 +350,7 @@ fn schema() -> KindSchema {
         outputs: connection_outputs(),
         contained_in: Containment::None,
         marked: false,
+        kept_when_off: false,
         protect: true,
         typical: Typical::secs(600, 300, 60),
         identity: &["source", "name"],

@@ -123,6 +123,7 @@ impl CloudKind for DatabaseUser {
             ],
             contained_in: Containment::Attribute("cluster"),
             marked: false,
+            kept_when_off: false,
             protect: false,
             typical: Typical::secs(5, 5, 3),
             identity: &["cluster", "name"],

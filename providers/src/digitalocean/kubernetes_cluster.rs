@@ -445,6 +445,7 @@ fn schema() -> KindSchema {
         ],
         contained_in: Containment::None,
         marked: true,
+        kept_when_off: false,
         protect: false,
         typical: Typical::secs(360, 300, 120),
         identity: &["name"],

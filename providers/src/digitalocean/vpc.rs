@@ -187,6 +187,7 @@ impl CloudKind for Vpc {
             ],
             contained_in: Containment::None,
             marked: true,
+            kept_when_off: false,
             protect: false,
             typical: Typical::secs(2, 2, 20),
             identity: &["name"],

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use zonewright_engine::address::{Address, Kind, Name, ZoneName};
+use zonewright_engine::config::Posture;
 use zonewright_engine::schema::KindSchema;
 
 use super::object::{self, Object};
@@ -141,7 +142,7 @@ impl<'a> Collector<'_, '_, 'a> {
         let own: &[&str] = if edge {
             &[]
         } else {
-            &["zone", "database", "providers", "role"]
+            &["zone", "database", "providers", "role", "posture"]
         };
         let known: Vec<&str> = providers.chain(own.iter().copied()).collect();
         let what = if edge { "[shared]" } else { "a zone file" };
@@ -204,7 +205,9 @@ impl<'a> Collector<'_, '_, 'a> {
             }
         }
         meta::known(scope, &meta);
-        let (enabled, enabled_at) = meta::enabled(scope, &meta);
+        let (mut enabled, enabled_at) = meta::enabled(scope, &meta);
+        // A zone that is off keeps what costs nothing and recovery needs.
+        enabled &= schema.kept_when_off || scope.realm.posture != Some(Posture::Off);
         let zone_wide = scope.realm.setting("observe").and_then(Tree::bool);
         let mut observe = zone_wide.unwrap_or(false);
         observe = meta::flag(scope, &meta, "observe").unwrap_or(observe);

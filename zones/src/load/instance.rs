@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zonewright_engine::address::{Address, InstanceId, RefText};
-use zonewright_engine::config::Instance;
+use zonewright_engine::address::{Address, AttrPath, InstanceId, RefText};
+use zonewright_engine::config::{Instance, Posture};
 use zonewright_engine::expr::{Expr, Node, Reference};
 use zonewright_engine::schema::{ContainerLink, ProviderSchema};
 
@@ -57,7 +57,16 @@ pub(super) fn all(world: &World<'_, '_>) -> BTreeMap<InstanceId, Instance> {
                     .realms
                     .values()
                     .any(|r| r.role.is_some() && r.providers.contains_key(provider));
-            if used.contains(&id) || !(completed || idle(world, realm, schema, entry)) {
+            let idle = disabled_container(world, realm, schema, entry);
+            if let (false, Some(container), Some(Posture::Off)) =
+                (used.contains(&id), &idle, realm.posture)
+            {
+                // What a zone that goes off holds is still removed through it.
+                out.insert(
+                    id.clone(),
+                    bare(&world.scope(realm), id, schema, container, entry),
+                );
+            } else if used.contains(&id) || !(completed || idle.is_some()) {
                 let lowered = lower(world, realm, schema, id.clone(), entry);
                 out.extend(lowered.map(|i| (id, i)));
             }
@@ -77,9 +86,35 @@ fn unknown(world: &World<'_, '_>, realm: &Realm, provider: &str, entry: &Entry) 
     world.ctx.report(realm.inherited(draft));
 }
 
-/// Whether an unused instance lives in a resource that is disabled.
-fn idle(world: &World<'_, '_>, realm: &Realm, schema: &ProviderSchema, entry: &Entry) -> bool {
-    let target = || -> Option<bool> {
+/// An instance that is nothing but its disabled container.
+fn bare(
+    scope: &super::scope::Scope<'_, '_>,
+    id: InstanceId,
+    schema: &ProviderSchema,
+    container: &Address,
+    entry: &Entry,
+) -> Instance {
+    let reference = Node::Ref(Reference::Resource {
+        address: container.clone(),
+        path: AttrPath::default(),
+    });
+    let attr = schema.container.as_ref().map(|link| link.attr.to_owned());
+    let config = attr.map(|attr| (attr, scope.placed(reference, entry.key)));
+    Instance {
+        id,
+        config: scope.placed(Node::Map(config.into_iter().collect()), entry.key),
+        container: Some(container.clone()),
+    }
+}
+
+/// The disabled resource that an instance lives in.
+fn disabled_container(
+    world: &World<'_, '_>,
+    realm: &Realm,
+    schema: &ProviderSchema,
+    entry: &Entry,
+) -> Option<Address> {
+    let target = || -> Option<Address> {
         let link = schema.container.as_ref()?;
         let text = entry.value.table()?.get(link.attr)?.value.str()?;
         let inner = text.strip_prefix("${")?.strip_suffix('}')?;
@@ -98,9 +133,10 @@ fn idle(world: &World<'_, '_>, realm: &Realm, schema: &ProviderSchema, entry: &E
             name,
             key: None,
         };
-        Some(!world.decls.get(&address)?.enabled)
+        let disabled = !world.decls.get(&address)?.enabled;
+        disabled.then_some(address)
     };
-    target().unwrap_or(false)
+    target()
 }
 
 fn lower(

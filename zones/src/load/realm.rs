@@ -1,17 +1,17 @@
 //! Zones after inheritance and overlays, with their settings; the edge is one of them.
 //!
-//! Merge order: base zone's file, own file, base's overlay for the role, own overlay. Every value
-//! keeps the place where it was written.
+//! Merge order: base zone's file, own file, base's overlay for the role, own overlay, and the same for
+//! the posture. Every value keeps the place where it was written.
 
 use std::collections::BTreeMap;
 
 use zonewright_engine::address::{AttrPath, Segment, ZoneName};
-use zonewright_engine::config::Role;
+use zonewright_engine::config::{DatabaseDecision, Posture, Role};
 use zonewright_engine::value::{Map, Value};
 
 use super::root::{Project, start};
 use super::template::{self, Piece};
-use super::{Ctx, types, unreadable};
+use super::{Ctx, database, posture, types, unreadable};
 use crate::diag::{Code, Draft};
 use crate::suggest;
 use crate::tree::{self, Entry, Item, Loc, Table, Tree};
@@ -21,6 +21,9 @@ pub(crate) struct Realm {
     pub(super) name: ZoneName,
     /// `None` for the edge.
     pub(super) role: Option<Role>,
+    /// `None` for the edge and the zone that serves.
+    pub(super) posture: Option<Posture>,
+    pub(super) database: Option<DatabaseDecision>,
     pub(super) file: u32,
     /// Where it says what it extends.
     pub(super) extends: Option<Loc>,
@@ -74,9 +77,9 @@ pub(super) fn value(tree: &Tree) -> Value {
     }
 }
 
-struct ZoneFile {
+pub(super) struct ZoneFile {
     file: u32,
-    table: Table,
+    pub(super) table: Table,
     extends: Option<(String, Loc)>,
 }
 
@@ -163,6 +166,8 @@ fn edge(project: &Project) -> Realm {
     Realm {
         name: ZoneName::edge(),
         role: None,
+        posture: None,
+        database: None,
         file: project.file,
         extends: None,
         bases: Vec::new(),
@@ -258,6 +263,7 @@ fn build(
     for file in &chain {
         let mut layer = file.table.clone();
         layer.remove("role");
+        layer.remove("posture");
         if let Some(Item::Table(zone)) = layer.get_mut("zone").map(|e| &mut e.value.node) {
             zone.remove("extends");
         }
@@ -265,11 +271,23 @@ fn build(
     }
     for file in &chain {
         overlays(ctx, &file.table);
+        posture::check(ctx, &file.table);
         if let Some(overlay) = tree::at(&file.table, &["role", role.name()])
             && let Some(layer) = overlay.value.table()
         {
             put(ctx, &mut table, layer);
         }
+    }
+    let posture = posture::take(ctx, &mut table, role);
+    for layer in chain.iter().filter_map(|f| posture::overlay(f, posture)) {
+        put(ctx, &mut table, layer);
+    }
+    if let Some((_, at)) = &own.extends
+        && role == Role::Standby
+        && !table.contains_key("database")
+        && database::has_database(&table)
+    {
+        database::undecided(ctx, zone, *at);
     }
     let mut take = |name: &str| match table.remove(name).map(|e| (e.value.what(), e.value)) {
         Some((
@@ -289,6 +307,8 @@ fn build(
     let mut realm = Realm {
         name: zone.clone(),
         role: Some(role),
+        posture,
+        database: None,
         file: own.file,
         extends: own.extends.as_ref().map(|(_, at)| *at),
         bases: chain
@@ -404,7 +424,7 @@ fn take_out(ctx: &Ctx<'_>, mut base: Option<&mut Table>, unset: &Tree) {
 
 /// Adds the settings that zonewright makes, then resolves settings in settings.
 fn settle(ctx: &Ctx<'_>, project: &Project, realm: &mut Realm, role: Role, database: Table) {
-    for name in ["name", "role", "database"] {
+    for name in ["name", "role", "posture", "database"] {
         if let Some(entry) = realm.settings.remove(name) {
             let draft = Draft::new(
                 Code::Reserved,
@@ -420,13 +440,15 @@ fn settle(ctx: &Ctx<'_>, project: &Project, realm: &mut Realm, role: Role, datab
     let settings = &mut realm.settings;
     settings.insert("name".to_owned(), text(realm.name.as_str()));
     settings.insert("role".to_owned(), text(role.name()));
+    let posture = realm.posture.map_or("none", Posture::name);
+    settings.insert("posture".to_owned(), text(posture));
     settings
         .entry("exposed".to_owned())
         .or_insert_with(|| made(Item::Bool(role == Role::Active), at));
     facts(project, settings, at);
     if !database.is_empty() {
-        let database = strategy(ctx, database, at);
-        settings.insert("database".to_owned(), made(Item::Table(database), at));
+        let on = made(Item::Table(switches(database.clone(), at)), at);
+        settings.insert("database".to_owned(), on);
     }
     for name in ["exposed", "observe"] {
         if let Some(tree) = realm.setting(name).filter(|t| t.bool().is_none()) {
@@ -441,32 +463,36 @@ fn settle(ctx: &Ctx<'_>, project: &Project, realm: &mut Realm, role: Role, datab
         stack: Vec::new(),
     };
     let resolved = resolver.table(&raw);
+    if !database.is_empty() {
+        let at = database.values().next().map_or(at, |e| e.key);
+        let database = keep_source(database, &mut resolver);
+        realm.database = database::decision(ctx, project, realm, &database, at);
+    }
     realm.settings = resolved;
 }
 
-/// `[database]` as settings, with a switch for each strategy.
-fn strategy(ctx: &Ctx<'_>, mut database: Table, at: Loc) -> Table {
-    let known = ["strategy", "reason", "date"];
-    for (key, entry) in &database {
-        if !known.contains(&key.as_str()) {
-            let draft = Draft::new(Code::UnknownAttribute, format!("[database] has no `{key}`"))
-                .label(entry.key, "not known")
-                .maybe_help(suggest::help(key, known));
-            ctx.report(draft);
-        }
-    }
-    let chosen = database.get("strategy").map(|e| e.value.clone());
-    if let Some(tree) = &chosen
-        && !matches!(tree.str(), Some("replica" | "restore"))
+/// The table with its settings worked out, except the reference to the source.
+fn keep_source(mut database: Table, resolver: &mut Settings<'_, '_>) -> Table {
+    let source = tree::at(&database, &["restore", "source"]).cloned();
+    tree::remove(&mut database, &["restore", "source"]);
+    let mut out = resolver.table(&database);
+    if let (Some(source), Some(Item::Table(restore))) =
+        (source, out.get_mut("restore").map(|e| &mut e.value.node))
     {
-        let wanted = "\"replica\" or \"restore\"";
-        ctx.report(types::wrong(tree.at, "strategy", wanted, tree.what()));
+        restore.insert("source".to_owned(), source);
     }
-    let chosen = chosen.as_ref().and_then(Tree::str);
-    for name in ["replica", "restore"] {
-        let on = Item::Bool(chosen == Some(name));
-        database.insert(name.to_owned(), made(on, at));
+    out
+}
+
+/// `[database]` as settings, with a switch for each strategy.
+fn switches(mut database: Table, at: Loc) -> Table {
+    let chosen = database.get("strategy").and_then(|e| e.value.str());
+    let on = ["replica", "restore"].map(|name| chosen == Some(name));
+    // What the restore is made of is kept apart: `${zone.database.restore}` is the switch.
+    for (name, on) in ["replica", "restore"].into_iter().zip(on) {
+        database.insert(name.to_owned(), made(Item::Bool(on), at));
     }
+    database.remove("post_restore");
     database
 }
 

@@ -333,6 +333,8 @@ pub(super) fn config(
         let zone = Zone {
             name: realm.name.clone(),
             role: realm.role?,
+            posture: realm.posture,
+            database: realm.database.clone(),
             settings: realm.values(),
             at: Some(ctx.origin(start(realm.file))),
         };

@@ -15,6 +15,7 @@ fn kind(name: &str, attrs: Vec<Attr>, outputs: Vec<Output>) -> KindSchema {
         outputs,
         contained_in: Containment::None,
         marked: true,
+        kept_when_off: false,
         protect: false,
         typical: Typical::secs(1, 1, 1),
         identity: &["name"],

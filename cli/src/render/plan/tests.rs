@@ -15,6 +15,8 @@ use super::*;
 pub(crate) fn plan(changes: Vec<Change>) -> Plan {
     let facts = |role, region: &str| ZoneFacts {
         role,
+        posture: None,
+        database: None,
         region: Some(region.to_owned()),
         exposed: None,
     };

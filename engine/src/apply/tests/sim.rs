@@ -122,6 +122,8 @@ impl Project {
             Zone {
                 name: zone,
                 role: Role::Standby,
+                posture: None,
+                database: None,
                 settings: BTreeMap::new(),
                 at: None,
             },
@@ -187,6 +189,7 @@ fn registry() -> Registry {
             outputs: Vec::new(),
             contained_in: Containment::None,
             marked: true,
+            kept_when_off: false,
             protect: false,
             typical: Typical::secs(1, 1, 1),
             identity: &["name"],

@@ -1,0 +1,193 @@
+//! What a swap of roles means for data and traffic: what is refused, what is said, what waits for what.
+//! Zones are told apart by role alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::{PlanError, recorded_inputs};
+use super::edges::StepIndex;
+use super::exposure::exposure;
+use super::{Action, Change, Edge, EdgeReason, Note, Severity, Step};
+use crate::address::{Address, ZoneName};
+use crate::config::{Role, Strategy};
+use crate::expr::Reference;
+use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::value::Value;
+
+/// Kinds that are a database of their own, and kinds that follow one.
+const WRITERS: &[&str] = &["database_cluster"];
+const REPLICAS: &[&str] = &["database_replica"];
+
+/// What stands in the way of a plan, as far as roles are concerned.
+pub(super) fn refused(inputs: &Inputs, seen: &Observations) -> Vec<PlanError> {
+    let mut out = empty_databases(inputs);
+    let active = &inputs.config.active;
+    if !inputs.options.destroy && inputs.options.selects(active) {
+        out.extend(no_database(inputs, active));
+    }
+    out.extend(early_flips(inputs, seen));
+    out
+}
+
+/// A new writer in a zone that stands by. One that is recorded already holds data.
+fn empty_databases(inputs: &Inputs) -> Vec<PlanError> {
+    let standby = |a: &Address| inputs.config.role(&a.zone) == Some(Role::Standby);
+    inputs
+        .config
+        .resources
+        .values()
+        .filter(|r| WRITERS.contains(&r.address.kind.name()) && standby(&r.address))
+        .filter(|r| inputs.wanted(&r.address).is_some() && !r.meta.observe)
+        .map(|r| &r.address)
+        .filter(|a| inputs.state.record(a).is_none() && inputs.state.open(a).is_none())
+        .map(|a| PlanError::EmptyDatabase { address: a.clone() })
+        .collect()
+}
+
+/// The decision is to restore, and nothing is there that was restored.
+fn no_database(inputs: &Inputs, active: &ZoneName) -> Option<PlanError> {
+    let decided = inputs.config.zone(active)?.database.as_ref()?;
+    let mut own = inputs.config.resources.keys();
+    let has = own.any(|a| a.zone == *active && WRITERS.contains(&a.kind.name()));
+    (decided.strategy == Strategy::Restore && !has).then(|| PlanError::NoDatabase {
+        zone: active.clone(),
+    })
+}
+
+/// Shared resources that would be changed to point into the active zone while that zone is not part of
+/// the plan and not as the spec says.
+fn early_flips(inputs: &Inputs, seen: &Observations) -> Vec<PlanError> {
+    let active = &inputs.config.active;
+    if inputs.options.selects(active) {
+        return Vec::new();
+    }
+    let scope = |reference: &Reference| lookup_seen(inputs, seen, reference);
+    let stale = |target: &Address| {
+        let (Some(resource), Some(record)) = (
+            inputs.config.resources.get(target),
+            inputs.state.record(target),
+        ) else {
+            return false;
+        };
+        let desired = resource.body.eval(&scope);
+        recorded_inputs(&inputs.registry, target, &desired) != record.inputs
+    };
+    let mut out = Vec::new();
+    for resource in inputs.config.resources.values() {
+        let address = &resource.address;
+        if !address.zone.is_edge() || inputs.wanted(address).is_none() {
+            continue;
+        }
+        // One that points there already is not flipped by this plan.
+        let points = |a: &Address| {
+            let record = inputs.state.record(address);
+            record.is_some_and(|r| r.depends_on.contains(a))
+        };
+        let targets: BTreeSet<&Address> = resource
+            .body
+            .references()
+            .into_iter()
+            .filter_map(|(r, _)| r.address())
+            .filter(|a| a.zone == *active && !points(a) && stale(a))
+            .collect();
+        out.extend(targets.into_iter().map(|target| PlanError::FlipTooEarly {
+            address: address.clone(),
+            target: target.clone(),
+        }));
+    }
+    out
+}
+
+/// What a reviewer has to know: a swap of roles promotes nothing.
+pub(super) fn notes(inputs: &Inputs) -> Vec<Note> {
+    let active = &inputs.config.active;
+    inputs
+        .config
+        .resources
+        .keys()
+        .filter(|a| a.zone == *active && REPLICAS.contains(&a.kind.name()))
+        .filter(|a| inputs.wanted(a).is_some())
+        .map(|a| Note {
+            severity: Severity::Danger,
+            code: "ZW3030".to_owned(),
+            address: Some(a.clone()),
+            message: format!("zone {active} serves, and this read-replica is its database: swapping roles does not promote it"),
+            help: Some("a promotion is a failover; until then keep the other zone active".to_owned()),
+        })
+        .collect()
+}
+
+/// Shared records flip once the new zone's way in is ready; the old zone's way in goes after that.
+pub(super) fn order(
+    inputs: &Inputs,
+    values: &BTreeMap<Address, Value>,
+    changes: &[Change],
+    steps: &[Step],
+    edges: &mut Vec<Edge>,
+) {
+    let active = &inputs.config.active;
+    let index = StepIndex::new(steps);
+    let flips: Vec<usize> = changes
+        .iter()
+        .filter(|c| c.address.zone.is_edge())
+        .filter(|c| c.depends_on.iter().any(|a| a.zone == *active))
+        .filter_map(|c| index.up(&c.address))
+        .collect();
+    if flips.is_empty() {
+        return;
+    }
+    let exposing =
+        |address: &Address, object: &Value| exposure(&inputs.registry, address, object).is_some();
+    // All objects of a declaration that exposes: the Service is of no use without its pods.
+    let ways_in: BTreeSet<Address> = values
+        .iter()
+        .filter(|(a, v)| a.zone == *active && exposing(a, v))
+        .map(|(a, _)| a.declaration())
+        .collect();
+    let recorded = |a: &Address| {
+        inputs
+            .state
+            .record(a)
+            .is_some_and(|r| exposing(a, &r.inputs))
+    };
+    let mut out: BTreeSet<Edge> = std::mem::take(edges).into_iter().collect();
+    let mut add = |from, to, what: &str| {
+        let what = what.to_owned();
+        let why = EdgeReason::Implied { what };
+        out.insert(Edge { from, to, why });
+    };
+    for change in changes {
+        let address = &change.address;
+        let zone = &address.zone;
+        if *zone == *active && ways_in.contains(&address.declaration()) {
+            let ready = index.up(address);
+            for (ready, flip) in ready
+                .into_iter()
+                .flat_map(|r| flips.iter().map(move |f| (r, *f)))
+            {
+                add(
+                    ready,
+                    flip,
+                    "the zone that takes over answers before traffic comes",
+                );
+            }
+        }
+        if *zone == *active || zone.is_edge() {
+            continue;
+        }
+        let leaves = if recorded(address) {
+            index.act(address, &[Action::Delete])
+        } else {
+            let record = inputs.state.record(address);
+            let led_in = record.is_some_and(|r| r.depends_on.iter().any(recorded));
+            let is_object = inputs.object_rules(address).is_some();
+            (led_in && !is_object).then(|| index.up(address)).flatten()
+        };
+        for (gone, flip) in leaves
+            .into_iter()
+            .flat_map(|g| flips.iter().map(move |f| (g, *f)))
+        {
+            add(flip, gone, "traffic has left the zone that stands down");
+        }
+    }
+    edges.extend(out);
+}

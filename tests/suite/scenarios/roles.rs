@@ -1,0 +1,173 @@
+//! Roles, postures, exposure and the database decision of zones (rows BZ-03, BZ-14, BZ-21, BZ-28).
+
+use super::{applied, example, names, records};
+
+const LOAD_BALANCER: &str = "\n[kubernetes.manifest.stray]\nobject = { apiVersion = \"v1\", kind = \"Service\", metadata = { name = \"stray\", namespace = \"app\" }, spec = { type = \"LoadBalancer\", selector = { app = \"wp\" }, ports = [{ port = 80 }] } }\n";
+
+fn append(env: &zonewright_tests::Env, file: &str, text: &str) {
+    let old = std::fs::read_to_string(env.path().join(file)).unwrap();
+    env.write(file, &format!("{old}{text}"));
+}
+
+fn replicas(env: &zonewright_tests::Env, cluster: &str) -> Vec<u64> {
+    let clusters = env.table("digitalocean", "kubernetes_clusters");
+    let found = clusters.iter().find(|c| c["name"] == cluster).unwrap();
+    let id = found["id"].as_str().unwrap();
+    let dump = env.dump();
+    let tables = dump["kubernetes"].as_object().unwrap();
+    tables
+        .iter()
+        .filter(|(name, _)| name.contains(id) && name.ends_with("/deployments"))
+        .flat_map(|(_, rows)| rows.as_object().unwrap().values())
+        .filter(|d| d["metadata"]["name"] == "wp")
+        .filter_map(|d| d["spec"]["replicas"].as_u64())
+        .collect()
+}
+
+/// BZ-28, BZ-21: cold -> warm -> off -> cold, each followed by an empty plan.
+#[test]
+fn a_posture_is_an_edit_a_plan_and_an_apply() {
+    let env = applied();
+    assert_eq!(replicas(&env, "wp-bz-doks-sfo3"), [0]);
+    let warm = ["posture", "--zone", "bz", "warm", "--auto-approve"];
+    let said = env.expect(0, &warm);
+    assert!(said.text().contains("bz: standby, warm"), "{}", said.text());
+    assert_eq!(replicas(&env, "wp-bz-doks-sfo3"), [1]);
+    env.assert_settled();
+    env.expect(0, &["posture", "--zone", "bz", "off", "--auto-approve"]);
+    assert_eq!(names(&env, "kubernetes_clusters"), ["wp-pz-doks-nyc3"]);
+    assert_eq!(names(&env, "vpcs"), ["vpc-wp-pz"]);
+    for table in ["load_balancers", "volumes"] {
+        let left = env.table("digitalocean", table);
+        let of_bz = left.iter().filter(|d| d["region"]["slug"] == "sfo3");
+        assert_eq!(of_bz.count(), 0, "{table}: {left:?}");
+    }
+    let bills = env.table("digitalocean", "database_replicas");
+    assert!(bills.is_empty(), "{bills:?}");
+    assert_eq!(records(&env).len(), 3, "the reservation stays");
+    env.assert_settled();
+    env.expect(0, &["posture", "--zone", "bz", "cold", "--auto-approve"]);
+    assert_eq!(replicas(&env, "wp-bz-doks-sfo3"), [0]);
+    env.assert_settled();
+}
+
+#[test]
+fn the_zone_that_serves_has_no_posture_and_a_refusal_takes_the_edit_back() {
+    let env = example();
+    let refused = env.expect(6, &["posture", "--zone", "pz", "off", "--auto-approve"]);
+    assert!(refused.stderr.contains("serves"), "{}", refused.text());
+    env.expect(
+        1,
+        &["posture", "--zone", "bz", "lukewarm", "--auto-approve"],
+    );
+    let file = env.path().join("zones/bz.toml");
+    append(&env, "zones/bz.toml", LOAD_BALANCER);
+    let before = std::fs::read_to_string(&file).unwrap();
+    env.expect(6, &["posture", "--zone", "bz", "warm", "--auto-approve"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+}
+
+/// BZ-14: what would expose the standby is refused with its place, and nothing is sent.
+#[test]
+fn a_standby_that_would_be_exposed_is_refused() {
+    let env = example();
+    append(&env, "zones/bz.toml", LOAD_BALANCER);
+    env.client();
+    env.clear_requests();
+    let refused = env.expect(6, &["plan"]);
+    for part in [
+        "stray",
+        "a Service of type",
+        "zones/bz.toml:",
+        "zone.exposed",
+    ] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.text());
+    }
+    assert!(env.mutations().is_empty());
+    // The zone that serves may have one.
+    let env = example();
+    append(
+        &env,
+        "zones/pz.toml",
+        &LOAD_BALANCER.replace(
+            "\nobject",
+            "\nzonewright = { enabled = \"${zone.exposed}\" }\nobject",
+        ),
+    );
+    env.expect(0, &["plan"]);
+}
+
+/// BZ-14, the trap: an ingress controller of a chart, whose Service decides and not its pods.
+#[test]
+fn a_chart_that_brings_a_load_balancer_into_the_standby_is_refused() {
+    let env = example();
+    append(
+        &env,
+        "zones/bz.toml",
+        "\n[kubernetes.chart.traefik]\nzonewright = { enabled = true }\n",
+    );
+    let refused = env.expect(6, &["plan", "--zone", "bz", "--zone", "pz"]);
+    assert!(
+        refused.stderr.contains("core/Service/platform/traefik"),
+        "{}",
+        refused.text()
+    );
+}
+
+/// BZ-03: no default, and shown in every plan.
+#[test]
+fn the_database_decision_is_shown_and_has_no_default() {
+    let env = example();
+    let plan = env.expect(0, &["plan"]);
+    assert!(plan.stdout.contains("bz: standby, cold"), "{}", plan.text());
+    assert!(plan.stdout.contains("data by replica"), "{}", plan.text());
+    let json = env.expect(0, &["plan", "--format", "json"]).json();
+    assert_eq!(json["zones"]["bz"]["posture"], "cold");
+    assert_eq!(json["zones"]["bz"]["database"]["date"], "2026-11-20");
+    env.edit("zones/bz.toml", "strategy = \"replica\"\n", "");
+    let missing = env.expect(1, &["validate"]);
+    assert!(
+        missing.text().contains("`strategy` is missing"),
+        "{}",
+        missing.text()
+    );
+}
+
+/// X6: neither replica nor restore.
+#[test]
+fn an_empty_database_in_the_standby_is_refused() {
+    let env = example();
+    env.edit(
+        "zones/bz.toml",
+        "[digitalocean.database_cluster.main]\nzonewright = { enabled = false }",
+        "[digitalocean.database_cluster.main]\nzonewright = { enabled = true }",
+    );
+    let refused = env.expect(6, &["plan"]);
+    assert!(
+        refused.stderr.contains("neither a replica nor restored"),
+        "{}",
+        refused.text()
+    );
+}
+
+/// Swapping `active` promotes nothing and moves traffic only to what is ready.
+#[test]
+fn a_swap_of_roles_says_what_it_does_not_do() {
+    let env = applied();
+    env.edit("zonewright.toml", "active = \"pz\"", "active = \"bz\"");
+    let edge = env.expect(6, &["plan", "--zone", "edge"]);
+    assert!(edge.stderr.contains("would point at"), "{}", edge.text());
+    let plan = env.expect(0, &["plan"]);
+    assert!(plan.stdout.contains("ZW3030"), "{}", plan.text());
+    env.edit(
+        "zones/bz.toml",
+        "strategy = \"replica\"",
+        "strategy = \"restore\"",
+    );
+    let restore = env.expect(6, &["plan"]);
+    assert!(
+        restore.stderr.contains("there is none yet"),
+        "{}",
+        restore.text()
+    );
+}

@@ -1,0 +1,240 @@
+//! `[database]`: how a standby zone gets its data when it takes over. A decision that is recorded, with
+//! a reason and a date, and has no default.
+
+use zonewright_engine::address::{Address, RefText, ZoneName, ZoneSelector};
+use zonewright_engine::config::{DatabaseDecision, PostRestore, PostRestoreRun, Restore, Strategy};
+
+use super::realm::Realm;
+use super::root::Project;
+use super::{Ctx, types};
+use crate::diag::{Code, Draft};
+use crate::suggest;
+use crate::tree::{Item, Loc, Table, Tree};
+
+const KEYS: [&str; 5] = ["strategy", "reason", "date", "restore", "post_restore"];
+const RESTORE: [&str; 6] = ["source", "window", "size", "region", "name", "backup"];
+const STEP: [&str; 4] = ["name", "sql", "job", "check"];
+const EXAMPLE: &str = "write `[database]` with `strategy = \"replica\"` (a read-replica of the \
+    primary, seconds of loss, bills all the time) or `strategy = \"restore\"` (nothing until \
+    activation, loss as old as the newest backup), `reason = \"…\"` and `date = \"2026-11-20\"`";
+
+/// Kinds that hold an independent database, by provider.
+const WRITERS: &[(&str, &str)] = &[("digitalocean", "database_cluster")];
+
+/// Whether a merged zone table declares a database of its own, on or off.
+pub(super) fn has_database(table: &Table) -> bool {
+    WRITERS
+        .iter()
+        .filter_map(|(provider, kind)| table.get(*provider)?.value.table()?.get(*kind))
+        .any(|e| e.value.table().is_some_and(|t| !t.is_empty()))
+}
+
+/// A standby zone that extends one with a database says how it gets the data.
+pub(super) fn undecided(ctx: &Ctx<'_>, zone: &ZoneName, extends: Loc) {
+    let message = format!("nothing says how `{zone}` gets its data when it takes over");
+    let draft = Draft::new(Code::DatabaseUndecided, message)
+        .label(extends, "the zone that it extends has a database")
+        .help(EXAMPLE);
+    ctx.report(draft);
+}
+
+/// The decision as data; `None` where it is not whole, which is reported.
+pub(super) fn decision(
+    ctx: &Ctx<'_>,
+    project: &Project,
+    realm: &Realm,
+    table: &Table,
+    at: Loc,
+) -> Option<DatabaseDecision> {
+    let reader = Reader {
+        ctx,
+        project,
+        realm,
+    };
+    reader.known(table, &KEYS, "[database]");
+    let strategy = match reader.text(table, "strategy") {
+        Some(("replica", _)) => Some(Strategy::Replica),
+        Some(("restore", _)) => Some(Strategy::Restore),
+        Some((_, at)) => {
+            let wanted = "\"replica\" or \"restore\"";
+            reader.report(types::wrong(at, "strategy", wanted, "another text"));
+            None
+        }
+        None => None,
+    };
+    let required = |name: &str| {
+        let found = reader.text(table, name);
+        if !table.contains_key(name) {
+            let draft = Draft::new(Code::MissingAttribute, format!("`{name}` is missing"))
+                .label(at, "in [database]")
+                .help(EXAMPLE);
+            reader.report(draft);
+        }
+        found.map(|(text, _)| text.to_owned())
+    };
+    if !table.contains_key("strategy") {
+        required("strategy");
+    }
+    let (reason, date) = (required("reason"), required("date"));
+    let restore = table.get("restore").and_then(|e| reader.restore(&e.value));
+    let post_restore = table
+        .get("post_restore")
+        .map(|e| reader.steps(&e.value))
+        .unwrap_or_default();
+    Some(DatabaseDecision {
+        strategy: strategy?,
+        reason: reason?,
+        date: date?,
+        restore,
+        post_restore,
+    })
+}
+
+struct Reader<'r, 'a> {
+    ctx: &'r Ctx<'a>,
+    project: &'r Project,
+    realm: &'r Realm,
+}
+
+impl Reader<'_, '_> {
+    fn report(&self, draft: Draft) {
+        self.ctx.report(self.realm.inherited(draft));
+    }
+
+    fn known(&self, table: &Table, names: &[&str], what: &str) {
+        for (key, entry) in table {
+            if !names.contains(&key.as_str()) {
+                let draft = Draft::new(Code::UnknownAttribute, format!("{what} has no `{key}`"))
+                    .label(entry.key, "not known")
+                    .maybe_help(suggest::help(key, names.iter().copied()));
+                self.report(draft);
+            }
+        }
+    }
+
+    fn text<'t>(&self, table: &'t Table, name: &str) -> Option<(&'t str, Loc)> {
+        let tree = &table.get(name)?.value;
+        let Some(text) = tree.str() else {
+            self.report(types::wrong(tree.at, name, "text", tree.what()));
+            return None;
+        };
+        if text.trim().is_empty() {
+            let wanted = "text that says something";
+            self.report(types::wrong(tree.at, name, wanted, "an empty text"));
+            return None;
+        }
+        Some((text, tree.at))
+    }
+
+    fn owned(&self, table: &Table, name: &str) -> Option<String> {
+        self.text(table, name).map(|(text, _)| text.to_owned())
+    }
+
+    fn restore(&self, tree: &Tree) -> Option<Restore> {
+        let Some(table) = tree.table() else {
+            self.report(types::wrong(tree.at, "restore", "a table", tree.what()));
+            return None;
+        };
+        self.known(table, &RESTORE, "[database.restore]");
+        let Some((text, at)) = self.text(table, "source") else {
+            if !table.contains_key("source") {
+                let draft = Draft::new(Code::MissingAttribute, "`source` is missing")
+                    .label(tree.at, "in [database.restore]")
+                    .help("write `source = \"${pz/digitalocean.database_cluster.main}\"`");
+                self.report(draft);
+            }
+            return None;
+        };
+        let backup = self.owned(table, "backup");
+        Some(Restore {
+            source: self.source(text, at)?,
+            window: self.owned(table, "window"),
+            size: self.owned(table, "size"),
+            region: self.owned(table, "region"),
+            name: self.owned(table, "name"),
+            backup: backup.unwrap_or_else(|| "latest".to_owned()),
+        })
+    }
+
+    /// The cluster, as the settings have it: a reference that is read here and not looked up.
+    fn source(&self, text: &str, at: Loc) -> Option<Address> {
+        let inner = text.strip_prefix("${").and_then(|t| t.strip_suffix('}'));
+        let parsed = inner.and_then(|t| RefText::parse(t).ok());
+        let Some(RefText::Resource {
+            zone: Some(ZoneSelector::Named(zone)),
+            kind,
+            name,
+            key: None,
+            ..
+        }) = parsed
+        else {
+            let draft = Draft::new(
+                Code::BadReference,
+                "the source of a restore is a cluster of a named zone",
+            )
+            .label(at, "here")
+            .help("write `source = \"${pz/digitalocean.database_cluster.main}\"`");
+            self.report(draft);
+            return None;
+        };
+        if self.project.zones.iter().all(|(z, _)| *z != zone) {
+            let names = self.project.zones.iter().map(|(z, _)| z.as_str());
+            let draft = Draft::new(Code::UnknownZone, format!("there is no zone `{zone}`"))
+                .label(at, "here")
+                .maybe_help(suggest::help(zone.as_str(), names));
+            self.report(draft);
+            return None;
+        }
+        Some(Address {
+            zone,
+            kind,
+            name,
+            key: None,
+        })
+    }
+
+    fn steps(&self, tree: &Tree) -> Vec<PostRestore> {
+        let Item::List(items) = &tree.node else {
+            let wanted = "a list of tables";
+            self.report(types::wrong(tree.at, "post_restore", wanted, tree.what()));
+            return Vec::new();
+        };
+        items.iter().filter_map(|item| self.step(item)).collect()
+    }
+
+    fn step(&self, tree: &Tree) -> Option<PostRestore> {
+        let Some(table) = tree.table() else {
+            self.report(types::wrong(
+                tree.at,
+                "post_restore",
+                "a table",
+                tree.what(),
+            ));
+            return None;
+        };
+        self.known(table, &STEP, "[[database.post_restore]]");
+        for name in ["name", "check"] {
+            if !table.contains_key(name) {
+                let draft = Draft::new(Code::MissingAttribute, format!("`{name}` is missing"))
+                    .label(tree.at, "in this step")
+                    .help("each step has a `name`, `sql` or `job`, and a `check`: a query that tells whether the step is needed");
+                self.report(draft);
+            }
+        }
+        let run = match (self.owned(table, "sql"), self.owned(table, "job")) {
+            (Some(sql), None) => Some(PostRestoreRun::Sql(sql)),
+            (None, Some(job)) => Some(PostRestoreRun::Job(job)),
+            _ => {
+                let draft = Draft::new(Code::MissingAttribute, "a step has either `sql` or `job`")
+                    .label(tree.at, "needs exactly one of them");
+                self.report(draft);
+                None
+            }
+        };
+        Some(PostRestore {
+            name: self.owned(table, "name")?,
+            run: run?,
+            check: self.owned(table, "check")?,
+        })
+    }
+}
