@@ -147,7 +147,7 @@ fn changes_in_place_change_only_what_they_name() {
             .all(|(a, how)| a.ends_with("kubernetes_cluster.main") && how == "update")
     );
     apply_and_settle(&env);
-    env.edit("zones/pz.toml", "replicas = 0 ", "replicas = 1 ");
+    env.edit("zones/pz.toml", "replicas = 0\n", "replicas = 1\n");
     assert_eq!(
         actions(&env),
         [(
