@@ -23,12 +23,15 @@ async fn until(c: &Cluster, uri: &str, good: impl Fn(u16, &Value) -> bool) -> Va
 
 #[tokio::test]
 async fn a_deployment_passes_through_progress_to_readiness() {
-    let c = Cluster::new(Profile::Fast);
     let uri = format!("{DEPLOYMENTS}/web");
-    let (_, made) = c.apply(&uri, &deployment("web")).await;
+    // Half a minute of progress is long enough to be seen on a busy machine.
+    let slow = Cluster::new(Profile::Realistic);
+    let (_, made) = slow.apply(&uri, &deployment("web")).await;
     assert_eq!(made.get("status"), None, "{made}");
-    let (_, first) = c.get(&uri).await;
+    let (_, first) = slow.get(&uri).await;
     assert_eq!(first["status"]["unavailableReplicas"], 1, "{first}");
+    let c = Cluster::new(Profile::Fast);
+    c.apply(&uri, &deployment("web")).await;
     let ready = until(&c, &uri, |_, d| d["status"]["readyReplicas"] == 1).await;
     assert!(holds(&ready, "Available") && holds(&ready, "Progressing"));
     let (_, pods) = c
