@@ -7,13 +7,14 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::canon::Digest;
-use zonewright_engine::config::Posture;
 
 use crate::{env, exit};
 
 mod check;
+mod posture;
 
 pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
+pub use posture::PostureArgs;
 
 /// Plans and applies platforms that live in two zones.
 ///
@@ -356,25 +357,6 @@ pub struct DestroyArgs {
     /// How the run goes.
     #[command(flatten)]
     pub run: RunArgs,
-}
-
-/// Arguments of `posture`.
-#[derive(Debug, Args)]
-pub struct PostureArgs {
-    /// The zone, one that stands by.
-    #[arg(long, value_name = "ZONE")]
-    pub zone: ZoneName,
-    /// `off`: nothing of it is left but what costs nothing and recovery needs. `cold`: built, nothing
-    /// that answers requests is running. `warm`: running, not reachable from outside.
-    #[arg(value_name = "POSTURE", value_parser = posture)]
-    pub posture: Posture,
-    /// How the run goes.
-    #[command(flatten)]
-    pub run: RunArgs,
-}
-
-fn posture(text: &str) -> Result<Posture, String> {
-    Posture::from_name(text).ok_or_else(|| "a posture is off, cold or warm".to_owned())
 }
 
 /// Arguments of `show`.

@@ -326,6 +326,8 @@ pub struct ObjectRules {
     /// The field that identifies an item of a list at a path (`name` for containers), by the last
     /// two keys of the path; `None` for lists that are compared by position.
     pub list_key: fn(&[&str]) -> Option<&'static [&'static str]>,
+    /// Fields that the server does not keep while they are false, zero or empty.
+    pub zero_is_unset: &'static [&'static str],
 }
 
 /// What a provider's configuration table links it to.

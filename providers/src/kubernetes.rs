@@ -85,6 +85,7 @@ impl Provider for Kubernetes {
                 exposes: exposure::exposes,
                 typical: rules::typical,
                 list_key: rules::list_key,
+                zero_is_unset: rules::ZERO_IS_UNSET,
                 canonical: canonical::canonical,
             }),
             facts: VendorFacts {

@@ -3,6 +3,8 @@
 //! Both sides are first brought to the provider's canonical form (quantities, nulls, secret data).
 //! Lists whose items have a key are compared by it; others by position and length.
 
+use serde_json::Value as Json;
+
 use super::{Difference, equality};
 use crate::address::{AttrPath, Segment};
 use crate::schema::{Equality, ObjectRules};
@@ -84,8 +86,23 @@ impl Walk<'_> {
                 self.list(path, want, have, was);
             }
             _ if equality::same(Equality::Exact, live, desired) => {}
+            (_, None) if self.is_not_kept(path, desired) => {}
             _ => self.push(path, live, Some(desired), recorded),
         }
+    }
+
+    /// Whether the server drops a field that says this.
+    fn is_not_kept(&self, path: &AttrPath, desired: &Value) -> bool {
+        let Some(Segment::Key(name)) = path.segments().last() else {
+            return false;
+        };
+        let zero = match desired.to_json() {
+            Json::Bool(on) => !on,
+            Json::Number(number) => number.as_f64() == Some(0.0),
+            Json::String(text) => text.is_empty(),
+            _ => false,
+        };
+        zero && self.rules.zero_is_unset.contains(&name.as_str())
     }
 
     fn map(&mut self, path: &AttrPath, want: &Map, have: &Map, was: Option<&Map>) {

@@ -12,6 +12,7 @@ fn rules() -> ObjectRules {
         exposes: |_| None,
         typical: |_| std::time::Duration::ZERO,
         list_key: |path| (path.last() == Some(&"env")).then_some(&["name"]),
+        zero_is_unset: &["hostNetwork"],
     }
 }
 
@@ -117,4 +118,24 @@ fn a_live_value_in_the_place_of_a_secret_is_never_shown() {
         None,
     );
     assert!(!format!("{:?}", found[0].before.as_ref().unwrap().to_json()).contains("canary"));
+}
+
+/// What the server drops because it is zero is no difference; what somebody set in its place is.
+#[test]
+fn a_zero_that_the_server_does_not_keep_is_no_difference() {
+    let find = |live: Value| {
+        let desired = Value::from_json(serde_json::json!({
+            "apiVersion": "v1", "kind": "Pod", "spec": {"hostNetwork": false, "other": false},
+        }))
+        .unwrap();
+        let mut out = Vec::new();
+        object::diff(&rules(), &desired, &live, None, &mut out);
+        let paths: Vec<String> = out.iter().map(|d| d.path.to_string()).collect();
+        paths
+    };
+    let live = |spec| serde_json::json!({"apiVersion": "v1", "kind": "Pod", "spec": spec});
+    let unset = live(serde_json::json!({}));
+    assert_eq!(find(Value::from_json(unset).unwrap()), ["spec.other"]);
+    let on = live(serde_json::json!({"hostNetwork": true, "other": false}));
+    assert_eq!(find(Value::from_json(on).unwrap()), ["spec.hostNetwork"]);
 }

@@ -69,6 +69,34 @@ pub(crate) fn list_key(path: &[&str]) -> Option<&'static [&'static str]> {
     })
 }
 
+/// Fields that the API's Go types omit when they are zero: a value of that, applied, is not there
+/// afterwards (`omitempty` on fields that are no pointers, `k8s.io/api` of Kubernetes 1.36).
+pub(crate) const ZERO_IS_UNSET: &[&str] = &[
+    "externalName",
+    "healthCheckNodePort",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostPort",
+    "hostname",
+    "initialDelaySeconds",
+    "loadBalancerIP",
+    "minReadySeconds",
+    "nodeName",
+    "nodePort",
+    "paused",
+    "preserveUnknownFields",
+    "priorityClassName",
+    "publishNotReadyAddresses",
+    "readOnly",
+    "stdin",
+    "stdinOnce",
+    "subPath",
+    "subPathExpr",
+    "subdomain",
+    "tty",
+];
+
 pub(super) fn text<'a>(object: &'a Value, keys: &[&str]) -> Option<&'a str> {
     keys.iter()
         .try_fold(object, |value, key| value.get(key))

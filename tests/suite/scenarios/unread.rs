@@ -109,7 +109,7 @@ fn a_dead_cluster_stops_neither_the_other_zone_nor_the_edge() {
     break_reads(&env, "kubernetes", &format!("/clusters/{id}/*"));
     env.edit("zonewright.toml", "ttl = 300", "ttl = 120");
     env.edit("zones/pz.toml", "replicas = 1", "replicas = 2");
-    env.edit("zones/pz.toml", "replicas = 0 #", "replicas = 1 #");
+    env.edit("zones/pz.toml", "replicas = 0\n", "replicas = 1\n");
     let plan = env.expect(2, &["plan", "--detailed-exitcode"]);
     assert!(
         plan.stdout.contains("pz/kubernetes: ") && plan.stdout.contains("INCOMPLETE"),
