@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use zonewright_engine::config::Config;
 use zonewright_engine::schema::Registry;
-use zonewright_zones::{Charts, DiskFiles, Facts, Loaded, VendoredCharts};
+use zonewright_zones::{Charts, DiskFiles, Facts, FileError, Files, Loaded, VendoredCharts};
 
 use crate::Context;
+use crate::exit::Exit;
 use crate::report::{Failure, graphical};
 use crate::sandboxed::StandIns;
 
@@ -20,6 +21,38 @@ pub(crate) const ROOT_FILE: &str = "zonewright.toml";
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
     root: PathBuf,
+    /// An edit that is read as if it were on disk already.
+    edit: Option<Edit>,
+}
+
+/// An edit of one of the project's files: planned with, and written once the plan is approved.
+#[derive(Debug, Clone)]
+pub(crate) struct Edit {
+    /// The file, relative to the project.
+    pub(crate) file: String,
+    /// What it says.
+    pub(crate) before: String,
+    /// What it shall say.
+    pub(crate) after: String,
+}
+
+/// The project's files, with an edit that is not written yet.
+struct Edited<'a> {
+    disk: DiskFiles,
+    edit: Option<&'a Edit>,
+}
+
+impl Files for Edited<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
+        match self.edit {
+            Some(edit) if edit.file == path => Ok(edit.after.clone().into_bytes()),
+            _ => self.disk.read(path),
+        }
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<String>, FileError> {
+        self.disk.list(dir)
+    }
 }
 
 impl Project {
@@ -41,7 +74,27 @@ impl Project {
         })?;
         Ok(Project {
             root: root.to_owned(),
+            edit: None,
         })
+    }
+
+    /// The same project, read with an edit that is not written yet.
+    pub(crate) fn with(self, edit: Edit) -> Project {
+        Project {
+            edit: Some(edit),
+            ..self
+        }
+    }
+
+    /// Writes an edit, unless somebody changed the file meanwhile.
+    pub(crate) fn write(&self, edit: &Edit) -> Result<(), Failure> {
+        let path = self.root.join(&edit.file);
+        let now = fs::read_to_string(&path).map_err(|e| Failure::file("read", &path, e))?;
+        if now != edit.before {
+            let message = format!("{} was changed meanwhile; nothing was sent", edit.file);
+            return Err(Failure::new(Exit::STALE, message).help("run the command again"));
+        }
+        replace(&path, &edit.after)
     }
 
     /// The directory.
@@ -67,7 +120,10 @@ impl Project {
 
     /// Reads the spec. Under the sandbox, charts that are not vendored have stand-ins.
     pub(crate) fn load(&self, registry: &Registry, sandbox: bool) -> Loaded {
-        let files = DiskFiles::new(&self.root);
+        let files = Edited {
+            disk: DiskFiles::new(&self.root),
+            edit: self.edit.as_ref(),
+        };
         let vendored = VendoredCharts(&files);
         let stand_ins = StandIns(&vendored);
         let charts: &dyn Charts = if sandbox { &stand_ins } else { &vendored };
@@ -144,6 +200,17 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let _ = fs::remove_file(&temporary);
     }
     written.map_err(failed)
+}
+
+/// Replaces a file of the project, whole or not at all; it keeps its permissions.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |e| Failure::file("write", path, e);
+    let temporary = path.with_extension("toml.tmp");
+    let permissions = fs::metadata(path).map_err(failed)?.permissions();
+    fs::write(&temporary, text)
+        .and_then(|()| fs::set_permissions(&temporary, permissions))
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(failed)
 }
 
 #[cfg(test)]

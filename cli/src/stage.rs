@@ -21,7 +21,7 @@ use zonewright_engine::unread::{Blind, blind, unread};
 use zonewright_state::{Loaded, OsRng, StateDir, StateOptions, Writer, digest_key};
 use zonewright_zones::{ChartSpec, Facts};
 
-use crate::project::Project;
+use crate::project::{Edit, Project};
 use crate::report::Failure;
 use crate::secrets::{self, Sources};
 use crate::world::World;
@@ -57,7 +57,11 @@ pub(crate) struct Planned {
 impl Stage {
     /// Reads the spec and opens the world.
     pub(crate) async fn open(ctx: &Context) -> Result<Stage, Failure> {
-        let project = Project::find(ctx)?;
+        Stage::of(ctx, Project::find(ctx)?).await
+    }
+
+    /// The same for a project that is at hand.
+    pub(crate) async fn of(ctx: &Context, project: Project) -> Result<Stage, Failure> {
         let registry = world::registry()?;
         let (config, facts) = project.config(ctx, &registry)?;
         let world = World::open(ctx, &project).await?;
@@ -79,6 +83,11 @@ impl Stage {
     /// The project's directory.
     pub(crate) fn root(&self) -> &Path {
         self.project.root()
+    }
+
+    /// Writes an edit of the spec.
+    pub(crate) fn write(&self, edit: &Edit) -> Result<(), Failure> {
+        self.project.write(edit)
     }
 
     /// The declared charts.
@@ -261,7 +270,7 @@ impl Stage {
     }
 
     /// An instance that cannot be used, with where its credentials come from.
-    fn unusable(&self, error: ObserveError) -> Failure {
+    pub(crate) fn unusable(&self, error: ObserveError) -> Failure {
         let sources = secrets::sources_of(&self.config, &error.instance);
         let failure = Failure::from(error);
         if sources.is_empty() {

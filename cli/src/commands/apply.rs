@@ -18,6 +18,7 @@ use zonewright_state::Writer;
 use crate::args::{ApplyArgs, Format, RunArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
+use crate::project::Edit;
 use crate::render::plan::View;
 use crate::render::text::count;
 use crate::render::{self, events, progress};
@@ -33,6 +34,8 @@ pub(crate) struct Request {
     /// A plan that was saved and reviewed: it needs no further approval.
     pub(crate) saved: Option<Plan>,
     pub(crate) expect: Option<Digest>,
+    /// An edit of the spec that the plan is made with: written once the plan is approved.
+    pub(crate) edit: Option<Edit>,
     pub(crate) run: RunArgs,
     /// What the holder of the state is said to run.
     pub(crate) command: &'static str,
@@ -71,6 +74,7 @@ pub(crate) async fn run(ctx: &Context, args: ApplyArgs) -> Result<Exit, Failure>
         options,
         saved,
         expect: args.expect,
+        edit: None,
         run: args.run,
         command: "apply",
         resume,
@@ -194,6 +198,7 @@ async fn under_lock(
         return Err(blind.into());
     }
     if planned.plan.is_empty() {
+        keep_edit(ctx, stage, request)?;
         return Ok(Exit::DONE);
     }
     let approved = request.run.auto_approve || request.saved.is_some();
@@ -201,8 +206,18 @@ async fn under_lock(
         ctx.term.say("Not approved; nothing was sent.");
         return Ok(Exit::REFUSED);
     }
+    keep_edit(ctx, stage, request)?;
     writer.lineage().clone_into(&mut planned.inputs.lineage);
     carry_out(ctx, stage, request, writer, &planned, interrupt).await
+}
+
+/// From here on the spec says what is done: a run that is cut off is gone on with by any later one.
+fn keep_edit(ctx: &Context, stage: &Stage, request: &Request) -> Result<(), Failure> {
+    if let Some(edit) = &request.edit {
+        stage.write(edit)?;
+        ctx.term.say(&format!("Wrote {}.", edit.file));
+    }
+    Ok(())
 }
 
 async fn answered(

@@ -28,6 +28,7 @@ pub(crate) async fn run(ctx: &Context, args: DestroyArgs) -> Result<Exit, Failur
         },
         saved: None,
         expect: None,
+        edit: None,
         run: args.run,
         command: "destroy",
         resume: vec![

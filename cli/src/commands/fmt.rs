@@ -1,12 +1,11 @@
 //! `zonewright fmt`: spec files in their usual form.
 
 use std::fs;
-use std::path::PathBuf;
 
 use crate::Context;
 use crate::args::FmtArgs;
 use crate::exit::Exit;
-use crate::project::{Project, ROOT_FILE};
+use crate::project::{Project, ROOT_FILE, replace};
 use crate::report::{Failure, graphical};
 
 /// Runs the command.
@@ -64,14 +63,4 @@ fn files(project: &Project) -> Result<Vec<String>, Failure> {
     }
     names.sort();
     Ok(names)
-}
-
-fn replace(path: &PathBuf, text: &str) -> Result<(), Failure> {
-    let failed = |e| Failure::file("write", path, e);
-    let temporary = path.with_extension("toml.tmp");
-    let permissions = fs::metadata(path).map_err(failed)?.permissions();
-    fs::write(&temporary, text)
-        .and_then(|()| fs::set_permissions(&temporary, permissions))
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(failed)
 }

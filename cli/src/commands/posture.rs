@@ -1,8 +1,7 @@
-//! `zonewright posture`: how ready a standby zone stands. An edit of the zone's file, shown, and then an
-//! ordinary plan and apply of that zone. A run that was not approved or refused takes the edit back.
+//! `zonewright posture`: how ready a standby zone stands. An edit of the zone's file, shown, and an
+//! ordinary plan and apply of that zone with it. The file is written once the plan is approved.
 
 use std::fs;
-use std::path::Path;
 
 use zonewright_engine::config::{Posture, Role};
 use zonewright_engine::plan::Options;
@@ -12,7 +11,7 @@ use super::apply::{Request, execute};
 use crate::Context;
 use crate::args::PostureArgs;
 use crate::exit::Exit;
-use crate::project::Project;
+use crate::project::{Edit, Project};
 use crate::report::Failure;
 use crate::stage::Stage;
 
@@ -35,31 +34,47 @@ pub(crate) async fn run(ctx: &Context, args: PostureArgs) -> Result<Exit, Failur
         return Err(Failure::new(Exit::REFUSED, message).help(serving.help()));
     }
     let before = zone.posture.map_or("none", Posture::name);
-    let name = format!("zones/{}.toml", args.zone);
-    let path = Project::find(ctx)?.root().join(&name);
-    let old = fs::read_to_string(&path).map_err(|e| Failure::file("read", &path, e))?;
-    let new = zonewright_zones::set_posture(&old, args.posture)
-        .map_err(|e| Failure::error(format!("{name} cannot be edited: {e}")))?;
-    if new != old {
-        let word = args.posture.name();
-        ctx.term.say(&format!(
-            "{name}: [zone] posture = \"{word}\" (was {before})"
-        ));
-        write(&path, &new)?;
-    }
-    let outcome = apply(ctx, &args, &name).await;
-    if new != old && sent_nothing(&outcome) {
-        write(&path, &old)?;
-        ctx.term.say(&format!("{name} is as it was before."));
-    }
-    outcome
+    let project = Project::find(ctx)?;
+    let edit = edit(&project, &args)?;
+    let edit = Some(edit).filter(|e| e.after != e.before);
+    let Some(edit) = edit else {
+        return apply(ctx, &args, project, None).await;
+    };
+    ctx.term.say(&format!(
+        "{}: [zone] posture = \"{}\" (was {before})",
+        edit.file,
+        args.posture.name()
+    ));
+    let edited = project.with(edit.clone());
+    apply(ctx, &args, edited, Some(edit)).await
 }
 
-async fn apply(ctx: &Context, args: &PostureArgs, file: &str) -> Result<Exit, Failure> {
-    let stage = Stage::open(ctx).await?;
+fn edit(project: &Project, args: &PostureArgs) -> Result<Edit, Failure> {
+    let file = format!("zones/{}.toml", args.zone);
+    let path = project.root().join(&file);
+    let before = fs::read_to_string(&path).map_err(|e| Failure::file("read", &path, e))?;
+    let after = zonewright_zones::set_posture(&before, args.posture)
+        .map_err(|e| Failure::error(format!("{file} cannot be edited: {e}")))?;
+    Ok(Edit {
+        file,
+        before,
+        after,
+    })
+}
+
+async fn apply(
+    ctx: &Context,
+    args: &PostureArgs,
+    project: Project,
+    edit: Option<Edit>,
+) -> Result<Exit, Failure> {
+    let stage = Stage::of(ctx, project).await?;
     let found = stage.config.zone(&args.zone).and_then(|z| z.posture);
     if found != Some(args.posture) {
-        let message = format!("the posture that {file} sets does not win: an overlay sets another");
+        let message = format!(
+            "the posture that zones/{}.toml sets does not win: an overlay sets another",
+            args.zone
+        );
         return Err(Failure::error(message).help("take `posture` out of `[role.standby.zone]`"));
     }
     let zone = args.zone.to_string();
@@ -70,6 +85,7 @@ async fn apply(ctx: &Context, args: &PostureArgs, file: &str) -> Result<Exit, Fa
         },
         saved: None,
         expect: None,
+        edit,
         run: args.run.clone(),
         command: "posture",
         resume: vec!["apply".to_owned(), "--zone".to_owned(), zone.clone()],
@@ -80,17 +96,4 @@ async fn apply(ctx: &Context, args: &PostureArgs, file: &str) -> Result<Exit, Fa
         answer: "yes".to_owned(),
     };
     execute(ctx, &stage, request).await
-}
-
-/// Whether the run ended before anything was changed.
-fn sent_nothing(outcome: &Result<Exit, Failure>) -> bool {
-    let exit = match outcome {
-        Ok(exit) => *exit,
-        Err(failure) => failure.exit,
-    };
-    [Exit::REFUSED, Exit::ERROR, Exit::STALE, Exit::LOCKED].contains(&exit)
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|e| Failure::file("write", path, e))
 }

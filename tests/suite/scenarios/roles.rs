@@ -1,6 +1,8 @@
 //! Roles, postures, exposure and the database decision of zones (rows BZ-03, BZ-14, BZ-21, BZ-28).
 
-use super::{applied, example, names, records};
+use zonewright_sandbox::fault::Kind;
+
+use super::{applied, example, names, record_documents, records};
 
 const LOAD_BALANCER: &str = "\n[kubernetes.manifest.stray]\nobject = { apiVersion = \"v1\", kind = \"Service\", metadata = { name = \"stray\", namespace = \"app\" }, spec = { type = \"LoadBalancer\", selector = { app = \"wp\" }, ports = [{ port = 80 }] } }\n";
 
@@ -51,8 +53,34 @@ fn a_posture_is_an_edit_a_plan_and_an_apply() {
     env.assert_settled();
 }
 
+/// A run that ends before anything is sent leaves the spec alone; one that was cut off is gone on with by
+/// a plain apply.
 #[test]
-fn the_zone_that_serves_has_no_posture_and_a_refusal_takes_the_edit_back() {
+fn the_edit_of_a_posture_is_written_once_its_plan_is_approved() {
+    let mut env = applied();
+    let file = env.path().join("zones/bz.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let warm = ["posture", "--zone", "bz", "warm", "--auto-approve"];
+    env.set("DIGITALOCEAN_TOKEN", "a-token-of-nobody");
+    env.expect(9, &warm);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+    env.set("DIGITALOCEAN_TOKEN", "");
+    let refuse = Kind::Status {
+        code: 400,
+        body: None,
+        headers: Default::default(),
+    };
+    env.fault("PATCH", "/clusters/*", 1, refuse);
+    env.expect(3, &warm);
+    assert_ne!(std::fs::read_to_string(&file).unwrap(), before);
+    env.clear_faults();
+    env.expect(0, &["apply", "--auto-approve"]);
+    assert_eq!(replicas(&env, "wp-bz-doks-sfo3"), [1]);
+    env.assert_settled();
+}
+
+#[test]
+fn the_zone_that_serves_has_no_posture_and_a_refusal_leaves_the_file_alone() {
     let env = example();
     let refused = env.expect(6, &["posture", "--zone", "pz", "off", "--auto-approve"]);
     assert!(refused.stderr.contains("serves"), "{}", refused.text());
@@ -170,4 +198,37 @@ fn a_swap_of_roles_says_what_it_does_not_do() {
         "{}",
         restore.text()
     );
+}
+
+/// The public name moves when the zone that takes over has its way in, and the way into the other zone
+/// goes after that.
+#[test]
+fn traffic_moves_between_the_coming_and_the_going_of_the_ways_in() {
+    let env = applied();
+    env.edit("zonewright.toml", "active = \"pz\"", "active = \"bz\"");
+    env.clear_requests();
+    env.expect(0, &["apply", "--auto-approve"]);
+    let flipped = record_documents(&env)
+        .into_iter()
+        .find(|d| d["name"] == "wp-active.guajiro.xyz")
+        .unwrap();
+    assert_eq!(flipped["content"], "wp-bz.guajiro.xyz");
+    let id = flipped["id"].as_str().unwrap();
+    let mutations = env.mutations();
+    let places = |method: &str, part: &str| -> Vec<usize> {
+        let hit = |r: &serde_json::Value| {
+            r["method"] == method && r["path"].as_str().unwrap().contains(part)
+        };
+        (0..mutations.len())
+            .filter(|i| hit(&mutations[*i]))
+            .collect()
+    };
+    let flip = places("PATCH", id);
+    assert_eq!(flip.len(), 1, "{mutations:#?}");
+    let comes = places("PATCH", "/services/traefik");
+    let goes = places("DELETE", "/services/traefik");
+    assert!(!comes.is_empty() && !goes.is_empty(), "{mutations:#?}");
+    assert!(comes.iter().all(|i| *i < flip[0]), "{mutations:#?}");
+    assert!(goes.iter().all(|i| *i > flip[0]), "{mutations:#?}");
+    env.assert_settled();
 }
