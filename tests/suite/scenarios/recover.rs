@@ -176,3 +176,14 @@ fn copy(from: &Path, to: &Path) {
         .unwrap();
     assert!(status.success());
 }
+
+/// A name that nobody recorded under is a mistake, not a shard that begins.
+#[test]
+fn a_zone_of_which_nothing_was_recorded_is_not_restored() {
+    let env = applied();
+    let before = env.state_bytes();
+    let refused = env.expect(1, &["state", "restore", "--zone", "bx"]);
+    assert!(refused.stderr.contains("bz"), "{}", refused.text());
+    assert_eq!(env.state_bytes(), before);
+    env.assert_settled();
+}

@@ -17,13 +17,21 @@ pub(super) fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
     let dir = at_rest(ctx)?.ok_or_else(|| Failure::error("nothing was ever recorded here"))?;
     let mut known: BTreeSet<ZoneName> = dir.shards()?;
     known.extend(dir.high_water()?.into_keys());
+    if known.is_empty() {
+        return Err(Failure::error("nothing was ever recorded here"));
+    }
+    // To go on from nothing where nothing was would only leave a shard that no zone has.
+    if let Some(other) = args.zones.iter().find(|z| !known.contains(*z)) {
+        let names: Vec<&str> = known.iter().map(ZoneName::as_str).collect();
+        return Err(
+            Failure::error(format!("nothing was ever recorded of a zone {other}"))
+                .help(format!("there are records of {}", names.join(", "))),
+        );
+    }
     let chosen: BTreeSet<ZoneName> = match args.zones.as_slice() {
         [] => known,
         zones => zones.iter().cloned().collect(),
     };
-    if chosen.is_empty() {
-        return Err(Failure::error("nothing was ever recorded here"));
-    }
     let source = match (args.serial, args.empty) {
         (Some(serial), _) => Source::Serial(serial),
         (None, true) => Source::Empty,
