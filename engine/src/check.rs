@@ -13,13 +13,11 @@ use crate::address::ZoneName;
 use crate::provider::ProviderError;
 
 mod derive;
-mod exposure;
 mod judge;
 mod probe;
 mod readiness;
 
 pub use derive::checks;
-pub use exposure::exposes;
 pub use judge::judge;
 pub use probe::{
     Answer, Container, DatabaseAnswer, DatabaseAsk, DatabaseProbe, DnsAnswer, DnsAsk, Entry, Found,

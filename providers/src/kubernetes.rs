@@ -24,7 +24,7 @@ mod body;
 mod canonical;
 pub(crate) mod client;
 pub(crate) mod discovery;
-mod exposure;
+pub(crate) mod exposure;
 pub(crate) mod failure;
 pub(crate) mod kinds;
 mod order;

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use serde_json::Value as Json;
 
 use super::probe::{Answer, DatabaseAnswer, DnsAnswer, Found, MirrorRow, Probe};
-use super::{Check, LAG_LIMIT, Verdict, exposes};
+use super::{Check, LAG_LIMIT, Verdict};
 use crate::provider::ProviderError;
 
 /// Decides on a check. An error and an answer to another question are unknown.
@@ -93,7 +93,7 @@ fn exposed(found: &[Found]) -> Verdict {
     let bad: Vec<String> = found
         .iter()
         .filter_map(|f| {
-            let how = exposes(f.live.as_ref()?)?;
+            let how = f.trouble.as_ref()?;
             Some(format!("{}: {how}", f.object))
         })
         .collect();

@@ -219,7 +219,7 @@ pub struct Found {
     pub object: ObjectRef,
     /// What is there.
     pub live: Option<Json>,
-    /// Whether it is ready: why not.
+    /// What is wrong with it: why it is not ready, or how it exposes the cluster.
     pub trouble: Option<String>,
 }
 

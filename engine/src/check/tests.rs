@@ -79,22 +79,6 @@ fn replicas_are_the_declared_ones_and_ready() {
 }
 
 #[test]
-fn a_trap_service_is_exposed_without_a_single_pod() {
-    let service = |kind: &str| json!({"kind": "Service", "spec": {"type": kind}});
-    assert!(exposes(&service("LoadBalancer")).is_some());
-    assert!(exposes(&service("NodePort")).is_some());
-    assert!(exposes(&service("ClusterIP")).is_none());
-    assert!(exposes(&json!({"kind": "Service", "spec": {}})).is_none());
-    assert!(exposes(&json!({"kind": "Service", "spec": {"externalIPs": ["192.0.2.1"]}})).is_some());
-    assert!(exposes(&json!({"kind": "Ingress"})).is_some());
-    assert!(exposes(&json!({"kind": "HTTPRoute"})).is_some());
-    assert!(exposes(&json!({"kind": "ConfigMap"})).is_none());
-    let named = json!({"kind": "Service", "spec": {}, "metadata": {"annotations":
-        {"external-dns.alpha.kubernetes.io/hostname": "x"}}});
-    assert!(exposes(&named).is_some());
-}
-
-#[test]
 fn lag_is_what_the_heartbeat_says_and_never_zero_for_lack_of_one() {
     let entry = || Entry {
         namespace: String::new(),

@@ -6,8 +6,10 @@
 use zonewright_engine::schema::Exposure;
 use zonewright_engine::value::Value;
 
-/// Kinds that route outside traffic, by group and kind.
-const ROUTES: &[(&str, &str)] = &[
+/// Kinds that can let somebody in from outside, by group and kind: Services by their type, all others,
+/// which route, by being there.
+pub(crate) const DOORS: &[(&str, &str)] = &[
+    SERVICE,
     ("extensions", "Ingress"),
     ("gateway.networking.k8s.io", "Gateway"),
     ("gateway.networking.k8s.io", "GRPCRoute"),
@@ -20,6 +22,8 @@ const ROUTES: &[(&str, &str)] = &[
     ("traefik.io", "IngressRouteTCP"),
     ("traefik.io", "IngressRouteUDP"),
 ];
+
+const SERVICE: (&str, &str) = ("", "Service");
 
 /// The annotations that make ExternalDNS write records.
 const EXTERNAL_DNS: &[&str] = &[
@@ -42,7 +46,8 @@ pub(crate) fn exposes(object: &Value) -> Option<Exposure> {
         .split_once('/')
         .map_or("", |(group, _)| group);
     let found = |what: String, path, help| Some(Exposure { what, path, help });
-    if group.is_empty() && kind == "Service" {
+    let is_service = (group, kind) == SERVICE;
+    if is_service {
         if let Some(ty @ ("LoadBalancer" | "NodePort")) = text(&["spec", "type"]) {
             return found(format!("a Service of type {ty}"), "spec.type", SERVICE_HELP);
         }
@@ -52,7 +57,7 @@ pub(crate) fn exposes(object: &Value) -> Option<Exposure> {
             return found(what, "spec.externalIPs", SERVICE_HELP);
         }
     }
-    if ROUTES.contains(&(group, kind)) {
+    if !is_service && DOORS.contains(&(group, kind)) {
         let article = if kind.starts_with('I') { "an" } else { "a" };
         return found(format!("{article} {kind}"), "kind", ROUTE_HELP);
     }
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn routes_expose_by_their_kind() {
-        for (group, kind) in ROUTES {
+        for (group, kind) in DOORS.iter().filter(|d| **d != SERVICE) {
             let object = json!({"apiVersion": format!("{group}/v1"), "kind": kind});
             assert!(what(object).is_some(), "{group}/{kind}");
         }

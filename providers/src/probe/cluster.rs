@@ -9,43 +9,48 @@ use serde_json::Value as Json;
 use zonewright_engine::check::{Answer, Entry, Found, ObjectRef, ServiceRef};
 use zonewright_engine::provider::{ErrorClass, ProviderError, Status};
 use zonewright_engine::secret::{DigestKey, Secret};
+use zonewright_engine::value::Value;
 
 use super::{CONNECT, READ, failed, text};
 use crate::kubernetes::client::{Api, Failure, Options};
 use crate::kubernetes::discovery::Discovery;
+use crate::kubernetes::exposure;
 use crate::kubernetes::failure::Refusal;
-use crate::kubernetes::kinds::Identity;
+use crate::kubernetes::kinds::{Identity, Resource};
 use crate::kubernetes::ready;
 
-/// What could let somebody in from outside; what a cluster does not serve it does not have.
-const DOORS: [(&str, &str, &str); 6] = [
-    ("v1", "Service", "/api/v1/services"),
-    (
-        "networking.k8s.io/v1",
-        "Ingress",
-        "/apis/networking.k8s.io/v1/ingresses",
-    ),
-    (
-        "gateway.networking.k8s.io/v1",
-        "Gateway",
-        "/apis/gateway.networking.k8s.io/v1/gateways",
-    ),
-    (
-        "gateway.networking.k8s.io/v1",
-        "HTTPRoute",
-        "/apis/gateway.networking.k8s.io/v1/httproutes",
-    ),
-    (
-        "gateway.networking.k8s.io/v1",
-        "GRPCRoute",
-        "/apis/gateway.networking.k8s.io/v1/grpcroutes",
-    ),
-    (
-        "gateway.networking.k8s.io/v1alpha2",
-        "TCPRoute",
-        "/apis/gateway.networking.k8s.io/v1alpha2/tcproutes",
-    ),
-];
+/// Any object of a kind.
+fn door((group, kind): (&str, &str)) -> Identity {
+    Identity {
+        group: group.to_owned(),
+        version: None,
+        kind: kind.to_owned(),
+        namespace: None,
+        name: String::new(),
+    }
+}
+
+/// An item of a list; its trouble is that it exposes.
+fn seen(resource: &Resource, item: &Json) -> Found {
+    let mut item = item.clone();
+    // Items of a list do not say what they are.
+    item["apiVersion"] = resource.api_version().into();
+    item["kind"] = resource.kind.clone().into();
+    let exposes = Value::from_json(item.clone())
+        .ok()
+        .and_then(|v| exposure::exposes(&v));
+    Found {
+        object: ObjectRef {
+            api_version: resource.api_version(),
+            kind: resource.kind.clone(),
+            namespace: Some(text(&item, "/metadata/namespace").to_owned()),
+            name: text(&item, "/metadata/name").to_owned(),
+            replicas: None,
+        },
+        live: Some(item),
+        trouble: exposes.map(|e| e.what),
+    }
+}
 
 /// An open cluster.
 pub struct Cluster {
@@ -118,27 +123,19 @@ impl Cluster {
         Ok(Answer::Objects(try_join_all(found).await?))
     }
 
+    /// Everything that can let somebody in from outside, with how it does. What a cluster does not
+    /// serve it does not have.
     pub(super) async fn exposed(&self) -> Result<Answer, ProviderError> {
+        let kinds: Vec<Identity> = exposure::DOORS.iter().map(|d| door(*d)).collect();
+        let served = self.discovery.resolve_all(&self.api, &kinds).await;
+        let served = served.map_err(|f| f.error("discovery", false))?;
         let mut out = Vec::new();
-        for (api_version, kind, path) in DOORS {
-            let list = self.read(path, kind).await?;
+        for resource in served.into_iter().flatten() {
+            let list = self
+                .read(&resource.collection(None), &resource.kind)
+                .await?;
             let items = list.as_ref().and_then(|l| l["items"].as_array());
-            for item in items.into_iter().flatten() {
-                let mut item = item.clone();
-                // Items of a list do not say their kind.
-                item["kind"] = kind.into();
-                out.push(Found {
-                    object: ObjectRef {
-                        api_version: api_version.to_owned(),
-                        kind: kind.to_owned(),
-                        namespace: Some(text(&item, "/metadata/namespace").to_owned()),
-                        name: text(&item, "/metadata/name").to_owned(),
-                        replicas: None,
-                    },
-                    live: Some(item),
-                    trouble: None,
-                });
-            }
+            out.extend(items.into_iter().flatten().map(|i| seen(&resource, i)));
         }
         Ok(Answer::Objects(out))
     }
