@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use zonewright_engine::address::{InstanceId, ZoneName};
 use zonewright_engine::expr::Reference;
+use zonewright_engine::observe::ObserveError;
 use zonewright_engine::observe::{Inputs, Observations, lookup_seen};
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::snapshot::Record;
@@ -63,6 +64,16 @@ pub(crate) async fn open(stage: &Stage, inputs: &Inputs, zone: &ZoneName) -> Pro
         overrides: stage.world.overrides(),
         key: inputs.digest_key.clone(),
     }
+}
+
+/// Credentials that were refused are a mistake of their own, whatever else the checks found.
+pub(crate) fn refused(stage: &Stage, inputs: &Inputs, probes: &Probes) -> Option<Failure> {
+    let (zone, source) = probes.clusters.iter().find_map(|(zone, opened)| {
+        let error = opened.as_ref().err()?;
+        (error.class == ErrorClass::Unauthorized).then(|| (zone, error.clone()))
+    })?;
+    let instance = recorded(inputs, zone)?.instance.clone();
+    Some(stage.unusable(ObserveError { instance, source }))
 }
 
 fn missing(zone: &ZoneName) -> ProviderError {

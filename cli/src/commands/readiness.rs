@@ -30,21 +30,33 @@ pub(crate) async fn run(ctx: &Context, args: ReadinessArgs) -> Result<Exit, Fail
         zones = standby.map(|z| z.name.clone()).collect();
     }
     let mut reports = Vec::new();
+    let mut refused = None;
     for zone in zones {
-        reports.push(report(&stage, zone, args.recorded).await?);
+        let (report, failure) = report(&stage, zone, args.recorded).await?;
+        reports.push(report);
+        refused = refused.or(failure);
     }
     ctx.term.data(&match args.format {
         ReadinessFormat::Text => text(&reports, ctx.term.out_paint()),
         ReadinessFormat::Json => format!("{:#}\n", json(&reports)),
         ReadinessFormat::Metrics => metrics(&reports),
     });
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
     let ready = !reports.is_empty() && reports.iter().all(|r| r.verdict == Readiness::Ready);
     Ok(if ready { Exit::DONE } else { Exit::REFUSED })
 }
 
-async fn report(stage: &Stage, zone: ZoneName, recorded: bool) -> Result<Report, Failure> {
+/// The report on a zone, and credentials that were refused on the way.
+async fn report(
+    stage: &Stage,
+    zone: ZoneName,
+    recorded: bool,
+) -> Result<(Report, Option<Failure>), Failure> {
     let inputs = probes::inputs(stage, &zone)?;
     let list = checks(&inputs, &zone);
+    let mut refused = None;
     if !recorded {
         let mut asked = list.clone();
         asked.retain(|c| !c.writes);
@@ -54,16 +66,17 @@ async fn report(stage: &Stage, zone: ZoneName, recorded: bool) -> Result<Report,
             read_only: true,
             wait: Duration::ZERO,
         };
-        ask(stage, &inputs, round).await?;
+        refused = ask(stage, &inputs, round).await?.refused;
     }
     let digest = inputs.config.digest.to_string();
     let known = proofs::read(stage)?;
     let (verdict, gates) = readiness(&zone, &list, &known, (proofs::now(), &digest));
     let forecast = outlook(&inputs).remove(&zone);
-    Ok(Report {
+    let report = Report {
         zone,
         verdict,
         gates,
         forecast,
-    })
+    };
+    Ok((report, refused))
 }

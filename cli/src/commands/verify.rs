@@ -95,15 +95,26 @@ async fn finish(
     format: ReportFormat,
 ) -> Result<Exit, Failure> {
     let zone = round.zone.clone();
-    let lines = ask(stage, inputs, round).await?;
+    let Asked { lines, refused } = ask(stage, inputs, round).await?;
     let text = match format {
         ReportFormat::Text => render::verify::text(&zone, &lines, ctx.term.out_paint()),
         ReportFormat::Markdown => render::verify::markdown(&zone, &lines),
         ReportFormat::Json => format!("{:#}\n", render::verify::json(&zone, &lines)),
     };
     ctx.term.data(&text);
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
     let failed = lines.iter().any(|l| l.verdict.is_failure());
     Ok(if failed { Exit::REFUSED } else { Exit::DONE })
+}
+
+/// What came of a round.
+pub(crate) struct Asked {
+    /// One line a check.
+    pub(crate) lines: Vec<Line>,
+    /// Credentials that were refused, with where they come from.
+    pub(crate) refused: Option<Failure>,
 }
 
 /// Asks, cleans up, and keeps the proofs.
@@ -111,7 +122,7 @@ pub(crate) async fn ask(
     stage: &Stage,
     inputs: &Inputs,
     round: Round<'_>,
-) -> Result<Vec<Line>, Failure> {
+) -> Result<Asked, Failure> {
     let interrupt = Interrupt::listen();
     let zone = round.zone;
     let prober = interrupt.or(probes::open(stage, inputs, zone)).await?;
@@ -140,7 +151,8 @@ pub(crate) async fn ask(
         })
         .collect();
     proofs::append(stage, &proofs)?;
-    Ok(lines)
+    let refused = probes::refused(stage, inputs, &prober);
+    Ok(Asked { lines, refused })
 }
 
 /// The probes of a round that make something.

@@ -295,6 +295,18 @@ fn what_is_broken_in_the_cluster_makes_its_line_red() {
         || service("trap", "LoadBalancer"),
         || gone("trap"),
     );
+    // A route of a kind that only an ingress controller's definitions know.
+    let definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    let routes = "/apis/traefik.io/v1alpha1/namespaces/app/ingressroutes";
+    meddle(&env, "bz", "POST", definitions, Some(&route_definition()));
+    let route = json!({"apiVersion": "traefik.io/v1alpha1", "kind": "IngressRoute",
+        "metadata": {"name": "stray"}, "spec": {}});
+    broken(
+        &env,
+        &["exposure-cluster"],
+        || meddle(&env, "bz", "POST", routes, Some(&route)),
+        || meddle(&env, "bz", "DELETE", &format!("{routes}/stray"), None),
+    );
     let salt = "/api/v1/namespaces/app/secrets/wp-salt";
     let other = json!({"stringData": {"WORDPRESS_AUTH_SALT": "another-salt"}});
     broken(
@@ -312,6 +324,16 @@ fn what_is_broken_in_the_cluster_makes_its_line_red() {
         );
     }
     assert_nothing_left(&env);
+}
+
+fn route_definition() -> Value {
+    let schema = json!({"openAPIV3Schema": {"type": "object",
+        "x-kubernetes-preserve-unknown-fields": true}});
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "ingressroutes.traefik.io"},
+        "spec": {"group": "traefik.io", "scope": "Namespaced",
+            "names": {"plural": "ingressroutes", "singular": "ingressroute", "kind": "IngressRoute"},
+            "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": schema}]}})
 }
 
 /// The same for databases, names, networks, the bucket and the cloud's lists.
@@ -534,5 +556,20 @@ fn readiness_is_a_gate_over_proofs_of_this_spec() {
             "{} is in the proofs",
             pair.0
         );
+    }
+}
+
+/// Credentials that are refused are named by where they come from, whatever the lines say.
+#[test]
+fn a_wrong_token_is_said_to_be_one() {
+    let mut env = example();
+    env.expect(0, &["apply", "--auto-approve"]);
+    env.set("DIGITALOCEAN_TOKEN", "a-token-of-nobody");
+    for command in ["verify", "smoke", "readiness"] {
+        let refused = env.expect(9, &[command, "--zone", "bz"]);
+        assert!(refused.stdout.contains("unknown"), "{}", refused.text());
+        let text = refused.text();
+        assert!(text.contains("DIGITALOCEAN_TOKEN"), "{text}");
+        assert!(!text.contains("a-token-of-nobody"), "{text}");
     }
 }
