@@ -1,9 +1,7 @@
 //! Real charts in an empty cluster.
 
-use std::path::PathBuf;
-
 use serde_json::json;
-use zonewright_tests::root;
+use zonewright_tests::renderings;
 
 use crate::lab::Lab;
 
@@ -13,21 +11,6 @@ object = { apiVersion = "cert-manager.io/v1", kind = "ClusterIssuer", metadata =
 [kubernetes.manifest.monitor]
 object = { apiVersion = "monitoring.coreos.com/v1", kind = "ServiceMonitor", metadata = { name = "lab", namespace = "platform" }, spec = { selector = {}, endpoints = [{ port = "http" }] } }
 "#;
-
-#[expect(
-    clippy::print_stderr,
-    reason = "who reads the output of a test should know what it did not do"
-)]
-fn renderings() -> Option<PathBuf> {
-    let dir = root().join("../shared/manifests");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    let required = std::env::var_os("ZONEWRIGHT_REQUIRE_SUITES").is_some();
-    assert!(!required, "no renderings in {}", dir.display());
-    eprintln!("skipped 1 test: no renderings in {}", dir.display());
-    None
-}
 
 /// Three charts of 182 objects with their definitions, and custom resources of them, in one run.
 pub(crate) fn real_charts_converge_in_one_run(lab: &Lab) {

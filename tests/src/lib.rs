@@ -54,6 +54,27 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// Says that a test does not run because something is absent; fails where suites are required, as in CI.
+#[expect(
+    clippy::print_stderr,
+    reason = "who reads the output of a test should know what it did not do"
+)]
+pub fn skip(absent: &str) {
+    let required = std::env::var_os("ZONEWRIGHT_REQUIRE_SUITES").is_some();
+    assert!(!required, "{absent}");
+    eprintln!("skipped 1 test: {absent}");
+}
+
+/// The renderings of real charts beside the checkout, if they are there.
+pub fn renderings() -> Option<PathBuf> {
+    let dir = root().join("../shared/manifests");
+    if dir.is_dir() {
+        return Some(dir);
+    }
+    skip(&format!("no renderings in {}", dir.display()));
+    None
+}
+
 impl Env {
     /// A copy of `examples/<name>`.
     pub fn example(name: &str, binary: &str) -> Env {

@@ -1,27 +1,8 @@
 //! Vendored renderings of real charts, and the files of the examples.
 
-use std::path::PathBuf;
-
-use zonewright_tests::root;
+use zonewright_tests::{renderings, root};
 
 use super::example;
-
-/// The renderings beside the checkout; where they are absent the suite says so, and fails if it is
-/// required.
-#[expect(
-    clippy::print_stderr,
-    reason = "who reads the output of a test should know what it did not do"
-)]
-fn renderings() -> Option<PathBuf> {
-    let dir = root().join("../shared/manifests");
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    let required = std::env::var_os("ZONEWRIGHT_REQUIRE_SUITES").is_some();
-    assert!(!required, "no renderings in {}", dir.display());
-    eprintln!("skipped 1 test: no renderings in {}", dir.display());
-    None
-}
 
 /// Real charts of several megabytes, custom resource definitions and custom resources of them, in the
 /// same apply as the clusters that they live in.
