@@ -26,6 +26,8 @@ const BUCKETS: &str = "s3/buckets";
 /// Where buckets are found at the sandbox's own address.
 pub(crate) const PREFIX: &str = "/_s3";
 const VENDOR: &str = "digitaloceanspaces.com";
+/// The bucket that is there from the beginning, as the account's domains are: the example's media.
+const FIRST_BUCKET: &str = "wp-prod-media";
 
 /// Whether a request is for the object storage.
 pub(crate) fn is_meant(req: &Request<Bytes>) -> bool {
@@ -78,6 +80,11 @@ pub(crate) fn answer(scene: &mut Scene<'_, '_>, req: &Request<Bytes>) -> Respons
         let resource = escaped(req.uri().path());
         xml(status, &format!("<Error><Code>{code}</Code><Message>{message}</Message><Resource>{resource}</Resource></Error>"))
     })
+}
+
+/// Puts the first bucket into an empty world.
+pub(crate) fn seed(scene: &mut Scene<'_, '_>) {
+    make_bucket(scene, FIRST_BUCKET);
 }
 
 /// Makes a bucket, if it is not there.

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::call::Scene;
 use crate::cloudflare;
 use crate::digitalocean;
+use crate::s3;
 
 const TABLE: &str = "sandbox/seeded";
 
@@ -15,6 +16,7 @@ pub(crate) fn plant(scene: &mut Scene<'_, '_>) {
     }
     digitalocean::seed(scene);
     cloudflare::seed(scene);
+    s3::seed(scene);
     let at = scene.now;
     scene.txn.put(TABLE, "seeded", json!({ "at_ms": at }));
 }

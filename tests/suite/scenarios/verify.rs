@@ -14,16 +14,33 @@ use super::example;
 
 const LABEL: &str = "zonewright.dev/probe";
 
-/// The example with its bucket, a namespace that nobody needs, and a writer that beats.
+/// The example, applied, with a namespace that nobody needs. Nothing else has to be done to it.
 fn ready() -> Env {
+    let env = with_spare();
+    env.expect(0, &["apply", "--auto-approve"]);
+    env
+}
+
+/// The same, with a heartbeat that only the test writes.
+fn ready_without_writer() -> Env {
+    let env = with_spare();
+    let writer = "file = \"manifests/heartbeat.yaml\"\nzonewright = { enabled = ";
+    let (from, to) = (
+        format!("{writer}\"${{zone.exposed}}\""),
+        format!("{writer}false"),
+    );
+    env.edit("zones/pz.toml", &from, &to);
+    env.expect(0, &["apply", "--auto-approve"]);
+    beat(&env, 0);
+    env
+}
+
+fn with_spare() -> Env {
     let env = example();
     let spare = "\n---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: spare\n";
     let path = env.path().join("manifests/namespaces.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("{}{spare}", text.trim_end())).unwrap();
-    env.expect(0, &["apply", "--auto-approve"]);
-    env.wait(env.client().add_bucket("wp-prod-media")).unwrap();
-    beat(&env, 0);
     env
 }
 
@@ -340,7 +357,7 @@ fn route_definition() -> Value {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one broken thing after the other")]
 fn what_is_broken_outside_the_cluster_makes_its_line_red() {
-    let env = ready();
+    let env = ready_without_writer();
     let replica = |behaviour: Behaviour| {
         let client = env.client();
         env.wait(client.set_database("wp-bz-mysql", &behaviour))
