@@ -167,6 +167,9 @@ pub struct Restore {
     /// The time of day at which the vendor takes backups, as documented (`02:00-04:00 UTC`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<String>,
+    /// Seconds from which on the newest backup counts as too old (`max_age`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age_s: Option<u64>,
     /// The size of the restored cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<String>,

@@ -145,11 +145,6 @@ fn zone_tables(registry: &Registry) -> Map<String, Json> {
             "observe": or_reference(json!({ "type": "boolean" })),
         },
     });
-    let database = props([
-        ("strategy", json!({ "enum": ["replica", "restore"] })),
-        ("reason", text("Why.")),
-        ("date", json!({ "description": "When it was decided." })),
-    ]);
     let mut out = kinds(registry, false);
     let providers = registry
         .providers()
@@ -159,11 +154,76 @@ fn zone_tables(registry: &Registry) -> Map<String, Json> {
         closed(providers.collect(), &[], "How providers are reached."),
     );
     out.insert("zone".to_owned(), settings);
-    out.insert(
-        "database".to_owned(),
-        closed(database, &[], "How the zone comes by its data."),
-    );
+    out.insert("database".to_owned(), database());
     out
+}
+
+/// `[database]`. Nothing is required: an overlay may bring the rest.
+fn database() -> Json {
+    let restore = props([
+        (
+            "source",
+            text(
+                "The cluster whose backups are restored: `${pz/digitalocean.database_cluster.main}`.",
+            ),
+        ),
+        (
+            "window",
+            text("The time of day at which the vendor takes backups: `02:00-04:00 UTC`."),
+        ),
+        (
+            "max_age",
+            text("The age from which on the newest backup is too old: `26h`."),
+        ),
+        ("size", text("The size of the restored cluster.")),
+        ("region", text("Its region.")),
+        ("name", text("Its name.")),
+        (
+            "backup",
+            text("`latest`, or the timestamp of one backup: `2026-11-20T02:00:00Z`."),
+        ),
+    ]);
+    let mut step = closed(
+        props([
+            ("name", text("What the step is called.")),
+            ("sql", text("The statements that it runs.")),
+            ("job", text("The file of the Kubernetes Job that it runs.")),
+            (
+                "check",
+                text(
+                    "A query whose first value tells whether the step is needed: true, or any number but 0.",
+                ),
+            ),
+        ]),
+        &["name", "check"],
+        "A step after a restore.",
+    );
+    step["oneOf"] = json!([{ "required": ["sql"] }, { "required": ["job"] }]);
+    let database = props([
+        ("strategy", json!({ "enum": ["replica", "restore"] })),
+        ("reason", text("Why.")),
+        (
+            "date",
+            json!({ "description": "When it was decided: `2026-11-20`, in quotes or not." }),
+        ),
+        (
+            "restore",
+            closed(
+                restore,
+                &[],
+                "Where a restore takes its data from, and what it makes.",
+            ),
+        ),
+        (
+            "post_restore",
+            json!({
+                "type": "array",
+                "description": "What is done after a restore, in order.",
+                "items": step,
+            }),
+        ),
+    ]);
+    closed(database, &[], "How the zone comes by its data.")
 }
 
 fn provider(schema: &ProviderSchema) -> Json {

@@ -78,6 +78,7 @@ pub fn load(files: &dyn Files, charts: &dyn Charts, registry: &Registry) -> Load
         realms: &realms,
         decls: &decls,
     };
+    database::sources(&world);
     let instances = instance::all(&world);
     let resources = body::all(&world);
     network::resources(&world, &resources);

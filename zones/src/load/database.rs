@@ -1,18 +1,24 @@
 //! `[database]`: how a standby zone gets its data when it takes over. A decision that is recorded, with
 //! a reason and a date, and has no default.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use zonewright_engine::address::{Address, RefText, ZoneName, ZoneSelector};
 use zonewright_engine::config::{DatabaseDecision, PostRestore, PostRestoreRun, Restore, Strategy};
 
 use super::realm::Realm;
 use super::root::Project;
+use super::scope::World;
 use super::{Ctx, types};
 use crate::diag::{Code, Draft};
 use crate::suggest;
 use crate::tree::{Item, Loc, Table, Tree};
 
 const KEYS: [&str; 5] = ["strategy", "reason", "date", "restore", "post_restore"];
-const RESTORE: [&str; 6] = ["source", "window", "size", "region", "name", "backup"];
+const RESTORE: [&str; 7] = [
+    "source", "window", "max_age", "size", "region", "name", "backup",
+];
 const STEP: [&str; 4] = ["name", "sql", "job", "check"];
 const EXAMPLE: &str = "write `[database]` with `strategy = \"replica\"` (a read-replica of the \
     primary, seconds of loss, bills all the time) or `strategy = \"restore\"` (nothing until \
@@ -36,6 +42,37 @@ pub(super) fn undecided(ctx: &Ctx<'_>, zone: &ZoneName, extends: Loc) {
         .label(extends, "the zone that it extends has a database")
         .help(EXAMPLE);
     ctx.report(draft);
+}
+
+/// The source of every restore is declared, and is a database.
+pub(super) fn sources(world: &World<'_, '_>) {
+    for realm in world.realms.values() {
+        let restore = realm.database.as_ref().and_then(|d| d.restore.as_ref());
+        let (Some(restore), Some(at)) = (restore, realm.restore_from) else {
+            continue;
+        };
+        let source = &restore.source;
+        let kind = (source.kind.provider(), source.kind.name());
+        let draft = if !WRITERS.contains(&kind) {
+            types::wrong(
+                at,
+                "source",
+                "a database cluster",
+                &format!("`{}`", source.kind),
+            )
+        } else if !world.decls.contains_key(source) {
+            let message = format!(
+                "there is no `{}.{}` in `{}`",
+                source.kind, source.name, source.zone
+            );
+            Draft::new(Code::Dangling, message)
+                .label(at, "not declared")
+                .help("name the cluster whose backups are restored")
+        } else {
+            continue;
+        };
+        world.ctx.report(realm.inherited(draft));
+    }
 }
 
 /// The decision as data; `None` where it is not whole, which is reported.
@@ -130,6 +167,15 @@ impl Reader<'_, '_> {
         self.text(table, name).map(|(text, _)| text.to_owned())
     }
 
+    fn seconds(&self, table: &Table, name: &str) -> Option<u64> {
+        let (text, at) = self.text(table, name)?;
+        let found = types::duration(text);
+        if found.is_none() {
+            self.report(types::bad_duration(text, at));
+        }
+        found.map(|d| d.as_secs())
+    }
+
     fn restore(&self, tree: &Tree) -> Option<Restore> {
         let Some(table) = tree.table() else {
             self.report(types::wrong(tree.at, "restore", "a table", tree.what()));
@@ -145,15 +191,27 @@ impl Reader<'_, '_> {
             }
             return None;
         };
-        let backup = self.owned(table, "backup");
         Some(Restore {
             source: self.source(text, at)?,
             window: self.owned(table, "window"),
+            max_age_s: self.seconds(table, "max_age"),
             size: self.owned(table, "size"),
             region: self.owned(table, "region"),
             name: self.owned(table, "name"),
-            backup: backup.unwrap_or_else(|| "latest".to_owned()),
+            backup: self.backup(table),
         })
+    }
+
+    fn backup(&self, table: &Table) -> String {
+        let latest = "latest".to_owned();
+        let Some((text, at)) = self.text(table, "backup") else {
+            return latest;
+        };
+        if text != latest && text.parse::<Timestamp>().is_err() {
+            let wanted = "`latest` or a timestamp like `2026-11-20T02:00:00Z`";
+            self.report(types::wrong(at, "backup", wanted, "another text"));
+        }
+        text.to_owned()
     }
 
     /// The cluster, as the settings have it: a reference that is read here and not looked up.
@@ -199,6 +257,23 @@ impl Reader<'_, '_> {
             self.report(types::wrong(tree.at, "post_restore", wanted, tree.what()));
             return Vec::new();
         };
+        let mut seen: BTreeMap<&str, Loc> = BTreeMap::new();
+        for item in items {
+            let Some(entry) = item.table().and_then(|t| t.get("name")) else {
+                continue;
+            };
+            let (Some(name), at) = (entry.value.str(), entry.value.at) else {
+                continue;
+            };
+            if let Some(first) = seen.insert(name, at) {
+                let message = format!("two steps after the restore are called `{name}`");
+                let draft = Draft::new(Code::DuplicateStep, message)
+                    .label(at, "again here")
+                    .label(first, "first here")
+                    .help("give each its own name: proofs and runbooks tell them apart by it");
+                self.report(draft);
+            }
+        }
         items.iter().filter_map(|item| self.step(item)).collect()
     }
 
@@ -223,7 +298,12 @@ impl Reader<'_, '_> {
         }
         let run = match (self.owned(table, "sql"), self.owned(table, "job")) {
             (Some(sql), None) => Some(PostRestoreRun::Sql(sql)),
-            (None, Some(job)) => Some(PostRestoreRun::Job(job)),
+            (None, Some(job)) => {
+                // Read now, so that a file that is not there is found before it is needed.
+                let at = table.get("job").map_or(tree.at, |e| e.value.at);
+                self.ctx.text(&job, at);
+                Some(PostRestoreRun::Job(job))
+            }
             _ => {
                 let draft = Draft::new(Code::MissingAttribute, "a step has either `sql` or `job`")
                     .label(tree.at, "needs exactly one of them");

@@ -24,6 +24,8 @@ pub(crate) struct Realm {
     /// `None` for the edge and the zone that serves.
     pub(super) posture: Option<Posture>,
     pub(super) database: Option<DatabaseDecision>,
+    /// Where `[database.restore]` names its source.
+    pub(super) restore_from: Option<Loc>,
     pub(super) file: u32,
     /// Where it says what it extends.
     pub(super) extends: Option<Loc>,
@@ -168,6 +170,7 @@ fn edge(project: &Project) -> Realm {
         role: None,
         posture: None,
         database: None,
+        restore_from: None,
         file: project.file,
         extends: None,
         bases: Vec::new(),
@@ -309,6 +312,7 @@ fn build(
         role: Some(role),
         posture,
         database: None,
+        restore_from: None,
         file: own.file,
         extends: own.extends.as_ref().map(|(_, at)| *at),
         bases: chain
@@ -466,6 +470,7 @@ fn settle(ctx: &Ctx<'_>, project: &Project, realm: &mut Realm, role: Role, datab
     if !database.is_empty() {
         let at = database.values().next().map_or(at, |e| e.key);
         let database = keep_source(database, &mut resolver);
+        realm.restore_from = tree::at(&database, &["restore", "source"]).map(|e| e.value.at);
         realm.database = database::decision(ctx, project, realm, &database, at);
     }
     realm.settings = resolved;

@@ -69,6 +69,22 @@ cases! {
     cycle_through_container
     dangling
     dangling_other_zone
+    database_decision_not_whole
+    database_decision_types
+    database_post_restore_is_a_list
+    database_post_restore_mistakes
+    database_post_restore_twice
+    database_restore
+    database_restore_backup
+    database_restore_defaults
+    database_restore_mistakes
+    database_restore_source_is_no_cluster
+    database_restore_source_kind
+    database_restore_source_missing
+    database_restore_source_zone
+    database_restore_without_source
+    database_undecided
+    database_without_strategy
     disabled_both
     disabled_reference
     duplicate_object

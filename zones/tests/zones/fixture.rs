@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
-use zonewright_engine::config::Config;
+use zonewright_engine::config::{Config, DatabaseDecision};
 use zonewright_zones::{Diagnostic, Loaded, MemoryFiles, VendoredCharts, load};
 
 use crate::registry::registry;
@@ -81,6 +81,11 @@ pub(crate) fn print_config(config: &Config) -> String {
     for zone in config.zones.values() {
         let settings = serde_json::to_string(&zone.settings).unwrap();
         writeln!(out, "zone {} {} {settings}", zone.name, zone.role.name()).unwrap();
+        let recovers = |d: &&DatabaseDecision| d.restore.is_some() || !d.post_restore.is_empty();
+        if let Some(decision) = zone.database.as_ref().filter(recovers) {
+            let decision = serde_json::to_string(decision).unwrap();
+            writeln!(out, "  database {decision}").unwrap();
+        }
     }
     for instance in config.instances.values() {
         write!(out, "{}", instance.id).unwrap();

@@ -55,6 +55,47 @@ fn the_schema_fits_the_example_and_refuses_mistakes() {
     assert!(!fits("[cloudflar]"));
 }
 
+/// What loading says of `[database]`, the schema says too, as far as one file can tell.
+#[test]
+fn the_schema_knows_the_database_decision() {
+    let schema = json_schema(&registry());
+    let validator = jsonschema::draft7::new(&schema).unwrap();
+    let fits = |case: &str| {
+        let project = case.split_once("//= out").unwrap().0;
+        let text = &files(project).0["zones/bz.toml"];
+        validator.is_valid(&toml_as_json(text))
+    };
+    let good = [
+        include_str!("../cases/database_restore.txt"),
+        include_str!("../cases/database_restore_defaults.txt"),
+        // These need more than the file, or than a schema can say.
+        include_str!("../cases/database_restore_source_missing.txt"),
+        include_str!("../cases/database_post_restore_twice.txt"),
+    ];
+    for case in good {
+        assert!(fits(case), "{case}");
+    }
+    let bad = [
+        include_str!("../cases/database_decision_not_whole.txt"),
+        include_str!("../cases/database_decision_types.txt"),
+        include_str!("../cases/database_restore_mistakes.txt"),
+        include_str!("../cases/database_post_restore_mistakes.txt"),
+        include_str!("../cases/database_post_restore_is_a_list.txt"),
+    ];
+    for case in bad {
+        assert!(!fits(case), "{case}");
+    }
+    let step = |rest: &str| {
+        let text = format!("[[database.post_restore]]\nname = \"a\"\n{rest}");
+        validator.is_valid(&toml_as_json(&text))
+    };
+    assert!(step("check = \"c\"\nsql = \"s\""));
+    assert!(step("check = \"c\"\njob = \"j.yaml\""));
+    assert!(!step("check = \"c\"\nsql = \"s\"\njob = \"j.yaml\""));
+    assert!(!step("check = \"c\""));
+    assert!(!step("sql = \"s\""));
+}
+
 #[test]
 fn the_reference_names_every_attribute_and_output() {
     let text = reference_markdown(&registry());
