@@ -11,10 +11,14 @@ use zonewright_engine::canon::Digest;
 use crate::{env, exit};
 
 mod check;
+mod database;
 mod posture;
+pub(crate) mod restore;
 
 pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
+pub use database::{Backups, Certificate, DatabaseArgs, Replication};
 pub use posture::PostureArgs;
+pub use restore::{RestoreCommand, RestorePlanArgs};
 
 /// Plans and applies platforms that live in two zones.
 ///
@@ -131,6 +135,9 @@ pub enum Command {
     Destroy(DestroyArgs),
     /// Make a standby zone `off`, `cold` or `warm`: edits its file, then plans and applies the zone.
     Posture(PostureArgs),
+    /// Work out what a restore would do.
+    #[command(subcommand)]
+    Restore(RestoreCommand),
     /// Show a saved plan, a recorded resource, or all of them.
     Show(ShowArgs),
     /// Print what resources put out, as recorded.
@@ -160,6 +167,7 @@ impl Command {
             Command::Verify(args) if args.format == ReportFormat::Json => Format::Json,
             Command::Smoke(args) if args.format == ReportFormat::Json => Format::Json,
             Command::Readiness(args) if args.format == ReadinessFormat::Json => Format::Json,
+            Command::Restore(RestoreCommand::Plan(args)) => args.format,
             Command::Show(args) => args.format,
             Command::Output(args) => args.format,
             Command::State(StateCommand::List(args) | StateCommand::History(args)) => args.format,
@@ -501,54 +509,6 @@ pub struct BucketArgs {
     pub world: WorldArgs,
     /// The name of the bucket.
     pub name: String,
-}
-
-/// Arguments of `sandbox database`.
-#[derive(Debug, Args)]
-pub struct DatabaseArgs {
-    /// Which sandbox.
-    #[command(flatten)]
-    pub world: WorldArgs,
-    /// The name or id of a cluster or replica; without it, all are listed.
-    #[arg(value_name = "DATABASE")]
-    pub name: Option<String>,
-    /// What a replica does; `frozen` claims to be up to date and is not.
-    #[arg(long, value_enum, requires = "name")]
-    pub replication: Option<Replication>,
-    /// How far a replica is behind its source.
-    #[arg(long, value_name = "SECS", requires = "name")]
-    pub lag: Option<u64>,
-    /// Whether a replica refuses writes.
-    #[arg(long, value_name = "BOOL", requires = "name")]
-    pub read_only: Option<bool>,
-    /// Which certificate is shown.
-    #[arg(long, value_enum, requires = "name")]
-    pub certificate: Option<Certificate>,
-    /// Whether a heartbeat is written into a writer, whatever runs in the clusters.
-    #[arg(long, value_name = "BOOL", requires = "name")]
-    pub heartbeat: Option<bool>,
-}
-
-/// What a replica does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Replication {
-    /// It follows its source.
-    Running,
-    /// It has lost its source and says so.
-    Broken,
-    /// It has stopped and claims to be up to date.
-    Frozen,
-}
-
-/// Which certificate a database shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Certificate {
-    /// The right one.
-    Right,
-    /// One by another authority.
-    OtherAuthority,
-    /// One for another host.
-    OtherName,
 }
 
 /// Arguments of `sandbox serve`.

@@ -15,6 +15,7 @@ mod parity;
 mod plan;
 mod posture;
 mod readiness;
+mod restore;
 pub(crate) mod sandbox;
 mod schema;
 mod show;
@@ -46,6 +47,7 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Import(args) => Box::pin(import::run(ctx, &args)).await,
         Command::Destroy(args) => Box::pin(destroy::run(ctx, args)).await,
         Command::Posture(args) => Box::pin(posture::run(ctx, args)).await,
+        Command::Restore(command) => Box::pin(restore::run(ctx, command)).await,
         Command::Show(args) => show::run(ctx, &args),
         Command::Output(args) => output::run(ctx, &args),
         Command::Graph(args) => graph::run(ctx, &args),

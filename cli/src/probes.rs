@@ -53,7 +53,9 @@ pub(crate) async fn open(stage: &Stage, inputs: &Inputs, zone: &ZoneName) -> Pro
             clusters.insert(each.clone(), opened);
         }
     }
-    let owner = recorded(inputs, zone).and_then(|r| config(inputs, &r.instance));
+    // A zone without a cluster has the account of the zone that serves.
+    let owner = recorded(inputs, zone).or_else(|| recorded(inputs, &inputs.config.active));
+    let owner = owner.and_then(|r| config(inputs, &r.instance));
     let lists = owner.ok_or_else(|| missing(zone)).and_then(|config| {
         let lists = stage.world.lists(&config);
         lists.map_err(|e| ProviderError::new(ErrorClass::Invalid, e.to_string()))

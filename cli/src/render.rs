@@ -14,6 +14,7 @@ pub mod plan;
 pub mod plan_json;
 pub mod progress;
 pub mod readiness;
+pub mod restore;
 pub mod state;
 pub mod style;
 pub mod text;

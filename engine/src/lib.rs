@@ -21,6 +21,7 @@ pub mod observe;
 pub mod parity;
 pub mod plan;
 pub mod provider;
+pub mod restore;
 pub mod retry;
 pub mod schema;
 pub mod secret;

@@ -129,17 +129,19 @@ pub(crate) fn notes(forecasts: &BTreeMap<ZoneName, Forecast>) -> Vec<Note> {
         if forecast.misses_rpo() {
             let loss = match (forecast.data, forecast.rpo_seconds) {
                 (_, None) => "nothing is known about backups of its data".to_owned(),
-                (DataPath::Backup, lost) => format!(
+                (DataPath::Backup, Some(lost)) => format!(
                     "up to {} of writes would be lost, for the newest backup can be as old as that",
                     words(lost)
                 ),
-                (_, lost) => format!("replication lags by {} before it is noticed", words(lost)),
+                (_, Some(lost)) => {
+                    format!("replication lags by {} before it is noticed", words(lost))
+                }
             };
             out.push(note(
                 "ZW3020",
                 format!(
                     "{zone}: the RPO of {} is out of reach: {loss}",
-                    words(forecast.rpo_objective)
+                    words(forecast.rpo_objective.unwrap_or(0))
                 ),
                 "choose `strategy = \"replica\"` in [database], or allow more in `[objectives] rpo`",
             ));
@@ -149,8 +151,8 @@ pub(crate) fn notes(forecasts: &BTreeMap<ZoneName, Forecast>) -> Vec<Note> {
                 "ZW3021",
                 format!(
                     "{zone}: the RTO of {} is out of reach: it would take about {}",
-                    words(forecast.rto_objective),
-                    words(Some(forecast.rto_seconds)),
+                    words(forecast.rto_objective.unwrap_or(0)),
+                    words(forecast.rto_seconds),
                 ),
                 "keep the zone warmer, or allow more in `[objectives] rto`; `plan -v` names the longest path",
             ));
@@ -170,8 +172,8 @@ fn note(code: &str, message: String, help: &str) -> Note {
 }
 
 /// `15m`, `1h 30m`, `1d`.
-fn words(seconds: Option<u64>) -> String {
-    let mut rest = seconds.unwrap_or(0);
+pub fn words(seconds: u64) -> String {
+    let mut rest = seconds;
     let mut parts = Vec::new();
     for (unit, length) in [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
         if rest >= length {

@@ -7,14 +7,16 @@ use http::StatusCode;
 use http::header::HeaderMap;
 use serde_json::Value as Json;
 use zonewright_engine::provider::{ErrorClass, Provider, ProviderError};
+use zonewright_engine::restore::{Backup, Cluster};
 use zonewright_engine::schema::VendorFacts;
 use zonewright_engine::value::Value;
 
 use crate::clock::Clock;
 use crate::cloud::CloudProvider;
-use crate::http::{ApiError, Complaint, Dialect};
+use crate::http::{ApiError, Complaint, Dialect, found, segment, take_list};
 use crate::transport::Transport;
 
+mod backup;
 mod database;
 mod database_cluster;
 mod database_firewall;
@@ -73,6 +75,32 @@ impl Lists {
     pub(crate) async fn all(&self, path: &str, key: &str) -> Result<Vec<Json>, ProviderError> {
         let path = format!("/v2/{path}");
         Ok(self.0.pages(&path, (key, "/meta/total"), 200).await?)
+    }
+
+    /// The database clusters of the account.
+    ///
+    /// # Errors
+    /// The vendor does not answer, or not with a list of clusters.
+    pub async fn databases(&self) -> Result<Vec<Cluster>, ProviderError> {
+        let listed = self.all("databases", "databases").await?;
+        listed.iter().map(backup::cluster).collect()
+    }
+
+    /// The backups of a database cluster, in no order; nothing when the vendor does not know it.
+    ///
+    /// # Errors
+    /// The vendor does not answer, or not with a list of backups.
+    pub async fn backups(&self, id: &str) -> Result<Option<Vec<Backup>>, ProviderError> {
+        let path = format!("/v2/databases/{}/backups", segment(id));
+        let Some(mut reply) = found(self.0.get(&path).await)? else {
+            return Ok(None);
+        };
+        let listed = take_list(&mut reply, "backups");
+        listed
+            .iter()
+            .map(backup::backup)
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 }
 

@@ -111,6 +111,10 @@ impl Probes {
                 };
                 Answer::Database(server.ask(database.ask).await?)
             }
+            Probe::Backups { source, .. } => Answer::Backups {
+                backups: self.lists()?.backups(source).await?,
+                now: now(),
+            },
             Probe::Dns(asks) => Answer::Dns(dns::ask(asks, self.overrides.dns).await?),
             Probe::Certificate {
                 issuer,
@@ -200,6 +204,11 @@ impl Prober for Probes {
         }
         .boxed()
     }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
 }
 
 /// A text in an object.

@@ -13,6 +13,7 @@ mod parity;
 mod programs;
 mod recover;
 mod refuse;
+mod restore;
 mod roles;
 mod secrets;
 mod stop;

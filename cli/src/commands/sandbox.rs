@@ -12,8 +12,8 @@ use zonewright_sandbox::lifecycle::{self, Ready, ServeError, ServeOptions};
 use zonewright_sandbox::profile;
 
 use crate::args::{
-    BadArgument, Certificate, DatabaseArgs, FaultArgs, FaultCommand, Format, Profile, Replication,
-    RequestsArgs, SandboxCommand, ServeArgs, WorldArgs,
+    Backups, BadArgument, Certificate, DatabaseArgs, FaultArgs, FaultCommand, Format, Profile,
+    Replication, RequestsArgs, SandboxCommand, ServeArgs, WorldArgs,
 };
 use crate::exit::Exit;
 use crate::project::Project;
@@ -158,6 +158,11 @@ async fn database(ctx: &Context, args: DatabaseArgs) -> Result<(), Failure> {
             Certificate::OtherAuthority => control::Certificate::OtherAuthority,
             Certificate::OtherName => control::Certificate::OtherName,
         }),
+        backups: args.backups.map(|backups| match backups {
+            Backups::Daily => control::Backups::Daily,
+            Backups::None => control::Backups::None,
+        }),
+        backup_age_seconds: args.backup_age.map(|age| age.as_secs()),
     };
     ctx.term
         .pretty(&client.set_database(name, &behaviour).await?);

@@ -3,6 +3,7 @@
 
 use zonewright_engine::plan::build::PlanError;
 use zonewright_engine::provider::ErrorClass;
+use zonewright_engine::restore::Blocked;
 use zonewright_state::StateError;
 
 use crate::exit::Exit;
@@ -87,6 +88,14 @@ Partial "ZW4012"
 "a run ended early\n\nSome steps are done and recorded, others are not. The next apply goes on: what was announced is looked up, never repeated blindly."
 InDoubt "ZW4013"
 "it is not known whether something was done\n\nThe reply to a request was lost, and looking afterwards did not settle it. The log has the announcement; the next apply looks again. If it stays, look at the vendor for what the message names."
+NothingRestored "ZW4020"
+"nothing says what would be restored into the zone\n\n`restore plan` resolves the recorded decision `[database] strategy = \"restore\"` of a zone. `[database.restore] source` names the cluster whose backups are used; that cluster has to be applied, so that its id is recorded. A zone with a replica restores nothing: its data arrives all the time."
+NoBackup "ZW4021"
+"there is no such backup\n\nThe vendor makes the first backup some minutes after a database is ready and then one a day, and keeps them for some days. A backup is chosen by the timestamp that the vendor gives it; `restore plan` without `--backup` takes what the spec says, `--backup latest` the newest."
+SourceGone "ZW4022"
+"the database whose backups would be restored is gone\n\nA managed database takes its backups along when it is deleted. What is left is a dump that was put elsewhere. If the database was only replaced, apply its zone, so that the new one is recorded."
+RestoreBlocked "ZW4023"
+"the restore would be refused\n\nThe vendor restores into a new cluster: its name must be free and its size at least the source's. With `[objectives] strict = true`, a backup that is older than the RPO is refused, too."
 Bug "ZW4070"
 "a bug of zonewright\n\nSomething that cannot be was found. The state holds everything that was done. Please report it with the command and the version."
 Locked "ZW5001"
@@ -175,6 +184,21 @@ impl From<&ErrorClass> for Code {
             ErrorClass::Unreachable => Code::Unreachable,
             ErrorClass::Failed => Code::Failed,
             ErrorClass::Bug => Code::ProviderBug,
+        }
+    }
+}
+
+impl From<&Blocked> for Code {
+    fn from(blocked: &Blocked) -> Code {
+        match blocked {
+            Blocked::Decision { .. } | Blocked::NoSource { .. } | Blocked::Unrecorded { .. } => {
+                Code::NothingRestored
+            }
+            Blocked::NoBackup { .. } | Blocked::NotThatOne { .. } => Code::NoBackup,
+            Blocked::Gone { .. } => Code::SourceGone,
+            Blocked::NameTaken { .. } | Blocked::TooSmall { .. } | Blocked::Rpo { .. } => {
+                Code::RestoreBlocked
+            }
         }
     }
 }

@@ -12,9 +12,10 @@ use super::probe::{
 };
 use super::{Check, Severity};
 use crate::address::{Address, ZoneName};
-use crate::config::{Resource, Role};
+use crate::config::{Resource, Role, Strategy};
 use crate::expr::{Expr, Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::restore;
 use crate::value::Value;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -26,6 +27,7 @@ pub fn checks(inputs: &Inputs, zone: &ZoneName) -> Vec<Check> {
     let spec = Spec::of(inputs, zone);
     let mut out = spec.platform();
     out.extend(spec.databases());
+    out.extend(spec.backup());
     if spec.standby() {
         out.extend(spec.exposure());
     }
@@ -296,6 +298,28 @@ impl<'a> Spec<'a> {
             ask,
             read_only,
         })
+    }
+
+    /// What a restore would start from.
+    fn backup(&self) -> Option<Check> {
+        let decision = self.inputs.config.zone(self.zone)?.database.as_ref()?;
+        if !self.standby() || decision.strategy != Strategy::Restore {
+            return None;
+        }
+        let limit = restore::max_age(self.inputs, self.zone);
+        let probe = match (restore::order(self.inputs, self.zone), limit) {
+            (Ok(order), Some(max_age_s)) => Probe::Backups {
+                source: order.source_id,
+                max_age_s,
+            },
+            (Err(blocked), _) => Probe::Missing(blocked.to_string()),
+            (Ok(_), None) => Probe::Missing(
+                "nothing says how old the newest backup may be: set `[database.restore] max_age`"
+                    .to_owned(),
+            ),
+        };
+        let title = "the newest backup of what is restored is young enough";
+        Some(check("backup", title, &["BZ-18"], probe))
     }
 
     fn exposure(&self) -> Vec<Check> {

@@ -5,7 +5,12 @@ use serde_json::Value as Json;
 
 use super::probe::{Answer, DatabaseAnswer, DnsAnswer, Found, MirrorRow, Probe};
 use super::{Check, LAG_LIMIT, Verdict};
+use crate::objectives::words;
 use crate::provider::ProviderError;
+use crate::restore::{self, Backup};
+
+/// Seconds that the vendor's clock may be ahead of ours.
+const SKEW: u64 = 300;
 
 /// Decides on a check. An error and an answer to another question are unknown.
 pub fn judge(check: &Check, answer: &Result<Answer, ProviderError>) -> Verdict {
@@ -34,6 +39,9 @@ pub fn judge(check: &Check, answer: &Result<Answer, ProviderError>) -> Verdict {
             (cluster.as_deref(), clusters),
         ),
         (Probe::Database(probe), Answer::Database(answer)) => database(probe.read_only, answer),
+        (Probe::Backups { max_age_s, .. }, Answer::Backups { backups, now }) => {
+            self::backups(*max_age_s, backups.as_deref(), *now)
+        }
         (Probe::Dns(_), Answer::Dns(answers)) => dns(answers),
         (Probe::Mirror { .. }, Answer::Mirror(rows)) => mirror(rows),
         (Probe::Smoke(_), Answer::Http { status, body }) => http(*status, body),
@@ -260,6 +268,34 @@ fn database(read_only: bool, answer: &DatabaseAnswer) -> Verdict {
                 Verdict::Pass(text)
             }
         }
+    }
+}
+
+fn backups(max_age_s: u64, backups: Option<&[Backup]>, now: u64) -> Verdict {
+    let Some(backups) = backups else {
+        let why = "the source of the restore is gone, and its backups with it";
+        return Verdict::Fail(why.to_owned());
+    };
+    let Some(newest) = restore::newest(backups) else {
+        return Verdict::Fail("there is no backup".to_owned());
+    };
+    // Clocks differ a little; a backup from the future says nothing about its age.
+    if newest.at > now.saturating_add(SKEW) {
+        let ahead = words(newest.at - now);
+        return Verdict::Unknown(format!("the newest backup is {ahead} in the future"));
+    }
+    let age = now.saturating_sub(newest.at);
+    let says = format!(
+        "the newest of {} is {} old ({}); at most {}",
+        backups.len(),
+        words(age),
+        newest.created_at,
+        words(max_age_s)
+    );
+    if age > max_age_s {
+        Verdict::Fail(says)
+    } else {
+        Verdict::Pass(says)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::address::ZoneName;
+use crate::restore::Backup;
 
 /// An object of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -186,6 +187,13 @@ pub enum Probe {
     },
     /// A database.
     Database(DatabaseProbe),
+    /// The backups of a database that a restore would use.
+    Backups {
+        /// Its id.
+        source: String,
+        /// Seconds from which on the newest is too old.
+        max_age_s: u64,
+    },
     /// Names.
     Dns(Vec<DnsAsk>),
     /// A certificate that is issued and removed.
@@ -291,6 +299,13 @@ pub enum Answer {
     },
     /// To [`Probe::Database`].
     Database(DatabaseAnswer),
+    /// To [`Probe::Backups`].
+    Backups {
+        /// What there is; absent when the vendor does not know the database.
+        backups: Option<Vec<Backup>>,
+        /// When it was asked, in seconds since 1970.
+        now: u64,
+    },
     /// To [`Probe::Dns`].
     Dns(Vec<DnsAnswer>),
     /// To what is done rather than read: how it went.

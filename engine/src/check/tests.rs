@@ -241,3 +241,36 @@ fn one_blocking_gate_is_enough_and_only_age_degrades() {
     assert_eq!(judge(Severity::Warning, &both), Readiness::Degraded);
     assert_eq!(readiness(&zone, &[], &[], (0, "s")).0, Readiness::NotReady);
 }
+
+#[test]
+fn the_newest_backup_is_not_older_than_declared() {
+    use crate::restore::Backup;
+    let made = |at: u64| Backup {
+        created_at: format!("at {at}"),
+        at,
+        size_gigabytes: None,
+        incremental: false,
+    };
+    let judged = |backups: Option<Vec<Backup>>| {
+        let probe = Probe::Backups {
+            source: "7".to_owned(),
+            max_age_s: 3600,
+        };
+        verdict(
+            probe,
+            Answer::Backups {
+                backups,
+                now: 10_000,
+            },
+        )
+    };
+    let (name, says) = judged(Some(vec![made(1), made(6_400), made(2)]));
+    assert_eq!(name, "pass");
+    assert_eq!(says, "the newest of 3 is 1h old (at 6400); at most 1h");
+    assert_eq!(judged(Some(vec![made(6_399), made(1)])).0, "fail");
+    assert_eq!(judged(Some(Vec::new())).0, "fail");
+    assert_eq!(judged(None).0, "fail");
+    // A clock may be a little ahead. One that is far ahead tells nothing about an age.
+    assert_eq!(judged(Some(vec![made(10_300)])).0, "pass");
+    assert_eq!(judged(Some(vec![made(10_301)])).0, "unknown");
+}

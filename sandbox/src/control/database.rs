@@ -29,6 +29,22 @@ pub struct Behaviour {
     /// Whether a writer's heartbeat is written, whatever runs in the clusters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heartbeat: Option<bool>,
+    /// Whether a writer is backed up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backups: Option<Backups>,
+    /// From now on no backup is made any more, and the newest is so many seconds old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backup_age_seconds: Option<u64>,
+}
+
+/// Whether a database is backed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backups {
+    /// Every day.
+    Daily,
+    /// There is none.
+    None,
 }
 
 /// What a replica does.
@@ -83,6 +99,20 @@ pub(super) fn change(scene: &mut Scene<'_, '_>, named: &str, body: &Bytes) -> Re
         || behaviour.read_only.is_some();
     if of_replica && !doc["parent_id"].is_string() {
         return super::refuse(400, "only a replica has a source and refuses writes");
+    }
+    let of_writer = behaviour.backups.is_some() || behaviour.backup_age_seconds.is_some();
+    if of_writer && doc["parent_id"].is_string() {
+        return super::refuse(400, "a replica has no backups of its own");
+    }
+    if let Some(backups) = behaviour.backups {
+        doc["backups"] = match backups {
+            Backups::Daily => Value::Null,
+            Backups::None => json!({ "newest_ms": null }),
+        };
+    }
+    if let Some(age) = behaviour.backup_age_seconds {
+        let newest = scene.now.saturating_sub(age.saturating_mul(1000));
+        doc["backups"] = json!({ "newest_ms": newest });
     }
     if let Some(mode) = behaviour.replication {
         let stopped = doc["replication"]["stopped_ms"]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::call::{Scene, due, rfc3339, text};
+use crate::call::{Scene, rfc3339, text};
 use crate::reply;
 
 use super::error::ApiError;
@@ -34,7 +34,7 @@ pub(super) fn answer(scene: &Scene<'_, '_>, id: &str) -> Answer {
 
 /// Whether a database has a finished backup.
 pub(super) fn exists(scene: &Scene<'_, '_>, doc: &Value) -> bool {
-    due(doc, "backup_ms", scene.now)
+    times(scene, doc).next().is_some()
 }
 
 /// The cluster whose backup a request wants to restore, and the time of that backup.
@@ -66,12 +66,22 @@ pub(super) fn source(
 /// When the backups were made that are there, newest first.
 pub(super) fn times(scene: &Scene<'_, '_>, doc: &Value) -> impl Iterator<Item = u64> + use<> {
     let day = scene.scaled(DAY).max(SHORTEST_DAY_MS);
-    let first = doc["backup_ms"].as_u64().unwrap_or(u64::MAX);
-    let count = match scene.now.checked_sub(first) {
-        Some(age) => age / day + 1,
-        None => 0,
+    let (newest, count) = match &doc["backups"] {
+        Value::Null => running(doc, scene.now, day),
+        // Told by the control API: backups have stopped, or there never was one.
+        told => match told["newest_ms"].as_u64() {
+            Some(newest) => (newest, KEPT),
+            None => (0, 0),
+        },
     };
-    (count.saturating_sub(KEPT)..count)
-        .rev()
-        .map(move |n| first + n * day)
+    (0..count).map(move |n| newest.saturating_sub(n * day))
+}
+
+/// The newest backup of a database that is backed up, and how many are kept.
+fn running(doc: &Value, now: u64, day: u64) -> (u64, u64) {
+    let first = doc["backup_ms"].as_u64().unwrap_or(u64::MAX);
+    match now.checked_sub(first) {
+        Some(age) => (first + age / day * day, (age / day + 1).min(KEPT)),
+        None => (0, 0),
+    }
 }

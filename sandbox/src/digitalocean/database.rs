@@ -112,6 +112,7 @@ pub(super) fn show(scene: &Scene<'_, '_>, doc: &Value) -> Value {
             "replication",
             "certificate",
             "heartbeat",
+            "backups",
         ] {
             map.remove(own);
         }

@@ -44,7 +44,7 @@ fn with_spare() -> Env {
     env
 }
 
-fn token(env: &Env) -> String {
+pub(super) fn token(env: &Env) -> String {
     let pairs = env.ready().env();
     let found = pairs.into_iter().find(|(n, _)| *n == "DIGITALOCEAN_TOKEN");
     found.unwrap().1
@@ -117,7 +117,7 @@ fn meddle(env: &Env, zone: &str, method: &str, path: &str, body: Option<&Value>)
 }
 
 /// The lines that are not green.
-fn red(env: &Env) -> Vec<String> {
+pub(super) fn red(env: &Env) -> Vec<String> {
     let output = env.run(&["verify", "--zone", "bz", "--format", "json"]);
     let json = output.json();
     let failed: Vec<String> = json["checks"]
@@ -133,7 +133,7 @@ fn red(env: &Env) -> Vec<String> {
 }
 
 /// Breaks something, sees which lines are red, and puts it right.
-fn broken(env: &Env, lines: &[&str], breaking: impl FnOnce(), mending: impl FnOnce()) {
+pub(super) fn broken(env: &Env, lines: &[&str], breaking: impl FnOnce(), mending: impl FnOnce()) {
     breaking();
     assert_eq!(red(env), lines);
     mending();
