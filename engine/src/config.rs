@@ -27,6 +27,8 @@ pub struct Config {
     pub disabled: BTreeMap<Address, Disabled>,
     /// Differences between zones that are meant to be.
     pub parity: Vec<Allowance>,
+    /// Who is told when a zone is in trouble (`[observability]`).
+    pub observability: Option<Observability>,
     /// Declared secrets by name.
     pub secrets: BTreeMap<String, SecretSource>,
     /// The key of secret digests, when `[state] digest_key` names one.
@@ -284,6 +286,26 @@ fn matches(pattern: &str, text: &str) -> bool {
     };
     let starts = (0..=text.len()).filter(|i| text.is_char_boundary(*i));
     starts.into_iter().any(|i| matches(rest, &text[i..]))
+}
+
+/// Who is told when a zone is in trouble, and from where the zones are watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observability {
+    /// Who has to act on alerts.
+    pub owner: String,
+    /// The address that the runbooks' names are put behind.
+    pub runbooks: String,
+    /// `host:port` of the blackbox exporter.
+    pub blackbox: String,
+    /// Resolvers that the names are asked at.
+    pub resolvers: Vec<String>,
+}
+
+impl Observability {
+    /// The default of [`Observability::blackbox`].
+    pub const BLACKBOX: &'static str = "blackbox-exporter:9115";
+    /// The default of [`Observability::resolvers`]: three public ones of different operators.
+    pub const RESOLVERS: [&'static str; 3] = ["1.1.1.1", "8.8.8.8", "9.9.9.9"];
 }
 
 /// Where a secret's value is read from.

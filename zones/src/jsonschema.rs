@@ -96,6 +96,17 @@ fn root_tables(registry: &Registry) -> Map<String, Json> {
         "A difference that is meant.",
     );
     let parity = props([("allow", json!({ "type": "array", "items": allowance }))]);
+    let addresses = json!({ "type": "array", "items": { "type": "string" },
+        "description": "Resolvers that the names are asked at." });
+    let observability = props([
+        ("owner", text("Who has to act on alerts.")),
+        (
+            "runbooks",
+            text("The address that the runbooks' names are put behind."),
+        ),
+        ("blackbox", text("`host:port` of the blackbox exporter.")),
+        ("resolvers", addresses),
+    ]);
     let state = props([
         ("backend", json!({ "enum": ["file"] })),
         ("dir", text("The directory of the state.")),
@@ -121,6 +132,14 @@ fn root_tables(registry: &Registry) -> Map<String, Json> {
                 parity,
                 &[],
                 "Differences between zones that are meant to be.",
+            ),
+        ),
+        (
+            "observability",
+            closed(
+                observability,
+                &["owner", "runbooks"],
+                "Who is told when a zone is in trouble.",
             ),
         ),
         ("state", closed(state, &[], "Where the state is kept.")),

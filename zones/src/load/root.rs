@@ -1,12 +1,13 @@
 //! The root file, and the configuration that comes out at the end.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use zonewright_engine::address::{Address, EDGE, InstanceId, ZoneName};
 use zonewright_engine::canon;
 use zonewright_engine::config::{
-    Allowance, Config, Disabled, Instance, Resource, SecretSource, Zone,
+    Allowance, Config, Disabled, Instance, Observability, Resource, SecretSource, Zone,
 };
 
 use super::declare::Decl;
@@ -28,6 +29,7 @@ pub(crate) struct Project {
     pub(super) active: Option<ZoneName>,
     pub(super) secrets: BTreeMap<String, SecretSource>,
     pub(super) parity: Vec<Allowance>,
+    pub(super) observability: Option<Observability>,
     pub(super) providers: Table,
     pub(super) shared: Table,
 }
@@ -36,6 +38,7 @@ const TABLES: &[&str] = &[
     "project",
     "objectives",
     "parity",
+    "observability",
     "state",
     "secret",
     "providers",
@@ -64,6 +67,10 @@ pub(super) fn read(ctx: &Ctx<'_>) -> Project {
         active: None,
         secrets: root.secrets(sub("secret")),
         parity: root.parity(sub("parity")),
+        observability: table.get("observability").and_then(|entry| {
+            let inner = root.sub(&table, "observability")?;
+            root.observability(inner, entry.value.at)
+        }),
         providers: sub("providers").clone(),
         shared: sub("shared").clone(),
     };
@@ -226,6 +233,78 @@ impl Root<'_, '_> {
         })
     }
 
+    /// `[observability]`: who has to act, and where it is written what to do.
+    fn observability(&self, table: &Table, here: Loc) -> Option<Observability> {
+        let names = ["owner", "runbooks", "blackbox", "resolvers"];
+        self.known(table, &names, "[observability]");
+        for (name, example) in [
+            ("owner", "owner = \"platform-team\""),
+            (
+                "runbooks",
+                "runbooks = \"https://wiki.example.org/runbooks/\"",
+            ),
+        ] {
+            if !table.contains_key(name) {
+                self.missing(here, name, example);
+            }
+        }
+        let owner = self.some_text(table, "owner");
+        let runbooks = self.text(table, "runbooks");
+        let schemes = ["https://", "http://"];
+        if let Some((text, at)) = runbooks
+            && !schemes
+                .iter()
+                .any(|s| text.starts_with(s) && text.len() > s.len())
+        {
+            let wanted = "an address that begins with `https://`";
+            let found = "another text";
+            self.ctx.report(types::wrong(at, "runbooks", wanted, found));
+        }
+        let blackbox = match table.contains_key("blackbox") {
+            true => self.some_text(table, "blackbox"),
+            false => Some(Observability::BLACKBOX.to_owned()),
+        };
+        let resolvers = match table.get("resolvers") {
+            Some(entry) => self.addresses("resolvers", &entry.value),
+            None => Some(Observability::RESOLVERS.map(str::to_owned).to_vec()),
+        };
+        Some(Observability {
+            owner: owner?,
+            runbooks: runbooks?.0.to_owned(),
+            blackbox: blackbox?,
+            resolvers: resolvers?,
+        })
+    }
+
+    /// A text that says something.
+    fn some_text(&self, table: &Table, name: &str) -> Option<String> {
+        let (text, at) = self.text(table, name)?;
+        if text.trim().is_empty() {
+            let draft = types::wrong(at, name, "a text", "nothing");
+            self.ctx.report(draft);
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    /// A list of IP addresses.
+    fn addresses(&self, name: &str, tree: &Tree) -> Option<Vec<String>> {
+        let Item::List(items) = &tree.node else {
+            self.wrong(tree, name, "a list of addresses");
+            return None;
+        };
+        let address = |item: &Tree| {
+            let parsed = item.str().and_then(|t| t.parse::<IpAddr>().ok());
+            if parsed.is_none() {
+                self.wrong(item, name, "an IP address such as `9.9.9.9`");
+            }
+            parsed.map(|a| a.to_string())
+        };
+        // All of them are looked at before the first mistake ends it.
+        let parsed: Vec<Option<String>> = items.iter().map(address).collect();
+        parsed.into_iter().collect()
+    }
+
     fn duration(&self, table: &Table, name: &str) -> Option<Duration> {
         let (text, at) = self.text(table, name)?;
         let parsed = types::duration(text);
@@ -349,6 +428,7 @@ pub(super) fn config(
         resources,
         disabled: disabled(ctx, decls),
         parity: project.parity.clone(),
+        observability: project.observability.clone(),
         secrets: project.secrets.clone(),
         digest_key: project.facts.state.digest_key.clone(),
         digest: canon::Digest::of(b""),

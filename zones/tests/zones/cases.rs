@@ -106,6 +106,7 @@ cases! {
     no_instance
     no_such_output
     not_finite
+    observability
     observe
     outside_root
     project_missing

@@ -113,6 +113,7 @@ impl Project {
             resources: resources.collect(),
             disabled: BTreeMap::new(),
             parity: Vec::new(),
+            observability: None,
             secrets: BTreeMap::new(),
             digest_key: None,
             digest: Digest::of(b""),
