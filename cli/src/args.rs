@@ -12,11 +12,13 @@ use crate::{env, exit};
 
 mod check;
 mod database;
+mod observability;
 mod posture;
 pub(crate) mod restore;
 
 pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
 pub use database::{Backups, Certificate, DatabaseArgs, Replication};
+pub use observability::{MetricsArgs, ObservabilityArgs};
 pub use posture::PostureArgs;
 pub use restore::{RestoreCommand, RestorePlanArgs};
 
@@ -128,6 +130,10 @@ pub enum Command {
     Readiness(ReadinessArgs),
     /// Show that the application works inside a zone, without exposing it.
     Smoke(SmokeArgs),
+    /// Print what is known of the zones for Prometheus, or serve it. What is not known has no series.
+    Metrics(MetricsArgs),
+    /// Write what watches the zones from outside: alerts, probes, a dashboard, the heartbeat's writer.
+    Observability(ObservabilityArgs),
     /// Take something that exists, and that the spec describes, under management. Changes only the
     /// state; the next plan shows what differs from the spec.
     Import(ImportArgs),
@@ -168,6 +174,7 @@ impl Command {
             Command::Smoke(args) if args.format == ReportFormat::Json => Format::Json,
             Command::Readiness(args) if args.format == ReadinessFormat::Json => Format::Json,
             Command::Restore(RestoreCommand::Plan(args)) => args.format,
+            Command::Observability(args) => args.format,
             Command::Show(args) => args.format,
             Command::Output(args) => args.format,
             Command::State(StateCommand::List(args) | StateCommand::History(args)) => args.format,

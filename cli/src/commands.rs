@@ -3,13 +3,15 @@
 mod apply;
 mod completions;
 mod destroy;
-mod drift;
+pub(crate) mod drift;
 mod explain;
 mod fmt;
 mod graph;
 mod import;
 mod init;
 mod kubeconfig;
+mod metrics;
+mod observability;
 mod output;
 mod parity;
 mod plan;
@@ -44,6 +46,8 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Verify(args) => Box::pin(verify::run(ctx, args)).await,
         Command::Readiness(args) => Box::pin(readiness::run(ctx, args)).await,
         Command::Smoke(args) => Box::pin(verify::smoke(ctx, args)).await,
+        Command::Metrics(args) => Box::pin(metrics::run(ctx, args)).await,
+        Command::Observability(args) => observability::run(ctx, &args),
         Command::Import(args) => Box::pin(import::run(ctx, &args)).await,
         Command::Destroy(args) => Box::pin(destroy::run(ctx, args)).await,
         Command::Posture(args) => Box::pin(posture::run(ctx, args)).await,

@@ -11,7 +11,8 @@ impl Exit {
     pub const DONE: Exit = Exit(0);
     /// An error before anything was changed: usage, invalid input, no network.
     pub const ERROR: Exit = Exit(1);
-    /// `plan --detailed-exitcode` found changes, `drift` drift, or `parity` differences.
+    /// `plan --detailed-exitcode` found changes, `drift` drift, `parity` differences or
+    /// `observability --check` a stale file.
     pub const CHANGES: Exit = Exit(2);
     /// Partly applied; the state is saved and the next apply goes on.
     pub const PARTIAL: Exit = Exit(3);
@@ -51,7 +52,8 @@ Exit codes:
   1    an error before anything was changed (usage errors too), or too little could be read to
        plan or to compare
   2    changes are planned (plan --detailed-exitcode), or there is drift (drift, also when
-       something else could not be read), or zones differ that should not (parity)
+       something else could not be read), or zones differ that should not (parity), or
+       files are not current (observability --check)
   3    partly applied; the state is saved, apply again to go on
   4    the plan is stale or has another digest; nothing was sent
   5    somebody else holds the state

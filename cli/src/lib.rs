@@ -11,10 +11,12 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub mod args;
+mod collect;
 pub mod commands;
 pub mod env;
 pub mod exit;
 mod interrupt;
+mod listen;
 mod log;
 mod probes;
 mod project;

@@ -17,7 +17,8 @@ mod judge;
 mod probe;
 mod readiness;
 
-pub use derive::checks;
+pub(crate) use derive::qualified;
+pub use derive::{DatabaseEntries, checks, database_entries};
 pub use judge::judge;
 pub use probe::{
     Answer, Container, DatabaseAnswer, DatabaseAsk, DatabaseProbe, DnsAnswer, DnsAsk, Entry, Found,

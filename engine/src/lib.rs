@@ -17,6 +17,7 @@ pub mod expr;
 pub mod import;
 pub mod journal;
 pub mod objectives;
+pub mod observability;
 pub mod observe;
 pub mod parity;
 pub mod plan;

@@ -79,6 +79,17 @@ impl Probes {
         self.lists.as_ref().map_err(Clone::clone)
     }
 
+    /// When the newest backup of a database was made, in seconds since 1970, if there is one.
+    ///
+    /// # Errors
+    /// The list cannot be read, or not in time.
+    pub async fn newest_backup(&self, database: &str) -> Result<Option<u64>, ProviderError> {
+        let asked = tokio::time::timeout(READ, self.lists()?.backups(database)).await;
+        let listed =
+            asked.unwrap_or_else(|_| Err(failed("the list of backups did not come in time")))?;
+        Ok(listed.into_iter().flatten().map(|b| b.at).max())
+    }
+
     async fn entry(&self, zone: &ZoneName, entry: &Entry) -> Result<Secret, ProviderError> {
         self.cluster(zone)?.entry(entry, self.key.as_ref()).await
     }

@@ -8,6 +8,7 @@ mod charts;
 mod cost;
 mod crash;
 mod lifecycle;
+mod observability;
 mod options;
 mod parity;
 mod programs;

@@ -42,7 +42,11 @@ pub(crate) async fn run(ctx: &Context, args: DriftArgs) -> Result<Exit, Failure>
 
 /// What a run changes while we look is no drift. Whether one is at work says the lock, or the state:
 /// it moved on since it was read.
-fn set_aside(stage: &Stage, before: &State, report: &mut DriftReport) -> Result<(), Failure> {
+pub(crate) fn set_aside(
+    stage: &Stage,
+    before: &State,
+    report: &mut DriftReport,
+) -> Result<(), Failure> {
     let after = stage.load(&State::default())?;
     let running = |n: &Notice| matches!(n, Notice::Running { .. });
     if after.notices.iter().any(running) || after.state != *before {

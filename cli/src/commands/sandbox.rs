@@ -106,7 +106,7 @@ fn announce(term: Term, ready: &Ready) {
 }
 
 /// Resolves when the process is asked to end.
-async fn ended() {
+pub(crate) async fn ended() {
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),

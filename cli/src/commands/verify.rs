@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{Check, Probe, Prober, Proof, Verdict, checks, judge};
+use zonewright_engine::check::{Answer, Check, Probe, Prober, Proof, Verdict, checks, judge};
 use zonewright_engine::observe::Inputs;
 use zonewright_providers::probe::Probes;
 
@@ -31,6 +31,8 @@ pub struct Line {
     pub verdict: Verdict,
     /// How long it took.
     pub took: Duration,
+    /// What came back, if it was asked and something did.
+    pub answer: Option<Answer>,
 }
 
 /// Runs `verify`.
@@ -124,15 +126,27 @@ pub(crate) async fn ask(
     round: Round<'_>,
 ) -> Result<Asked, Failure> {
     let interrupt = Interrupt::listen();
+    let opening = probes::open(stage, inputs, round.zone);
+    let prober = interrupt.or(opening).await?;
+    ask_with(&prober, stage, inputs, round).await
+}
+
+/// The same with probes that are open.
+pub(crate) async fn ask_with(
+    prober: &Probes,
+    stage: &Stage,
+    inputs: &Inputs,
+    round: Round<'_>,
+) -> Result<Asked, Failure> {
+    let interrupt = Interrupt::listen();
     let zone = round.zone;
-    let prober = interrupt.or(probes::open(stage, inputs, zone)).await?;
     let made = made(&round);
     if !made.is_empty() {
         // What a killed run left would answer for this one. What cannot be removed shows in the checks.
         let swept = interrupt.or(prober.sweep(zone, &made)).await?;
         tracing::debug!(?swept, "what earlier probes left");
     }
-    let asked = interrupt.or(until_green(&prober, &round)).await;
+    let asked = interrupt.or(until_green(prober, &round)).await;
     if !made.is_empty() && asked.is_err() {
         // The probe was cut off before it could clean up after itself.
         prober.sweep(zone, &made).await?;
@@ -151,7 +165,7 @@ pub(crate) async fn ask(
         })
         .collect();
     proofs::append(stage, &proofs)?;
-    let refused = probes::refused(stage, inputs, &prober);
+    let refused = probes::refused(stage, inputs, prober);
     Ok(Asked { lines, refused })
 }
 
@@ -198,14 +212,17 @@ async fn once(prober: &Probes, zone: &ZoneName, checks: Vec<Check>, read_only: b
 
 async fn one(prober: &Probes, zone: &ZoneName, check: Check, skip: bool) -> Line {
     let begun = Instant::now();
-    let verdict = if skip {
-        Verdict::Skipped("it makes something, and --read-only was given".to_owned())
+    let (verdict, answer) = if skip {
+        let why = "it makes something, and --read-only was given".to_owned();
+        (Verdict::Skipped(why), None)
     } else {
-        judge(&check, &prober.ask(zone, &check.probe).await)
+        let asked = prober.ask(zone, &check.probe).await;
+        (judge(&check, &asked), asked.ok())
     };
     Line {
         check,
         verdict,
         took: begun.elapsed(),
+        answer,
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{Gate, Readiness, Severity, Standing};
+use zonewright_engine::check::{Gate, Readiness, Standing};
 use zonewright_engine::objectives::Forecast;
+use zonewright_engine::observability::metrics::exposition;
+use zonewright_engine::observability::{Sample, readiness_samples};
 
 use super::style::{Paint, Tone};
 use super::text::{duration, escape};
@@ -85,48 +87,9 @@ pub fn json(reports: &[Report]) -> Json {
 
 /// For Prometheus.
 pub fn metrics(reports: &[Report]) -> String {
-    let mut out = String::from(
-        "# HELP zonewright_ready Whether the zone may be counted on: 1 is ready.\n\
-         # TYPE zonewright_ready gauge\n",
-    );
-    for r in reports {
-        let ready = u8::from(r.verdict == Readiness::Ready);
-        let _ = writeln!(out, "zonewright_ready{{zone=\"{}\"}} {ready}", r.zone);
-    }
-    out.push_str(
-        "# HELP zonewright_readiness_checks_failed Checks that are not proven for the spec as it is.\n\
-         # TYPE zonewright_readiness_checks_failed gauge\n",
-    );
-    for r in reports {
-        for (severity, name) in [
-            (Severity::Blocking, "blocking"),
-            (Severity::Warning, "warning"),
-        ] {
-            let bad = |g: &&Gate| {
-                g.severity == severity && !matches!(g.standing, Standing::Proven | Standing::Aged)
-            };
-            let n = r.gates.iter().filter(bad).count();
-            let _ = writeln!(
-                out,
-                "zonewright_readiness_checks_failed{{zone=\"{}\",severity=\"{name}\"}} {n}",
-                r.zone
-            );
-        }
-    }
-    out.push_str(
-        "# HELP zonewright_readiness_age_seconds Seconds since a check was last asked; absent when never.\n\
-         # TYPE zonewright_readiness_age_seconds gauge\n",
-    );
-    for r in reports {
-        for gate in &r.gates {
-            if let Some(age) = gate.age_seconds {
-                let _ = writeln!(
-                    out,
-                    "zonewright_readiness_age_seconds{{zone=\"{}\",check=\"{}\"}} {age}",
-                    r.zone, gate.check
-                );
-            }
-        }
-    }
-    out
+    let samples: Vec<Sample> = reports
+        .iter()
+        .flat_map(|r| readiness_samples(&r.zone, r.verdict, &r.gates))
+        .collect();
+    exposition(&samples)
 }

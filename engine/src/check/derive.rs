@@ -18,6 +18,11 @@ use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::restore;
 use crate::value::Value;
 
+const USER: &str = "digitalocean.database_user";
+const SERVERS: [&str; 2] = [
+    "digitalocean.database_replica",
+    "digitalocean.database_cluster",
+];
 const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -285,16 +290,12 @@ impl<'a> Spec<'a> {
         ask: DatabaseAsk,
     ) -> Option<DatabaseProbe> {
         let outputs = &self.inputs.state.record(&resource.address)?.outputs;
-        let both = [
-            "digitalocean.database_replica",
-            "digitalocean.database_cluster",
-        ];
         Some(DatabaseProbe {
             host: outputs.get("host")?.as_str()?.to_owned(),
             port: u16::try_from(outputs.get("port")?.as_i64()?).ok()?,
-            user: self.entry(&["digitalocean.database_user"], "name")?,
-            password: self.entry(&["digitalocean.database_user"], "password")?,
-            ca: self.entry(&both, "ca")?,
+            user: self.entry(&[USER], "name")?,
+            password: self.entry(&[USER], "password")?,
+            ca: self.entry(&SERVERS, "ca")?,
             ask,
             read_only,
         })
@@ -389,13 +390,7 @@ impl<'a> Spec<'a> {
                     get("type").filter(|t| ["A", "AAAA", "CNAME"].contains(&t.as_str()))?;
                 let (zone, name) = (get("zone")?, get("name")?);
                 let proxied = value.get("proxied").and_then(Value::as_bool);
-                let full = if name == zone || name.ends_with(&format!(".{zone}")) {
-                    name
-                } else if name == "@" {
-                    zone.clone()
-                } else {
-                    format!("{name}.{zone}")
-                };
+                let full = qualified(&zone, &name);
                 (proxied != Some(true)).then_some(DnsAsk {
                     zone,
                     name: full,
@@ -513,7 +508,7 @@ impl<'a> Spec<'a> {
 
     /// The application is the workload that takes the database's Secret and answers requests.
     fn smoke(&self) -> Option<Check> {
-        let password = self.entry(&["digitalocean.database_user"], "password")?;
+        let password = self.entry(&[USER], "password")?;
         let takes = |o: &&(&'a Resource, Json)| {
             let pod = o.1["spec"]["template"]["spec"].to_string();
             o.1["metadata"]["namespace"] == password.namespace.as_str()
@@ -550,6 +545,42 @@ impl<'a> Spec<'a> {
         let title = "the application answers inside the cluster";
         Some(check("smoke", title, &["BZ-24"], probe))
     }
+}
+
+/// A record's whole name.
+pub(crate) fn qualified(zone: &str, name: &str) -> String {
+    if name == zone || name.ends_with(&format!(".{zone}")) {
+        name.to_owned()
+    } else if name == "@" {
+        zone.to_owned()
+    } else {
+        format!("{name}.{zone}")
+    }
+}
+
+/// The entries of a zone's Secrets by which its programs reach the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseEntries {
+    /// Host and port.
+    pub host: Entry,
+    /// The user's name.
+    pub user: Entry,
+    /// The password.
+    pub password: Entry,
+    /// The CA certificate.
+    pub ca: Entry,
+}
+
+/// What the programs of a zone reach its database with, if the spec has all of it.
+pub fn database_entries(inputs: &Inputs, zone: &ZoneName) -> Option<DatabaseEntries> {
+    let spec = Spec::of(inputs, zone);
+    let host = |output| spec.entry(&SERVERS, output);
+    Some(DatabaseEntries {
+        host: host("private_host").or_else(|| host("host"))?,
+        user: spec.entry(&[USER], "name")?,
+        password: spec.entry(&[USER], "password")?,
+        ca: spec.entry(&SERVERS, "ca")?,
+    })
 }
 
 /// Whether a resource belongs to the chart that brings a component.

@@ -93,7 +93,7 @@ fn jiff_text(seconds: u64) -> String {
 }
 
 /// The cluster of a zone: its id and a token for it.
-fn cluster(env: &Env, zone: &str) -> (String, String) {
+pub(super) fn cluster(env: &Env, zone: &str) -> (String, String) {
     let all = env.table("digitalocean", "kubernetes_clusters");
     let found = all.iter().find(|c| {
         let name = c["name"].as_str().unwrap_or_default();
@@ -106,7 +106,7 @@ fn cluster(env: &Env, zone: &str) -> (String, String) {
 }
 
 /// Somebody else's request to a zone's cluster.
-fn meddle(env: &Env, zone: &str, method: &str, path: &str, body: Option<&Value>) {
+pub(super) fn meddle(env: &Env, zone: &str, method: &str, path: &str, body: Option<&Value>) {
     let (id, token) = cluster(env, zone);
     let path = format!("/clusters/{id}{path}");
     let (status, answer) = env.meddle(method, &path, &token, body);

@@ -1,0 +1,159 @@
+//! What watches a project from outside its zones: alerts, probes, a dashboard, the heartbeat's writer and
+//! the metrics that they are about. Pure; the same spec gives the same bytes.
+//!
+//! A monitoring that lives in a zone is lost with it, so the files are for a Prometheus in a third place.
+//! What is not known has no series: every alert about a number has one about its absence.
+
+use crate::address::ZoneName;
+use crate::config::{Config, Observability, Posture, Role, Strategy};
+use crate::observe::Inputs;
+use crate::plan::exposure::may_be_exposed;
+
+mod dashboard;
+mod heartbeat;
+pub mod metrics;
+mod names;
+mod probes;
+mod rules;
+mod samples;
+mod yaml;
+
+pub use metrics::{METRICS, Metric, Sample};
+pub use samples::{Backup, Known, ZoneKnown, readiness_samples, samples};
+
+/// A generated file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its name.
+    pub path: &'static str,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// Its content.
+    pub text: String,
+}
+
+/// How a zone gets its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// It has the writer.
+    Writer,
+    /// It has a read-replica.
+    Replica,
+    /// It has nothing until a backup is restored.
+    Restore,
+    /// It has no data.
+    None,
+}
+
+impl Mode {
+    /// The name in labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Writer => "writer",
+            Mode::Replica => "replica",
+            Mode::Restore => "restore",
+            Mode::None => "none",
+        }
+    }
+
+    /// How a zone gets its data as the spec is now.
+    pub fn of(config: &Config, zone: &ZoneName) -> Mode {
+        let has = |kind: &str| {
+            let mut all = config.resources.keys();
+            all.any(|a| a.zone == *zone && a.kind.to_string() == kind)
+        };
+        let decided = config.zone(zone).and_then(|z| z.database.as_ref());
+        if has("digitalocean.database_replica") {
+            Mode::Replica
+        } else if has("digitalocean.database_cluster") {
+            Mode::Writer
+        } else if decided.is_some_and(|d| d.strategy == Strategy::Restore) {
+            Mode::Restore
+        } else {
+            Mode::None
+        }
+    }
+}
+
+/// What the files are made from.
+struct Facts<'a> {
+    project: &'a str,
+    env: Option<&'a str>,
+    told: &'a Observability,
+    zones: Vec<ZoneFacts<'a>>,
+    names: Vec<names::PublicName>,
+    rpo: bool,
+}
+
+struct ZoneFacts<'a> {
+    name: &'a ZoneName,
+    role: Role,
+    exposed: bool,
+    mode: Mode,
+}
+
+impl<'a> Facts<'a> {
+    fn of(inputs: &'a Inputs, told: &'a Observability) -> Facts<'a> {
+        let config = &inputs.config;
+        let zones = config.zones.values().map(|zone| ZoneFacts {
+            name: &zone.name,
+            role: zone.role,
+            exposed: may_be_exposed(config, &zone.name) && zone.posture != Some(Posture::Off),
+            mode: Mode::of(config, &zone.name),
+        });
+        let mut settings = config.zones.values().map(|z| &z.settings);
+        Facts {
+            project: &config.project,
+            env: settings.find_map(|s| s.get("env")?.as_str()),
+            told,
+            zones: zones.collect(),
+            names: names::public(inputs),
+            rpo: config.objectives.rpo.is_some(),
+        }
+    }
+
+    fn any(&self, mode: Mode) -> bool {
+        self.zones.iter().any(|z| z.mode == mode)
+    }
+}
+
+/// Everything that is generated for a project that says who is told.
+pub fn artifacts(inputs: &Inputs, told: &Observability) -> Vec<Artifact> {
+    let facts = Facts::of(inputs, told);
+    let mut out = vec![
+        Artifact {
+            path: "prometheus.yml",
+            purpose: "the Prometheus outside the zones: scrape jobs and rules",
+            text: probes::prometheus(&facts),
+        },
+        Artifact {
+            path: "rules.yml",
+            purpose: "its recording and alert rules",
+            text: rules::file(&facts),
+        },
+        Artifact {
+            path: "blackbox.yml",
+            purpose: "modules of the blackbox exporter",
+            text: probes::modules(&facts),
+        },
+        Artifact {
+            path: "probes.yaml",
+            purpose: "the same probes as objects of the Prometheus operator",
+            text: probes::objects(&facts),
+        },
+        Artifact {
+            path: "dashboard.json",
+            purpose: "the dashboard, for Grafana",
+            text: dashboard::file(&facts),
+        },
+    ];
+    out.extend(heartbeat::file(inputs).map(|text| Artifact {
+        path: "heartbeat.yaml",
+        purpose: "the heartbeat's writer, for the zone that serves",
+        text,
+    }));
+    out
+}
+
+#[cfg(test)]
+mod tests;
