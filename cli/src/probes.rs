@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use zonewright_engine::address::{InstanceId, ZoneName};
 use zonewright_engine::expr::Reference;
-use zonewright_engine::observe::ObserveError;
-use zonewright_engine::observe::{Inputs, Observations, lookup_seen};
+use zonewright_engine::observe::{Inputs, Observations, ObserveError, lookup_seen, with_observed};
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::snapshot::Record;
 use zonewright_engine::value::Value;
@@ -21,8 +20,8 @@ use crate::stage::Stage;
 /// Time to get the credentials of one cluster.
 const OPENING: Duration = Duration::from_secs(20);
 
-/// What checks of a zone start from.
-pub(crate) fn inputs(stage: &Stage, zone: &ZoneName) -> Result<Inputs, Failure> {
+/// What checks of a zone start from: what is recorded, and what is only observed as if it were.
+pub(crate) async fn inputs(stage: &Stage, zone: &ZoneName) -> Result<Inputs, Failure> {
     if stage.config.zone(zone).is_none() {
         let known: Vec<&str> = stage.config.zones.keys().map(ZoneName::as_str).collect();
         return Err(Failure::error(format!("there is no zone {zone}"))
@@ -35,9 +34,13 @@ pub(crate) fn inputs(stage: &Stage, zone: &ZoneName) -> Result<Inputs, Failure> 
         .filter(|r| r.kind().provider() == "digitalocean")
         .map(|r| r.instance.clone())
         .collect();
+    let observed = stage.config.resources.values().filter(|r| r.meta.observe);
+    ids.extend(observed.map(|r| r.instance.clone()));
     ids.sort();
     ids.dedup();
-    stage.inputs_of(state, &ids)
+    let inputs = stage.inputs_of(state, &ids)?;
+    let looked = with_observed(inputs, &zones, &stage.sessions).await;
+    looked.map_err(|e| stage.unusable(e))
 }
 
 /// Opens what the checks of a zone need.
@@ -81,6 +84,11 @@ pub(crate) fn refused(stage: &Stage, inputs: &Inputs, probes: &Probes) -> Option
 fn missing(zone: &ZoneName) -> ProviderError {
     let message = format!("no cluster of {zone} is recorded: apply the zone first");
     ProviderError::new(ErrorClass::NotFound, message)
+}
+
+/// Whether a cluster of the zone is recorded.
+pub(crate) fn has_cluster(inputs: &Inputs, zone: &ZoneName) -> bool {
+    recorded(inputs, zone).is_some()
 }
 
 /// The cluster of a zone, as recorded.

@@ -48,6 +48,16 @@ pub struct Check {
     pub probe: Probe,
 }
 
+impl Check {
+    /// Whether it looks for ways into a zone that must have none.
+    pub fn is_about_exposure(&self) -> bool {
+        matches!(
+            self.probe,
+            Probe::ExposedObjects | Probe::LoadBalancers { .. }
+        )
+    }
+}
+
 /// What a failed check means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

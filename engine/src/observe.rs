@@ -20,7 +20,7 @@ use crate::value::Value;
 mod read;
 mod wave;
 
-pub use read::{ContainerRef, ObserveError, Sessions, observe};
+pub use read::{ContainerRef, ObserveError, Sessions, observe, with_observed};
 pub use wave::{Wave, next_wave};
 
 /// Everything that planning starts from.
@@ -210,6 +210,7 @@ pub(crate) fn target(inputs: &Inputs, seen: &Observations, address: &Address) ->
         id: record.map(|r| r.id.clone()),
         desired,
         marker: inputs.marker(address),
+        observe: only_observed(inputs, address),
     }
 }
 
@@ -223,12 +224,20 @@ pub(crate) fn received(inputs: &Inputs, address: &Address, observed: Observed) -
     };
     match observed {
         Observed::Present(live) => Observed::Present(rekey(live)),
-        Observed::Foreign(live) if claimed(inputs, address, &live) => {
+        Observed::Foreign(live)
+            if claimed(inputs, address, &live) || only_observed(inputs, address) =>
+        {
             Observed::Present(rekey(live))
         }
         Observed::Foreign(live) => Observed::Foreign(rekey(live)),
         other => other,
     }
+}
+
+/// Whether the spec has it looked at and never changed, whoever made it.
+pub(crate) fn only_observed(inputs: &Inputs, address: &Address) -> bool {
+    let resource = inputs.config.resources.get(address);
+    resource.is_some_and(|r| r.meta.observe)
 }
 
 fn claimed(inputs: &Inputs, address: &Address, live: &Live) -> bool {

@@ -3,7 +3,7 @@
 //! A plan holds everything the executor needs except secrets and sessions. Its canonical bytes are
 //! the same for the same inputs; their SHA-256 is what a reviewer approves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,9 @@ pub struct ZoneFacts {
     /// Whether it may be reached from outside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposed: Option<bool>,
+    /// What of other zones it cannot be made without. Sorted.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub needs: BTreeSet<Address>,
 }
 
 /// A provider instance as steps need it.

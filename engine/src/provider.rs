@@ -107,6 +107,8 @@ pub struct ReadTarget {
     pub desired: Option<Value>,
     /// What it is marked with if it is ours.
     pub marker: Marker,
+    /// Whether it is only looked at (`observe = true`), so that it need not be ours.
+    pub observe: bool,
 }
 
 /// What was found.

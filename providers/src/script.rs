@@ -192,6 +192,7 @@ pub(crate) fn target(address: &str, desired: &Json) -> ReadTarget {
         desired: Some(value(desired)),
         marker: marker(&address.to_string()),
         address,
+        observe: false,
     }
 }
 

@@ -54,7 +54,7 @@ async fn report(
     zone: ZoneName,
     recorded: bool,
 ) -> Result<(Report, Option<Failure>), Failure> {
-    let inputs = probes::inputs(stage, &zone)?;
+    let inputs = probes::inputs(stage, &zone).await?;
     let list = checks(&inputs, &zone);
     let mut refused = None;
     if !recorded {

@@ -38,7 +38,7 @@ pub struct Line {
 /// Runs `verify`.
 pub(crate) async fn run(ctx: &Context, args: VerifyArgs) -> Result<Exit, Failure> {
     let stage = Stage::open(ctx).await?;
-    let inputs = probes::inputs(&stage, &args.zone)?;
+    let inputs = probes::inputs(&stage, &args.zone).await?;
     let all = checks(&inputs, &args.zone);
     for id in &args.only {
         if !all.iter().any(|c| c.id == *id) {
@@ -63,7 +63,7 @@ pub(crate) async fn run(ctx: &Context, args: VerifyArgs) -> Result<Exit, Failure
 /// Runs `smoke`.
 pub(crate) async fn smoke(ctx: &Context, args: SmokeArgs) -> Result<Exit, Failure> {
     let stage = Stage::open(ctx).await?;
-    let inputs = probes::inputs(&stage, &args.zone)?;
+    let inputs = probes::inputs(&stage, &args.zone).await?;
     let mut chosen = checks(&inputs, &args.zone);
     chosen.retain(|c| matches!(c.probe, Probe::Smoke(_)));
     if chosen.is_empty() {

@@ -133,6 +133,10 @@ fn zone_line(name: &ZoneName, facts: &ZoneFacts) -> String {
         let why = format!("; data by {what}: {} ({})", decided.reason, decided.date);
         line.push_str(&escape(&why));
     }
+    if !facts.needs.is_empty() {
+        let needs: Vec<String> = facts.needs.iter().map(ToString::to_string).collect();
+        let _ = write!(line, "; needs {}", escape(&needs.join(", ")));
+    }
     line
 }
 

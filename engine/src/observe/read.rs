@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::join_all;
 
 use super::{Inputs, Observations, next_wave, received};
-use crate::address::{Address, InstanceId, Kind};
-use crate::provider::{ErrorClass, Observed, Provider, ProviderError, ReadTarget, Session};
+use crate::address::{Address, InstanceId, Kind, ZoneName};
+use crate::config::Resource;
+use crate::provider::{ErrorClass, Live, Observed, Provider, ProviderError, ReadTarget, Session};
+use crate::snapshot::{Record, RecordStatus, Snapshot};
 use crate::value::Value;
 
 /// The open sessions of a run. Never part of a plan or a state.
@@ -138,6 +140,65 @@ pub async fn observe(inputs: &Inputs, sessions: &Sessions) -> Result<Observation
         for (id, targets, result) in join_all(reading).await {
             record(inputs, &mut seen, id, targets, result)?;
         }
+    }
+}
+
+/// Reads what these zones only observe of the clouds, and puts it among the records of `inputs`: for
+/// those who ask about a zone and do not plan. What cannot be read stays unrecorded.
+///
+/// # Errors
+/// A provider refuses its credentials.
+pub async fn with_observed(
+    mut inputs: Inputs,
+    zones: &[&ZoneName],
+    sessions: &Sessions,
+) -> Result<Inputs, ObserveError> {
+    let wanted = |r: &Resource| {
+        let instance = inputs.config.instances.get(&r.instance);
+        let in_cloud = instance.is_some_and(|i| i.container.is_none());
+        r.meta.observe && in_cloud && (zones.contains(&&r.address.zone) || r.address.zone.is_edge())
+    };
+    let chosen: BTreeMap<Address, Resource> = inputs
+        .config
+        .resources
+        .iter()
+        .filter(|(_, r)| wanted(r))
+        .map(|(a, r)| (a.clone(), r.clone()))
+        .collect();
+    if chosen.is_empty() {
+        return Ok(inputs);
+    }
+    let whole = std::mem::replace(&mut inputs.config.resources, chosen);
+    let state = std::mem::take(&mut inputs.state);
+    let seen = observe(&inputs, sessions).await;
+    let chosen = std::mem::replace(&mut inputs.config.resources, whole);
+    inputs.state = state;
+    for (address, observed) in seen?.seen {
+        let (Observed::Present(live), Some(resource)) = (observed, chosen.get(&address)) else {
+            continue;
+        };
+        let lineage = inputs.lineage.clone();
+        let empty = Snapshot::empty(&lineage, address.zone.clone(), &inputs.world);
+        let shard = inputs.state.shards.entry(address.zone.clone());
+        let records = &mut shard.or_insert(empty).records;
+        records.insert(address.clone(), as_record(resource, *live));
+    }
+    Ok(inputs)
+}
+
+/// What was observed as a record would tell it.
+fn as_record(resource: &Resource, live: Live) -> Record {
+    Record {
+        address: resource.address.clone(),
+        instance: resource.instance.clone(),
+        id: live.id,
+        generation: 1,
+        status: RecordStatus::Ok,
+        inputs: live.attrs,
+        outputs: Value::Null,
+        depends_on: Vec::new(),
+        contained_in: None,
+        protect: resource.meta.protect,
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Inputs, Observations, looks_at, lookup_seen, target};
-use crate::address::{Address, InstanceId};
-use crate::config::Instance;
+use super::{Inputs, Observations, looks_at, lookup_seen, only_observed, target};
+use crate::address::{Address, AttrPath, InstanceId};
+use crate::config::{Instance, Resource};
 use crate::expr::Reference;
 use crate::plan::Refresh;
 use crate::provider::{ErrorClass, Observed, ProviderError, ReadTarget, Status};
@@ -62,7 +62,7 @@ fn targets(inputs: &Inputs, seen: &Observations) -> BTreeMap<InstanceId, Vec<Add
         .into_iter()
         .filter(|a| looks_at(inputs, &changed, a))
         .collect();
-    addresses.extend(outside_secrets(inputs, &addresses));
+    addresses.extend(outside_needs(inputs, &addresses));
     let containers: Vec<Address> = addresses
         .iter()
         .filter_map(|a| inputs.instance_of(a))
@@ -81,25 +81,33 @@ fn targets(inputs: &Inputs, seen: &Observations) -> BTreeMap<InstanceId, Vec<Add
     out
 }
 
-/// Resources out of the selection whose secret outputs are needed: a secret is never recorded, so
-/// its owner has to be read.
-fn outside_secrets(inputs: &Inputs, addresses: &BTreeSet<Address>) -> BTreeSet<Address> {
+/// Resources out of the selection that have to be read, because no record has what is needed of them:
+/// owners of secret outputs, which are never recorded, and what is only observed, with what that needs
+/// in turn.
+fn outside_needs(inputs: &Inputs, addresses: &BTreeSet<Address>) -> BTreeSet<Address> {
     let mut out = BTreeSet::new();
-    for resource in addresses.iter().filter_map(|a| inputs.wanted(a)) {
+    let mut from: Vec<&Resource> = addresses.iter().filter_map(|a| inputs.wanted(a)).collect();
+    while let Some(resource) = from.pop() {
         for (reference, _) in resource.body.references() {
             let Reference::Resource { address, path } = reference else {
                 continue;
             };
-            let secret = path
-                .first_key()
-                .and_then(|key| inputs.registry.kind(&address.kind)?.output(key))
-                .is_some_and(|o| o.secret);
-            if secret && inputs.state.record(address).is_some() {
+            if only_observed(inputs, address) {
+                if !addresses.contains(address) && out.insert(address.clone()) {
+                    from.extend(inputs.config.resources.get(address));
+                }
+            } else if inputs.state.record(address).is_some() && is_secret(inputs, address, path) {
                 out.insert(address.clone());
             }
         }
     }
     out
+}
+
+fn is_secret(inputs: &Inputs, address: &Address, path: &AttrPath) -> bool {
+    let kind = inputs.registry.kind(&address.kind);
+    let output = path.first_key().and_then(|key| kind?.output(key));
+    output.is_some_and(|o| o.secret)
 }
 
 fn plan_open(inputs: &Inputs, seen: &Observations, id: &InstanceId, wave: &mut Wave) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::decide::{Decided, Decider};
+use super::decide::{Decided, Decider, identity_text};
 use super::edges::{self, Dependencies};
 use super::scope::PlanScope;
 use super::{
@@ -16,7 +16,8 @@ use crate::config::{Resource, Role};
 use crate::cost::{self, Bills};
 use crate::expr::Reference;
 use crate::objectives::{self, Forecast};
-use crate::observe::{Inputs, Observations};
+use crate::observe::{Inputs, Observations, only_observed};
+use crate::provider::Observed;
 use crate::schema::Registry;
 use crate::value::{Map, Value};
 
@@ -155,7 +156,7 @@ impl PlanError {
     pub fn help(&self) -> String {
         match self {
             PlanError::Foreign { address, id, .. } => format!(
-                "rename it in the spec, remove the other one, or take it over with `zonewright import {address} {id}`"
+                "rename it in the spec, remove the other one, or take it over with `zonewright import {address} {id}`; with `observe = true` it is only looked at"
             ),
             PlanError::Protected { address } => format!(
                 "set `zonewright = {{ protect = false }}` on {address} and apply that first"
@@ -206,6 +207,7 @@ impl PlanError {
 /// Everything that stands in the way, sorted.
 pub fn plan(inputs: &Inputs, seen: &Observations) -> Result<Plan, Vec<PlanError>> {
     let mut errors = check_selection(inputs);
+    errors.extend(observed_outside(inputs, seen));
     let values = object_values(inputs, seen);
     errors.extend(exposure::refused(inputs, &values));
     errors.extend(roles::refused(inputs, seen));
@@ -301,7 +303,8 @@ fn check_selection(inputs: &Inputs) -> Vec<PlanError> {
             };
             let selected = options.selects(&target.zone);
             let outside = options.selects(&resource.address.zone) != selected;
-            if stays && !selected && inputs.state.record(target).is_none() {
+            let nowhere = inputs.state.record(target).is_none() && !only_observed(inputs, target);
+            if stays && !selected && nowhere {
                 errors.push(PlanError::OutsideMissing {
                     address: resource.address.clone(),
                     reference: Box::new(reference.clone()),
@@ -319,6 +322,25 @@ fn check_selection(inputs: &Inputs) -> Vec<PlanError> {
         }
     }
     errors
+}
+
+/// What is only observed has to be there, also where only a reference leads to it.
+fn observed_outside(inputs: &Inputs, seen: &Observations) -> Vec<PlanError> {
+    let gone = seen.seen.iter().filter(|(a, o)| {
+        **o == Observed::Gone && !inputs.options.selects(&a.zone) && only_observed(inputs, a)
+    });
+    gone.filter_map(|(address, _)| {
+        let resource = inputs.config.resources.get(address)?;
+        let scope = |r: &Reference| crate::observe::lookup_seen(inputs, seen, r);
+        Some(PlanError::ObservedMissing {
+            address: address.clone(),
+            names: identity_text(
+                inputs.registry.kind(&address.kind)?,
+                &resource.body.eval(&scope),
+            ),
+        })
+    })
+    .collect()
 }
 
 /// The configured Kubernetes objects, as far as they are known from what was seen.
@@ -533,9 +555,21 @@ fn zone_facts(inputs: &Inputs) -> BTreeMap<ZoneName, ZoneFacts> {
                 database: zone.database.clone(),
                 region: setting("region").and_then(|v| v.as_str().map(str::to_owned)),
                 exposed: setting("exposed").and_then(Value::as_bool),
+                needs: needs(inputs, name),
             };
             (name.clone(), facts)
         })
+        .collect()
+}
+
+/// What of other zones a zone's resources refer to. Who makes the zone while those are gone has to know.
+fn needs(inputs: &Inputs, zone: &ZoneName) -> BTreeSet<Address> {
+    let resources = inputs.config.resources.values();
+    let own = resources.filter(|r| r.address.zone == *zone && inputs.wanted(&r.address).is_some());
+    own.flat_map(|r| r.body.references())
+        .filter_map(|(reference, _)| reference.address())
+        .filter(|a| a.zone != *zone && !a.zone.is_edge())
+        .map(Address::declaration)
         .collect()
 }
 

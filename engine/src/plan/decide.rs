@@ -550,7 +550,7 @@ fn live_generation(live: &Live) -> Option<u32> {
     live.marker.as_ref()?.rsplit_once(":g")?.1.parse().ok()
 }
 
-fn identity_text(schema: &KindSchema, value: &Value) -> String {
+pub(super) fn identity_text(schema: &KindSchema, value: &Value) -> String {
     let names: Vec<&str> = schema
         .identity
         .iter()

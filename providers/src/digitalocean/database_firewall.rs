@@ -136,7 +136,7 @@ async fn observe(api: &Api, target: &ReadTarget) -> Observed {
         Ok(Some(rules)) => {
             let live = live(cluster, &rules, &lens);
             // Every cluster has a list; it is ours once we wrote into it.
-            match target.id.is_some() || live.marker.is_some() {
+            match target.observe || target.id.is_some() || live.marker.is_some() {
                 true => Observed::Present(Box::new(live)),
                 false => Observed::Gone,
             }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use zonewright_engine::address::AttrPath;
@@ -19,6 +19,7 @@ pub(crate) fn plan(changes: Vec<Change>) -> Plan {
         database: None,
         region: Some(region.to_owned()),
         exposed: None,
+        needs: BTreeSet::new(),
     };
     Plan {
         format_version: FORMAT_VERSION,

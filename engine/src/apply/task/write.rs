@@ -99,6 +99,7 @@ impl Task {
             id: record.map(|r| r.id.clone()),
             desired: Some(record.map_or_else(|| self.desired.clone(), |r| r.inputs.clone())),
             marker: run.marker(change),
+            observe: false,
         };
         self.phase = Phase::Looking;
         Ok(Turn::Do(Command::Look {

@@ -143,6 +143,7 @@ fn target(object: Json, name: &str, id: Option<&str>) -> ReadTarget {
         id: id.map(str::to_owned),
         desired: Some(value(object)),
         marker,
+        observe: false,
     }
 }
 
