@@ -61,7 +61,7 @@ pub(crate) async fn collect(ctx: &Context, recorded: bool) -> Result<(Config, Kn
 
 /// What the checks of a zone tell.
 async fn zone_known(stage: &Stage, zone: &ZoneName, recorded: bool) -> Result<ZoneKnown, Failure> {
-    let inputs = probes::inputs(stage, zone)?;
+    let inputs = probes::inputs(stage, zone).await?;
     let list = checks(&inputs, zone);
     let mut out = ZoneKnown::default();
     if !recorded {

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::Address;
+use crate::address::{Address, ZoneName};
+use crate::check::{Check, Verdict};
 use crate::diff;
 use crate::expr::Reference;
 use crate::observe::{Inputs, Observations, lookup_seen};
@@ -27,6 +28,22 @@ pub struct DriftReport {
     pub unreadable: Vec<Unreadable>,
     /// What a run that is at work just now changes: no drift, and not known yet.
     pub in_progress: Vec<Address>,
+    /// How zones that must not be exposed can be reached from outside, whoever made the way in.
+    pub exposure: Vec<Exposed>,
+}
+
+/// What was found about the exposure of a zone that has to have none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exposed {
+    /// The zone.
+    pub zone: ZoneName,
+    /// The check of `verify` that found it: `exposure-cluster`, `exposure-cloud`.
+    pub check: String,
+    /// Whether it is known: false when the cluster or the cloud could not be asked.
+    pub known: bool,
+    /// The ways in, or why they are not known.
+    pub evidence: String,
 }
 
 /// One resource that is not as it was applied.
@@ -75,6 +92,7 @@ pub fn drift(inputs: &Inputs, seen: &Observations) -> DriftReport {
         drift: Vec::new(),
         unreadable: Vec::new(),
         in_progress: Vec::new(),
+        exposure: Vec::new(),
     };
     let selected = |r: &&Record| inputs.options.selects(&r.address.zone);
     for record in inputs.state.records().filter(selected) {
@@ -112,6 +130,31 @@ pub fn drift(inputs: &Inputs, seen: &Observations) -> DriftReport {
 }
 
 impl DriftReport {
+    /// Takes up what a check of a zone's exposure found. What is as it has to be is not told.
+    pub fn note_exposure(&mut self, zone: &ZoneName, check: &Check, verdict: &Verdict) {
+        let known = match verdict {
+            Verdict::Fail(_) => true,
+            Verdict::Unknown(_) => false,
+            Verdict::Pass(_) | Verdict::Skipped(_) => return,
+        };
+        self.exposure.push(Exposed {
+            zone: zone.clone(),
+            check: check.id.to_owned(),
+            known,
+            evidence: verdict.evidence().to_owned(),
+        });
+    }
+
+    /// Whether something differs from what was applied, or is exposed that must not be.
+    pub fn found(&self) -> bool {
+        !self.drift.is_empty() || self.exposure.iter().any(|e| e.known)
+    }
+
+    /// Whether something could not be looked at.
+    pub fn incomplete(&self) -> bool {
+        !self.unreadable.is_empty() || self.exposure.iter().any(|e| !e.known)
+    }
+
     /// Takes out what a run at work has in hand: what it has announced, and what it recorded between
     /// the two reads of the state, before and after the look at the world.
     pub fn set_aside(&mut self, before: &State, after: &State) {

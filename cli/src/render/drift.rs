@@ -37,6 +37,15 @@ pub fn text(report: &DriftReport, paint: Paint) -> String {
         let head = paint.tone(Tone::Bad, "? unreadable");
         let _ = writeln!(out, "{head}: {line}");
     }
+    for found in &report.exposure {
+        let words = match found.known {
+            true => "! exposed",
+            false => "? exposure not known",
+        };
+        let head = paint.tone(Tone::Bad, words);
+        let (zone, evidence) = (&found.zone, escape(&found.evidence));
+        let _ = writeln!(out, "{head}: {zone} ({}): {evidence}", found.check);
+    }
     if !report.in_progress.is_empty() {
         let n = count(report.in_progress.len(), "resource");
         let _ = writeln!(out, "In the hands of a run that is at work: {n}.");
@@ -70,6 +79,7 @@ pub fn json(report: &DriftReport) -> Json {
         "drift": report.drift.len(),
         "unreadable": report.unreadable.len(),
         "in_progress": report.in_progress.len(),
+        "exposed": report.exposure.iter().filter(|e| e.known).count(),
     });
     out
 }
@@ -92,6 +102,7 @@ mod tests {
             }],
             unreadable: Vec::new(),
             in_progress: Vec::new(),
+            exposure: Vec::new(),
         }
     }
 
