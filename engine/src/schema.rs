@@ -238,11 +238,35 @@ pub enum Containment {
     Instance,
 }
 
+/// What a kind is to a platform. Planning, checks and lints find kinds by their part and never by a
+/// name, so that another vendor's kinds are found too. A part promises the attributes it lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// A private network of its own: `ip_range`.
+    Network,
+    /// A Kubernetes cluster: `vpc`.
+    Cluster,
+    /// A database server that takes writes: `vpc`, `region`, `size`; puts out `ca`.
+    Writer,
+    /// A read-only copy of a writer: `source`, `vpc`, `region`, `size`; puts out `ca`.
+    Replica,
+    /// A database of a writer: `cluster`, `name`.
+    Database,
+    /// A login of a writer: `cluster`, `name`; puts out `password`.
+    DatabaseUser,
+    /// Who may reach a database server: `cluster`, `rules`.
+    DatabaseFirewall,
+    /// A DNS record: `zone`, `name`, `type`, `content`, `ttl`, `proxied`.
+    DnsRecord,
+}
+
 /// Everything about a kind.
 #[derive(Debug, Clone)]
 pub struct KindSchema {
     /// The kind.
     pub kind: Kind,
+    /// What it is to a platform, if anything has to know.
+    pub part: Option<Part>,
     /// One sentence of documentation.
     pub doc: &'static str,
     /// How a spec table becomes resources.
@@ -402,6 +426,11 @@ impl Registry {
             .kinds
             .iter()
             .find(|k| k.kind == *kind)
+    }
+
+    /// What a kind is to a platform.
+    pub fn part(&self, kind: &Kind) -> Option<Part> {
+        self.kind(kind)?.part
     }
 
     /// All kinds, by provider and then in declared order.

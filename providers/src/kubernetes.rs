@@ -118,6 +118,7 @@ fn kind(text: &str) -> Kind {
 fn object_kind(name: &str, form: Form, doc: &'static str, attrs: Vec<Attr>) -> KindSchema {
     KindSchema {
         kind: kind(name),
+        part: None,
         doc,
         form,
         attrs,

@@ -16,13 +16,10 @@ use crate::config::{Resource, Role, Strategy};
 use crate::expr::{Expr, Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::restore;
+use crate::schema::{Form, KindSchema, Part};
 use crate::value::Value;
 
-const USER: &str = "digitalocean.database_user";
-const SERVERS: [&str; 2] = [
-    "digitalocean.database_replica",
-    "digitalocean.database_cluster",
-];
+const SERVERS: [Part; 2] = [Part::Replica, Part::Writer];
 const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -86,7 +83,10 @@ impl<'a> Spec<'a> {
             .map(|r| (&r.address, r.body.eval(&scope)))
             .collect();
         let objects = resources()
-            .filter(|r| r.address.kind.provider() == "kubernetes")
+            .filter(|r| {
+                let kind = inputs.registry.kind(&r.address.kind);
+                kind.is_some_and(KindSchema::is_object)
+            })
             .filter_map(|r| Some((r, values.get(&r.address)?.to_json())))
             .collect();
         Spec {
@@ -114,14 +114,23 @@ impl<'a> Spec<'a> {
         self.of_kind(kind).filter_map(|(_, o)| object(o)).collect()
     }
 
-    fn resource(&self, kind: &str) -> Option<&'a Resource> {
-        let all = self.inputs.config.resources.values();
-        let mut own = all.filter(|r| r.address.zone == *self.zone);
-        own.find(|r| r.address.kind.to_string() == kind)
+    fn part(&self, address: &Address) -> Option<Part> {
+        self.inputs.registry.part(&address.kind)
     }
 
-    fn id_of(&self, kind: &str) -> Option<String> {
-        let record = self.inputs.state.record(&self.resource(kind)?.address)?;
+    fn is_chart(&self, address: &Address) -> bool {
+        let kind = self.inputs.registry.kind(&address.kind);
+        kind.is_some_and(|k| k.form == Form::Chart)
+    }
+
+    fn resource(&self, part: Part) -> Option<&'a Resource> {
+        let all = self.inputs.config.resources.values();
+        let mut own = all.filter(|r| r.address.zone == *self.zone);
+        own.find(|r| self.part(&r.address) == Some(part))
+    }
+
+    fn id_of(&self, part: Part) -> Option<String> {
+        let record = self.inputs.state.record(&self.resource(part)?.address)?;
         Some(record.id.clone())
     }
 
@@ -184,7 +193,7 @@ impl<'a> Spec<'a> {
             let title = "all Prometheus targets are up, asked through the service proxy";
             out.push(check("targets", title, &["BZ-13"], Probe::Targets(service)));
         }
-        let own = self.workloads(|r| r.address.kind.name() != "chart");
+        let own = self.workloads(|r| !self.is_chart(&r.address));
         let title = "workloads have the declared replicas, and those are ready";
         out.push(check(
             "workloads",
@@ -231,12 +240,13 @@ impl<'a> Spec<'a> {
         out
     }
 
-    /// The entry that refers to an output of one of these kinds.
-    fn entry(&self, kinds: &[&str], output: &str) -> Option<Entry> {
+    /// The entry that refers to an output of one of these parts.
+    fn entry(&self, parts: &[Part], output: &str) -> Option<Entry> {
         let refers = |expr: &Expr| {
             expr.references().into_iter().any(|(r, _)| match r {
                 Reference::Resource { address, path } => {
-                    kinds.contains(&address.kind.to_string().as_str()) && path.to_string() == output
+                    self.part(address).is_some_and(|p| parts.contains(&p))
+                        && path.to_string() == output
                 }
                 Reference::Secret(_) => false,
             })
@@ -246,8 +256,8 @@ impl<'a> Spec<'a> {
     }
 
     fn databases(&self) -> Vec<Check> {
-        let replica = self.resource("digitalocean.database_replica");
-        let database = replica.or_else(|| self.resource("digitalocean.database_cluster"));
+        let replica = self.resource(Part::Replica);
+        let database = replica.or_else(|| self.resource(Part::Writer));
         let Some(database) = database else {
             return Vec::new();
         };
@@ -293,8 +303,8 @@ impl<'a> Spec<'a> {
         Some(DatabaseProbe {
             host: outputs.get("host")?.as_str()?.to_owned(),
             port: u16::try_from(outputs.get("port")?.as_i64()?).ok()?,
-            user: self.entry(&[USER], "name")?,
-            password: self.entry(&[USER], "password")?,
+            user: self.entry(&[Part::DatabaseUser], "name")?,
+            password: self.entry(&[Part::DatabaseUser], "password")?,
             ca: self.entry(&SERVERS, "ca")?,
             ask,
             read_only,
@@ -324,8 +334,8 @@ impl<'a> Spec<'a> {
     }
 
     fn exposure(&self) -> Vec<Check> {
-        let network = self.id_of("digitalocean.vpc");
-        let cluster = self.id_of("digitalocean.kubernetes_cluster");
+        let network = self.id_of(Part::Network);
+        let cluster = self.id_of(Part::Cluster);
         vec![
             check(
                 "exposure-cluster",
@@ -346,8 +356,8 @@ impl<'a> Spec<'a> {
         let mut out = Vec::new();
         if let Some(range) = self.setting("cidr") {
             let probe = Probe::Networks {
-                own: self.id_of("digitalocean.vpc"),
-                cluster: self.id_of("digitalocean.kubernetes_cluster"),
+                own: self.id_of(Part::Network),
+                cluster: self.id_of(Part::Cluster),
                 range: range.to_owned(),
             };
             let title = "the zone's network overlaps nothing that is live";
@@ -378,11 +388,10 @@ impl<'a> Spec<'a> {
 
     /// The address records that the spec declares; what is proxied shows the proxy and not the target.
     fn names(&self, wanted: impl Fn(&Address) -> bool) -> Vec<DnsAsk> {
-        let kind = "cloudflare.dns_record";
         let found = self
             .values
             .iter()
-            .filter(|(a, _)| wanted(a) && a.kind.to_string() == kind);
+            .filter(|(a, _)| wanted(a) && self.part(a) == Some(Part::DnsRecord));
         found
             .filter_map(|(_, value)| {
                 let get = |key: &str| Some(value.get(key)?.as_str()?.to_owned());
@@ -460,7 +469,7 @@ impl<'a> Spec<'a> {
     fn certificate(&self, issuer: &Json) -> Probe {
         let name = text(&issuer["metadata"]["name"]);
         let domain = self.values.iter().find_map(|(a, v)| {
-            let dns = a.kind.to_string() == "cloudflare.dns_record";
+            let dns = self.part(a) == Some(Part::DnsRecord);
             dns.then(|| v.get("zone")?.as_str().map(str::to_owned))?
         });
         let namespaces = self.refs("Namespace");
@@ -508,7 +517,7 @@ impl<'a> Spec<'a> {
 
     /// The application is the workload that takes the database's Secret and answers requests.
     fn smoke(&self) -> Option<Check> {
-        let password = self.entry(&[USER], "password")?;
+        let password = self.entry(&[Part::DatabaseUser], "password")?;
         let takes = |o: &&(&'a Resource, Json)| {
             let pod = o.1["spec"]["template"]["spec"].to_string();
             o.1["metadata"]["namespace"] == password.namespace.as_str()
@@ -577,8 +586,8 @@ pub fn database_entries(inputs: &Inputs, zone: &ZoneName) -> Option<DatabaseEntr
     let host = |output| spec.entry(&SERVERS, output);
     Some(DatabaseEntries {
         host: host("private_host").or_else(|| host("host"))?,
-        user: spec.entry(&[USER], "name")?,
-        password: spec.entry(&[USER], "password")?,
+        user: spec.entry(&[Part::DatabaseUser], "name")?,
+        password: spec.entry(&[Part::DatabaseUser], "password")?,
         ca: spec.entry(&SERVERS, "ca")?,
     })
 }
@@ -600,7 +609,7 @@ fn chart_of(spec: &Spec<'_>, resource: &Resource, component: &str) -> bool {
         .objects
         .iter()
         .find(|(r, _)| r.address == resource.address);
-    resource.address.kind.name() == "chart" && found.is_some_and(|(_, o)| named(o))
+    spec.is_chart(&resource.address) && found.is_some_and(|(_, o)| named(o))
 }
 
 fn some(objects: Vec<ObjectRef>, what: &str) -> Probe {

@@ -19,6 +19,7 @@ fn rules() -> ObjectRules {
 fn schema() -> KindSchema {
     KindSchema {
         kind: "kubernetes.manifest".parse::<Kind>().unwrap(),
+        part: None,
         doc: "An object.",
         form: Form::Manifest,
         attrs: Vec::new(),

@@ -5,6 +5,7 @@ use crate::check::qualified;
 use crate::config::Resource;
 use crate::expr::{Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::schema::Part;
 use crate::value::Value;
 
 /// A declared address record.
@@ -30,7 +31,8 @@ impl PublicName {
 /// All of them, what is shared first.
 pub(super) fn public(inputs: &Inputs) -> Vec<PublicName> {
     let resources = inputs.config.resources.values();
-    let records = resources.filter(|r| r.address.kind.to_string() == "cloudflare.dns_record");
+    let records =
+        resources.filter(|r| inputs.registry.part(&r.address.kind) == Some(Part::DnsRecord));
     let mut out: Vec<PublicName> = records.filter_map(|r| name(inputs, r)).collect();
     out.sort_by(|a, b| (&a.zone, &a.name).cmp(&(&b.zone, &b.name)));
     out

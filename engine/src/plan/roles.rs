@@ -11,11 +11,8 @@ use crate::address::{Address, ZoneName};
 use crate::config::{Role, Strategy};
 use crate::expr::Reference;
 use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::schema::Part;
 use crate::value::Value;
-
-/// Kinds that are a database of their own, and kinds that follow one.
-const WRITERS: &[&str] = &["database_cluster"];
-const REPLICAS: &[&str] = &["database_replica"];
 
 /// What stands in the way of a plan, as far as roles are concerned.
 pub(super) fn refused(inputs: &Inputs, seen: &Observations) -> Vec<PlanError> {
@@ -28,6 +25,10 @@ pub(super) fn refused(inputs: &Inputs, seen: &Observations) -> Vec<PlanError> {
     out
 }
 
+fn is(inputs: &Inputs, address: &Address, part: Part) -> bool {
+    inputs.registry.part(&address.kind) == Some(part)
+}
+
 /// A new writer in a zone that stands by. One that is recorded already holds data.
 fn empty_databases(inputs: &Inputs) -> Vec<PlanError> {
     let standby = |a: &Address| inputs.config.role(&a.zone) == Some(Role::Standby);
@@ -35,7 +36,7 @@ fn empty_databases(inputs: &Inputs) -> Vec<PlanError> {
         .config
         .resources
         .values()
-        .filter(|r| WRITERS.contains(&r.address.kind.name()) && standby(&r.address))
+        .filter(|r| is(inputs, &r.address, Part::Writer) && standby(&r.address))
         .filter(|r| inputs.wanted(&r.address).is_some() && !r.meta.observe)
         .map(|r| &r.address)
         .filter(|a| inputs.state.record(a).is_none() && inputs.state.open(a).is_none())
@@ -47,7 +48,7 @@ fn empty_databases(inputs: &Inputs) -> Vec<PlanError> {
 fn no_database(inputs: &Inputs, active: &ZoneName) -> Option<PlanError> {
     let decided = inputs.config.zone(active)?.database.as_ref()?;
     let mut own = inputs.config.resources.keys();
-    let has = own.any(|a| a.zone == *active && WRITERS.contains(&a.kind.name()));
+    let has = own.any(|a| a.zone == *active && is(inputs, a, Part::Writer));
     (decided.strategy == Strategy::Restore && !has).then(|| PlanError::NoDatabase {
         zone: active.clone(),
     })
@@ -104,7 +105,7 @@ pub(super) fn notes(inputs: &Inputs) -> Vec<Note> {
         .config
         .resources
         .keys()
-        .filter(|a| a.zone == *active && REPLICAS.contains(&a.kind.name()))
+        .filter(|a| a.zone == *active && is(inputs, a, Part::Replica))
         .filter(|a| inputs.wanted(a).is_some())
         .map(|a| Note {
             severity: Severity::Danger,

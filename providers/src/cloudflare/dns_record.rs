@@ -12,7 +12,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb, Wait,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, Type, Typical,
+    Attr, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
 };
 use zonewright_engine::value::Value;
 
@@ -395,6 +395,7 @@ impl CloudKind for DnsRecord {
 fn schema() -> KindSchema {
     KindSchema {
         kind: "cloudflare.dns_record".parse().expect("invariant: a kind"),
+        part: Some(Part::DnsRecord),
         doc: "A DNS record.",
         form: Form::Attributes,
         attrs: vec![

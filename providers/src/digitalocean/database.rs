@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{Live, Marker, Observed, Op, Outcome, ReadTarget, Status, Verb};
-use zonewright_engine::schema::{Attr, Containment, Form, KindSchema, Output, Type, Typical};
+use zonewright_engine::schema::{Attr, Containment, Form, KindSchema, Output, Part, Type, Typical};
 use zonewright_engine::value::Value;
 
 use super::create_error;
@@ -85,6 +85,7 @@ impl CloudKind for Database {
     fn schema(&self) -> KindSchema {
         KindSchema {
             kind: "digitalocean.database".parse().expect("invariant: a kind"),
+            part: Some(Part::Database),
             doc: "A database inside a managed MySQL cluster.",
             form: Form::Attributes,
             attrs: vec![

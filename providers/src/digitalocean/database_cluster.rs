@@ -9,7 +9,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, Type, Typical,
+    Attr, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
 };
 use zonewright_engine::value::Value;
 
@@ -280,6 +280,7 @@ fn schema() -> KindSchema {
         kind: "digitalocean.database_cluster"
             .parse()
             .expect("invariant: a kind"),
+        part: Some(Part::Writer),
         doc: "A managed MySQL cluster.",
         form: Form::Attributes,
         attrs: vec![

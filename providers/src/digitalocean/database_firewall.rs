@@ -10,7 +10,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb, Wait,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, Type, Typical,
+    Attr, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
 };
 use zonewright_engine::value::Value;
 
@@ -211,6 +211,7 @@ impl CloudKind for DatabaseFirewall {
             kind: "digitalocean.database_firewall"
                 .parse()
                 .expect("invariant: a kind"),
+            part: Some(Part::DatabaseFirewall),
             doc: "Who may connect to a database cluster or a replica; rules of others are kept.",
             form: Form::Attributes,
             attrs: vec![

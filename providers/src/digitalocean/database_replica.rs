@@ -11,7 +11,9 @@ use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Verb, Wait,
 };
-use zonewright_engine::schema::{Attr, Containment, Equality, Form, KindSchema, Type, Typical};
+use zonewright_engine::schema::{
+    Attr, Containment, Equality, Form, KindSchema, Part, Type, Typical,
+};
 use zonewright_engine::value::Value;
 
 use super::database_cluster::{connection_outputs, resizing, status};
@@ -324,6 +326,7 @@ fn schema() -> KindSchema {
         kind: "digitalocean.database_replica"
             .parse()
             .expect("invariant: a kind"),
+        part: Some(Part::Replica),
         doc: "A read-only copy of a managed MySQL cluster, in any region.",
         form: Form::Attributes,
         attrs: vec![

@@ -11,7 +11,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, Type, Typical,
+    Attr, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
 };
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::Value;
@@ -426,6 +426,7 @@ fn schema() -> KindSchema {
         kind: "digitalocean.kubernetes_cluster"
             .parse()
             .expect("invariant: a kind"),
+        part: Some(Part::Cluster),
         doc: "A managed Kubernetes cluster with one pool of nodes.",
         form: Form::Attributes,
         attrs: attrs(),

@@ -13,7 +13,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, Type, Typical,
+    Attr, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
 };
 use zonewright_engine::value::Value;
 
@@ -161,6 +161,7 @@ impl CloudKind for Vpc {
     fn schema(&self) -> KindSchema {
         KindSchema {
             kind: "digitalocean.vpc".parse().expect("invariant: a kind"),
+            part: Some(Part::Network),
             doc: "A private network in one region.",
             form: Form::Attributes,
             attrs: vec![

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use zonewright_engine::address::{Address, RefText, ZoneName, ZoneSelector};
 use zonewright_engine::config::{DatabaseDecision, PostRestore, PostRestoreRun, Restore, Strategy};
+use zonewright_engine::schema::Part;
 
 use super::realm::Realm;
 use super::root::Project;
@@ -24,14 +25,12 @@ const EXAMPLE: &str = "write `[database]` with `strategy = \"replica\"` (a read-
     primary, seconds of loss, bills all the time) or `strategy = \"restore\"` (nothing until \
     activation, loss as old as the newest backup), `reason = \"…\"` and `date = \"2026-11-20\"`";
 
-/// Kinds that hold an independent database, by provider.
-const WRITERS: &[(&str, &str)] = &[("digitalocean", "database_cluster")];
-
 /// Whether a merged zone table declares a database of its own, on or off.
-pub(super) fn has_database(table: &Table) -> bool {
-    WRITERS
-        .iter()
-        .filter_map(|(provider, kind)| table.get(*provider)?.value.table()?.get(*kind))
+pub(super) fn has_database(ctx: &Ctx<'_>, table: &Table) -> bool {
+    let writers = ctx.registry.kinds().map(|k| (&k.kind, k.part));
+    writers
+        .filter(|(_, part)| *part == Some(Part::Writer))
+        .filter_map(|(kind, _)| table.get(kind.provider())?.value.table()?.get(kind.name()))
         .any(|e| e.value.table().is_some_and(|t| !t.is_empty()))
 }
 
@@ -52,8 +51,7 @@ pub(super) fn sources(world: &World<'_, '_>) {
             continue;
         };
         let source = &restore.source;
-        let kind = (source.kind.provider(), source.kind.name());
-        let draft = if !WRITERS.contains(&kind) {
+        let draft = if world.ctx.registry.part(&source.kind) != Some(Part::Writer) {
             types::wrong(
                 at,
                 "source",

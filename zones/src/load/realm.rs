@@ -288,7 +288,7 @@ fn build(
     if let Some((_, at)) = &own.extends
         && role == Role::Standby
         && !table.contains_key("database")
-        && database::has_database(&table)
+        && database::has_database(ctx, &table)
     {
         database::undecided(ctx, zone, *at);
     }

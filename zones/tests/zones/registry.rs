@@ -2,13 +2,14 @@
 //! providers.
 
 use zonewright_engine::schema::{
-    Attr, ContainerLink, Containment, Form, KindSchema, Output, ProviderSchema, Registry, Type,
-    Typical, VendorFacts,
+    Attr, ContainerLink, Containment, Form, KindSchema, Output, Part, ProviderSchema, Registry,
+    Type, Typical, VendorFacts,
 };
 
 fn kind(name: &str, attrs: Vec<Attr>, outputs: Vec<Output>) -> KindSchema {
     KindSchema {
         kind: name.parse().unwrap(),
+        part: part(name),
         doc: "A kind of the tests.",
         form: Form::Attributes,
         attrs,
@@ -19,6 +20,20 @@ fn kind(name: &str, attrs: Vec<Attr>, outputs: Vec<Output>) -> KindSchema {
         protect: false,
         typical: Typical::secs(1, 1, 1),
         identity: &["name"],
+    }
+}
+
+fn part(kind: &str) -> Option<Part> {
+    match kind {
+        "digitalocean.vpc" => Some(Part::Network),
+        "digitalocean.kubernetes_cluster" => Some(Part::Cluster),
+        "digitalocean.database_cluster" => Some(Part::Writer),
+        "digitalocean.database_replica" => Some(Part::Replica),
+        "digitalocean.database" => Some(Part::Database),
+        "digitalocean.database_user" => Some(Part::DatabaseUser),
+        "digitalocean.database_firewall" => Some(Part::DatabaseFirewall),
+        "cloudflare.dns_record" => Some(Part::DnsRecord),
+        _ => None,
     }
 }
 

@@ -180,6 +180,7 @@ fn registry() -> Registry {
         facts: crate::schema::VendorFacts::default(),
         kinds: vec![KindSchema {
             kind: kind(),
+            part: None,
             doc: "A thing.",
             form: Form::Attributes,
             attrs: vec![
