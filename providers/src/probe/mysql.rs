@@ -147,17 +147,16 @@ fn age(text: &str) -> Option<f64> {
     Some(jiff::Timestamp::now().duration_since(then).as_secs_f64())
 }
 
-/// The server's own figure, in new words or old ones.
+/// The server's own figure. MySQL and MariaDB differ in which words they know, for the statement and for
+/// the column.
 async fn server_says(conn: &mut Conn) -> Option<String> {
-    for (statement, column) in [
-        ("SHOW REPLICA STATUS", "Seconds_Behind_Source"),
-        ("SHOW SLAVE STATUS", "Seconds_Behind_Master"),
-    ] {
+    for statement in ["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"] {
         let Ok(Some(row)) = first::<Row>(conn, statement).await else {
             continue;
         };
-        let value = row.get_opt::<Value, _>(column).and_then(Result::ok)?;
-        return Some(match value {
+        let columns = ["Seconds_Behind_Source", "Seconds_Behind_Master"];
+        let mut values = columns.iter().filter_map(|c| row.get_opt::<Value, _>(*c));
+        return Some(match values.next()?.ok()? {
             Value::NULL => "NULL".to_owned(),
             Value::Bytes(bytes) => format!("{} s", String::from_utf8_lossy(&bytes)),
             other => format!("{} s", other.as_sql(true)),

@@ -1,0 +1,10 @@
+//! What the probes say of real servers: MariaDB with replication over TLS, and a link that can be cut.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics is a test that fails"
+)]
+
+mod lag;
+mod link;
+mod server;
+mod session;

@@ -1,0 +1,56 @@
+//! BZ-16, BZ-17, X14: a connection is verified or there is none.
+
+use zonewright_engine::check::{DatabaseAsk, Verdict};
+
+use super::server::{Authority, PASSWORD, Server, installed, verdict};
+
+/// A name that has to be quoted everywhere.
+const AWKWARD: &str = "o'b\\s `x` \"y\"";
+
+#[test]
+fn bz_17_only_the_right_authority_name_and_password_open_a_server() {
+    if !installed() {
+        return;
+    }
+    let (authority, other) = (Authority::new(), Authority::new());
+    let server = Server::start(1, Some(&authority), &[]);
+    let quoted = AWKWARD.replace('\\', "\\\\").replace('\'', "\\'");
+    server.sql(&format!(
+        "CREATE USER '{quoted}'@'%' IDENTIFIED BY '{PASSWORD}' REQUIRE SSL"
+    ));
+    let session = |authority: &Authority| {
+        let answer = server.ask(AWKWARD, &authority.pem, DatabaseAsk::Session);
+        verdict(DatabaseAsk::Session, true, answer)
+    };
+    let right = session(&authority);
+    assert!(matches!(right, Verdict::Pass(_)), "{right:?}");
+    assert!(right.evidence().contains("MariaDB"), "{right:?}");
+    let wrong = session(&other);
+    assert!(matches!(wrong, Verdict::Unknown(_)), "{wrong:?}");
+    let mut named = server.probe(AWKWARD, &authority.pem);
+    named.0.host = "db.elsewhere.test".to_owned();
+    let refused = named.ask_now(DatabaseAsk::Session).unwrap_err();
+    assert!(
+        refused.to_string().contains("db.elsewhere.test"),
+        "{refused}"
+    );
+    let stranger = server.ask("stranger", &authority.pem, DatabaseAsk::Session);
+    let said = stranger.unwrap_err().to_string();
+    assert!(said.contains("Access denied"), "{said}");
+    assert!(!said.contains(PASSWORD), "{said}");
+}
+
+/// A server without TLS gets no password.
+#[test]
+fn a_server_in_clear_text_is_refused() {
+    if !installed() {
+        return;
+    }
+    let authority = Authority::new();
+    let server = Server::start(1, None, &[]);
+    server.sql(&format!(
+        "CREATE USER 'reader'@'%' IDENTIFIED BY '{PASSWORD}'"
+    ));
+    let answer = server.ask("reader", &authority.pem, DatabaseAsk::ReadOnly);
+    assert!(answer.is_err(), "{answer:?}");
+}
