@@ -15,12 +15,14 @@ mod database;
 mod observability;
 mod posture;
 pub(crate) mod restore;
+mod runbook;
 
 pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
 pub use database::{Backups, Certificate, DatabaseArgs, Replication};
 pub use observability::{MetricsArgs, ObservabilityArgs};
 pub use posture::PostureArgs;
 pub use restore::{RestoreCommand, RestorePlanArgs};
+pub use runbook::{RunbookArgs, RunbookFormat};
 
 /// Plans and applies platforms that live in two zones.
 ///
@@ -144,6 +146,8 @@ pub enum Command {
     /// Work out what a restore would do.
     #[command(subcommand)]
     Restore(RestoreCommand),
+    /// Write the runbook of a switch to another zone, from the spec alone: nobody is asked.
+    Runbook(RunbookArgs),
     /// Show a saved plan, a recorded resource, or all of them.
     Show(ShowArgs),
     /// Print what resources put out, as recorded.
@@ -175,6 +179,7 @@ impl Command {
             Command::Readiness(args) if args.format == ReadinessFormat::Json => Format::Json,
             Command::Restore(RestoreCommand::Plan(args)) => args.format,
             Command::Observability(args) => args.format,
+            Command::Runbook(args) if args.format == RunbookFormat::Json => Format::Json,
             Command::Show(args) => args.format,
             Command::Output(args) => args.format,
             Command::State(StateCommand::List(args) | StateCommand::History(args)) => args.format,

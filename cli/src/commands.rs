@@ -18,6 +18,7 @@ mod plan;
 mod posture;
 mod readiness;
 mod restore;
+mod runbook;
 pub(crate) mod sandbox;
 mod schema;
 mod show;
@@ -52,6 +53,7 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Destroy(args) => Box::pin(destroy::run(ctx, args)).await,
         Command::Posture(args) => Box::pin(posture::run(ctx, args)).await,
         Command::Restore(command) => Box::pin(restore::run(ctx, command)).await,
+        Command::Runbook(args) => runbook::run(ctx, &args),
         Command::Show(args) => show::run(ctx, &args),
         Command::Output(args) => output::run(ctx, &args),
         Command::Graph(args) => graph::run(ctx, &args),

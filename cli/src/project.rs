@@ -21,8 +21,8 @@ pub(crate) const ROOT_FILE: &str = "zonewright.toml";
 #[derive(Debug, Clone)]
 pub(crate) struct Project {
     root: PathBuf,
-    /// An edit that is read as if it were on disk already.
-    edit: Option<Edit>,
+    /// Edits that are read as if they were on disk already; of one file, the last holds.
+    edits: Vec<Edit>,
 }
 
 /// An edit of one of the project's files: planned with, and written once the plan is approved.
@@ -36,17 +36,17 @@ pub(crate) struct Edit {
     pub(crate) after: String,
 }
 
-/// The project's files, with an edit that is not written yet.
+/// The project's files, with edits that are not written yet.
 struct Edited<'a> {
     disk: DiskFiles,
-    edit: Option<&'a Edit>,
+    edits: &'a [Edit],
 }
 
 impl Files for Edited<'_> {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
-        match self.edit {
-            Some(edit) if edit.file == path => Ok(edit.after.clone().into_bytes()),
-            _ => self.disk.read(path),
+        match self.edits.iter().rfind(|e| e.file == path) {
+            Some(edit) => Ok(edit.after.clone().into_bytes()),
+            None => self.disk.read(path),
         }
     }
 
@@ -74,16 +74,31 @@ impl Project {
         })?;
         Ok(Project {
             root: root.to_owned(),
-            edit: None,
+            edits: Vec::new(),
         })
     }
 
     /// The same project, read with an edit that is not written yet.
-    pub(crate) fn with(self, edit: Edit) -> Project {
-        Project {
-            edit: Some(edit),
-            ..self
-        }
+    pub(crate) fn with(mut self, edit: Edit) -> Project {
+        self.edits.push(edit);
+        self
+    }
+
+    /// An edit of one of the project's files, which is not written.
+    pub(crate) fn edit(
+        &self,
+        file: String,
+        change: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<Edit, Failure> {
+        let path = self.root.join(&file);
+        let before = fs::read_to_string(&path).map_err(|e| Failure::file("read", &path, e))?;
+        let after =
+            change(&before).map_err(|e| Failure::error(format!("{file} cannot be edited: {e}")))?;
+        Ok(Edit {
+            file,
+            before,
+            after,
+        })
     }
 
     /// Writes an edit, unless somebody changed the file meanwhile.
@@ -122,7 +137,7 @@ impl Project {
     pub(crate) fn load(&self, registry: &Registry, sandbox: bool) -> Loaded {
         let files = Edited {
             disk: DiskFiles::new(&self.root),
-            edit: self.edit.as_ref(),
+            edits: &self.edits,
         };
         let vendored = VendoredCharts(&files);
         let stand_ins = StandIns(&vendored);

@@ -15,6 +15,7 @@ pub mod plan_json;
 pub mod progress;
 pub mod readiness;
 pub mod restore;
+pub mod runbook;
 pub mod state;
 pub mod style;
 pub mod text;

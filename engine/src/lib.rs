@@ -24,6 +24,7 @@ pub mod plan;
 pub mod provider;
 pub mod restore;
 pub mod retry;
+pub mod runbook;
 pub mod schema;
 pub mod secret;
 pub mod snapshot;

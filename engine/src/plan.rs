@@ -21,7 +21,7 @@ pub(crate) mod edges;
 pub(crate) mod estimate;
 pub mod exposure;
 pub mod pages;
-mod roles;
+pub(crate) mod roles;
 mod scope;
 pub mod stale;
 

@@ -248,7 +248,8 @@ pub enum Part {
     Cluster,
     /// A database server that takes writes: `vpc`, `region`, `size`; puts out `ca`.
     Writer,
-    /// A read-only copy of a writer: `source`, `vpc`, `region`, `size`; puts out `ca`.
+    /// A read-only copy of a writer: `source`, `vpc`, `region`, `size`; puts out `ca`. `role` = `primary`
+    /// promotes it.
     Replica,
     /// A database of a writer: `cluster`, `name`.
     Database,
@@ -393,6 +394,27 @@ pub struct VendorFacts {
     pub prices: Option<PriceRules>,
     /// How often it backs up what holds data by itself; `None` when it does not.
     pub backup_every: Option<Duration>,
+    /// How a backup is restored by hand, as lines for a shell.
+    pub restore_by_hand: Option<fn(&HandRestore<'_>) -> Vec<String>>,
+}
+
+/// A restore that is done by hand. Texts may hold shell expansions only where it is said.
+#[derive(Debug, Clone)]
+pub struct HandRestore<'a> {
+    /// The shell expansion of the token: `$DIGITALOCEAN_TOKEN`.
+    pub token: &'a str,
+    /// The shell expansion of the backup's timestamp: `$BACKUP`.
+    pub backup: &'a str,
+    /// The attributes of the cluster whose backup it is; what is only known later is a shell expansion.
+    pub source: &'a Value,
+    /// What each expansion in there looks like.
+    pub expansions: &'a [String],
+    /// The name of the new cluster.
+    pub name: &'a str,
+    /// Its size.
+    pub size: &'a str,
+    /// Its region.
+    pub region: &'a str,
 }
 
 /// All providers' schemas.

@@ -58,6 +58,7 @@ fn provider(
                 table: None,
             }),
             backup_every: None,
+            restore_by_hand: None,
         },
         quotes: None,
         transport,

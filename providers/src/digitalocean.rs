@@ -134,6 +134,7 @@ fn cloud(
             prices: Some(prices::RULES),
             // Every cluster is backed up once a day; restoring takes one of the listed backups.
             backup_every: Some(Duration::from_secs(24 * 60 * 60)),
+            restore_by_hand: Some(backup::restore_by_hand),
         },
         quotes: Some(prices::quotes),
         transport,

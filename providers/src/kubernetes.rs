@@ -91,6 +91,7 @@ impl Provider for Kubernetes {
             facts: VendorFacts {
                 prices: Some(billing::RULES),
                 backup_every: None,
+                restore_by_hand: None,
             },
         }
     }

@@ -19,6 +19,7 @@ mod recover;
 mod refuse;
 mod restore;
 mod roles;
+mod runbook;
 mod secrets;
 mod stop;
 mod unread;

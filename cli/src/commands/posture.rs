@@ -1,8 +1,6 @@
 //! `zonewright posture`: how ready a standby zone stands. An edit of the zone's file, shown, and an
 //! ordinary plan and apply of that zone with it. The file is written once the plan is approved.
 
-use std::fs;
-
 use zonewright_engine::config::{Posture, Role};
 use zonewright_engine::plan::Options;
 use zonewright_engine::plan::build::PlanError;
@@ -50,15 +48,8 @@ pub(crate) async fn run(ctx: &Context, args: PostureArgs) -> Result<Exit, Failur
 }
 
 fn edit(project: &Project, args: &PostureArgs) -> Result<Edit, Failure> {
-    let file = format!("zones/{}.toml", args.zone);
-    let path = project.root().join(&file);
-    let before = fs::read_to_string(&path).map_err(|e| Failure::file("read", &path, e))?;
-    let after = zonewright_zones::set_posture(&before, args.posture)
-        .map_err(|e| Failure::error(format!("{file} cannot be edited: {e}")))?;
-    Ok(Edit {
-        file,
-        before,
-        after,
+    project.edit(format!("zones/{}.toml", args.zone), |before| {
+        zonewright_zones::set_posture(before, args.posture)
     })
 }
 

@@ -15,6 +15,7 @@ use crate::address::{Address, ZoneName};
 use crate::config::{Resource, Role, Strategy};
 use crate::expr::{Expr, Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::plan::roles::is_promoted;
 use crate::restore;
 use crate::schema::{Form, KindSchema, Part};
 use crate::value::Value;
@@ -261,7 +262,8 @@ impl<'a> Spec<'a> {
         let Some(database) = database else {
             return Vec::new();
         };
-        let read_only = replica.is_some();
+        // One that was promoted is the writer.
+        let read_only = replica.is_some_and(|r| !is_promoted(r));
         let probe = |ask| {
             match self.database(database, read_only, ask) {
             Some(probe) => Probe::Database(probe),

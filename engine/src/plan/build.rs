@@ -206,6 +206,15 @@ impl PlanError {
 /// # Errors
 /// Everything that stands in the way, sorted.
 pub fn plan(inputs: &Inputs, seen: &Observations) -> Result<Plan, Vec<PlanError>> {
+    plan_despite(inputs, seen, &|_| false)
+}
+
+/// Makes a plan although some errors stand in the way: for plans that are read and never applied.
+pub(crate) fn plan_despite(
+    inputs: &Inputs,
+    seen: &Observations,
+    tolerated: &dyn Fn(&PlanError) -> bool,
+) -> Result<Plan, Vec<PlanError>> {
     let mut errors = check_selection(inputs);
     errors.extend(observed_outside(inputs, seen));
     let values = object_values(inputs, seen);
@@ -223,6 +232,7 @@ pub fn plan(inputs: &Inputs, seen: &Observations) -> Result<Plan, Vec<PlanError>
             help: note.help.clone().unwrap_or_default(),
         }));
     }
+    errors.retain(|e| !tolerated(e));
     if !errors.is_empty() {
         errors.sort();
         errors.dedup();

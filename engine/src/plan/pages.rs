@@ -66,7 +66,7 @@ const PAGES: &[(&str, &str)] = &[
         "the zone serves, and its database is still a read-replica\n\n\
          `[project] active` was changed, and the zone that serves now has a replica of the other zone's database. Swapping roles does \
          not promote it: writes would fail. A promotion is a failover with steps of its own (stop the old writer, catch up, promote). \
-         Name the old zone again unless the replica is promoted already.\n",
+         Name the old zone again, or say that the replica is promoted: `role = \"primary\"` on it. `zonewright runbook --to ZONE` leads through all of it.\n",
     ),
     (
         "ZW3010",

@@ -8,11 +8,33 @@ use super::edges::StepIndex;
 use super::exposure::exposure;
 use super::{Action, Change, Edge, EdgeReason, Note, Severity, Step};
 use crate::address::{Address, ZoneName};
-use crate::config::{Role, Strategy};
-use crate::expr::Reference;
+use crate::config::{Resource, Role, Strategy};
+use crate::expr::{Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
-use crate::schema::Part;
+use crate::schema::{Part, Registry};
 use crate::value::Value;
+
+/// The attribute that promotes a replica, and its value.
+pub(crate) const PROMOTED: (&str, &str) = ("role", "primary");
+
+/// Whether it is a database of its own.
+pub(crate) fn is_writer(registry: &Registry, address: &Address) -> bool {
+    registry.part(&address.kind) == Some(Part::Writer)
+}
+
+/// Whether it follows another database, or did until it was promoted.
+pub(crate) fn is_replica(registry: &Registry, address: &Address) -> bool {
+    registry.part(&address.kind) == Some(Part::Replica)
+}
+
+/// Whether the spec says that a replica is a primary now.
+pub(crate) fn is_promoted(resource: &Resource) -> bool {
+    let (attr, primary) = PROMOTED;
+    match resource.body.get(attr).map(|e| &e.node) {
+        Some(Node::Literal(value)) => value.as_str() == Some(primary),
+        _ => false,
+    }
+}
 
 /// What stands in the way of a plan, as far as roles are concerned.
 pub(super) fn refused(inputs: &Inputs, seen: &Observations) -> Vec<PlanError> {
@@ -25,10 +47,6 @@ pub(super) fn refused(inputs: &Inputs, seen: &Observations) -> Vec<PlanError> {
     out
 }
 
-fn is(inputs: &Inputs, address: &Address, part: Part) -> bool {
-    inputs.registry.part(&address.kind) == Some(part)
-}
-
 /// A new writer in a zone that stands by. One that is recorded already holds data.
 fn empty_databases(inputs: &Inputs) -> Vec<PlanError> {
     let standby = |a: &Address| inputs.config.role(&a.zone) == Some(Role::Standby);
@@ -36,7 +54,7 @@ fn empty_databases(inputs: &Inputs) -> Vec<PlanError> {
         .config
         .resources
         .values()
-        .filter(|r| is(inputs, &r.address, Part::Writer) && standby(&r.address))
+        .filter(|r| is_writer(&inputs.registry, &r.address) && standby(&r.address))
         .filter(|r| inputs.wanted(&r.address).is_some() && !r.meta.observe)
         .map(|r| &r.address)
         .filter(|a| inputs.state.record(a).is_none() && inputs.state.open(a).is_none())
@@ -48,7 +66,7 @@ fn empty_databases(inputs: &Inputs) -> Vec<PlanError> {
 fn no_database(inputs: &Inputs, active: &ZoneName) -> Option<PlanError> {
     let decided = inputs.config.zone(active)?.database.as_ref()?;
     let mut own = inputs.config.resources.keys();
-    let has = own.any(|a| a.zone == *active && is(inputs, a, Part::Writer));
+    let has = own.any(|a| a.zone == *active && is_writer(&inputs.registry, a));
     (decided.strategy == Strategy::Restore && !has).then(|| PlanError::NoDatabase {
         zone: active.clone(),
     })
@@ -104,9 +122,10 @@ pub(super) fn notes(inputs: &Inputs) -> Vec<Note> {
     inputs
         .config
         .resources
-        .keys()
-        .filter(|a| a.zone == *active && is(inputs, a, Part::Replica))
-        .filter(|a| inputs.wanted(a).is_some())
+        .values()
+        .filter(|r| is_replica(&inputs.registry, &r.address) && !is_promoted(r))
+        .map(|r| &r.address)
+        .filter(|a| a.zone == *active && inputs.wanted(a).is_some())
         .map(|a| Note {
             severity: Severity::Danger,
             code: "ZW3030".to_owned(),

@@ -1,0 +1,107 @@
+//! The plan that a switch to another zone comes down to, made from the spec alone: what the spec says
+//! today is taken for what exists, and the spec with the other zone active is planned against that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::address::{Address, AttrPath, ZoneName};
+use crate::config::Config;
+use crate::expr::Reference;
+use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::plan::build::{PlanError, object_values, plan_despite, recorded_inputs};
+use crate::plan::edges::ordered;
+use crate::plan::{Options, Plan, Refresh};
+use crate::schema::Registry;
+use crate::snapshot::{Contained, Record, RecordStatus, Snapshot, State};
+use crate::value::{Map, Value};
+
+/// Fields of resources that others refer to.
+type Wanted = BTreeMap<Address, BTreeSet<AttrPath>>;
+
+/// Inputs in which everything that a configuration says exists.
+pub(super) fn applied(config: &Config, other: &Config, registry: &Registry) -> Inputs {
+    let mut inputs = Inputs {
+        config: config.clone(),
+        state: State::default(),
+        lineage: String::new(),
+        world: String::new(),
+        registry: registry.clone(),
+        secrets: BTreeMap::new(),
+        digest_key: None,
+        options: Options {
+            refresh: Refresh::None,
+            ..Options::default()
+        },
+    };
+    let shards = config.zones.keys().cloned().chain([ZoneName::edge()]);
+    inputs.state.shards = shards
+        .map(|zone| (zone.clone(), Snapshot::empty("", zone, "")))
+        .collect();
+    let nothing = Observations::default();
+    let dependencies = inputs.dependencies(&object_values(&inputs, &nothing));
+    let wanted = wanted([config, other]);
+    let keys: BTreeSet<&Address> = config.resources.keys().collect();
+    // A spec with a cycle is refused before; without an order there is nothing to assume.
+    for address in ordered(&keys, &dependencies).unwrap_or_default() {
+        if let Some(mut record) = record(&inputs, address, &wanted) {
+            record.depends_on = dependencies.addresses(address);
+            let shard = inputs.state.shards.get_mut(&address.zone);
+            shard.map(|s| s.records.insert(address.clone(), record));
+        }
+    }
+    inputs
+}
+
+/// The plan from one configuration to the other. `tolerated` is what stands in the way of applying it
+/// and is dealt with by hand.
+pub(super) fn switch(
+    mut inputs: Inputs,
+    after: &Config,
+    tolerated: &dyn Fn(&PlanError) -> bool,
+) -> Result<(Inputs, Plan), Vec<PlanError>> {
+    inputs.config = after.clone();
+    let plan = plan_despite(&inputs, &Observations::default(), tolerated)?;
+    Ok((inputs, plan))
+}
+
+fn wanted<'a>(configs: impl IntoIterator<Item = &'a Config>) -> Wanted {
+    let mut out = Wanted::new();
+    for resource in configs.into_iter().flat_map(|c| c.resources.values()) {
+        for (reference, _) in resource.body.references() {
+            if let Reference::Resource { address, path } = reference {
+                out.entry(address.clone()).or_default().insert(path.clone());
+            }
+        }
+    }
+    out
+}
+
+fn record(inputs: &Inputs, address: &Address, wanted: &Wanted) -> Option<Record> {
+    let resource = inputs.config.resources.get(address)?;
+    if resource.meta.observe {
+        return None;
+    }
+    let nothing = Observations::default();
+    let scope = |reference: &Reference| lookup_seen(inputs, &nothing, reference);
+    let desired = resource.body.eval(&scope);
+    let paths = wanted.get(address).into_iter().flatten();
+    let outputs: Map = paths
+        .filter(|path| !path.is_empty() && desired.at(path).is_none())
+        .map(|path| (path.to_string(), Value::text(format!("{address}.{path}"))))
+        .collect();
+    let container = inputs.container_of(address);
+    Some(Record {
+        address: address.clone(),
+        instance: resource.instance.clone(),
+        id: address.to_string(),
+        generation: 1,
+        status: RecordStatus::Ok,
+        inputs: recorded_inputs(&inputs.registry, address, &desired),
+        outputs: Value::Map(outputs),
+        depends_on: Vec::new(),
+        contained_in: container.map(|address| Contained {
+            id: address.to_string(),
+            address,
+        }),
+        protect: resource.meta.protect,
+    })
+}
