@@ -17,6 +17,8 @@ pub enum Type {
     Bool,
     /// A whole number.
     Int,
+    /// A whole number in one of these ranges, both ends included.
+    Within(&'static [(i64, i64)]),
     /// Text.
     String,
     /// Text that is one of these.

@@ -14,6 +14,7 @@ fn sample(ty: &Type) -> Json {
     match ty {
         Type::Bool => json!(true),
         Type::Int => json!(1),
+        Type::Within(ranges) => json!(ranges[0].0),
         Type::String | Type::Duration | Type::Any => json!("x"),
         Type::OneOf(all) => json!(all[0]),
         Type::Cidr => json!("10.0.0.0/16"),

@@ -338,6 +338,12 @@ fn of_type(ty: &Type) -> Json {
     match ty {
         Type::Bool => or_reference(json!({ "type": "boolean" })),
         Type::Int => or_reference(json!({ "type": "integer" })),
+        Type::Within(ranges) => {
+            let range =
+                |r: &(i64, i64)| json!({ "type": "integer", "minimum": r.0, "maximum": r.1 });
+            let all: Vec<Json> = ranges.iter().map(range).collect();
+            or_reference(json!({ "anyOf": all }))
+        }
         Type::OneOf(options) => or_reference(json!({ "enum": options })),
         Type::String => json!({ "anyOf": [{ "type": "string" }, file()] }),
         Type::Cidr | Type::Duration => json!({ "type": "string" }),

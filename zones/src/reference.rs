@@ -113,6 +113,14 @@ fn ty(ty: &Type) -> String {
     match ty {
         Type::Bool => "boolean".to_owned(),
         Type::Int => "integer".to_owned(),
+        Type::Within(ranges) => {
+            let words = |r: &(i64, i64)| match r.0 == r.1 {
+                true => r.0.to_string(),
+                false => format!("{} to {}", r.0, r.1),
+            };
+            let all: Vec<String> = ranges.iter().map(words).collect();
+            format!("integer: {}", all.join(" or "))
+        }
         Type::String => "text".to_owned(),
         Type::OneOf(options) => {
             let quoted: Vec<String> = options.iter().map(|o| format!("`{o}`")).collect();

@@ -49,6 +49,10 @@ const COMMENT_LIMIT: usize = 100;
 /// `Automatic`, the only time to live of a proxied record.
 const AUTOMATIC: i64 = 1;
 
+/// What the vendor takes as `ttl` (its OpenAPI document): 1 for automatic, else 60 to 86400 seconds, from
+/// 30 in a zone with an Enterprise plan.
+const TTL: &[(i64, i64)] = &[(1, 1), (30, 86_400)];
+
 /// Those whose content is one text; the others take structured data.
 const TYPES: &[&str] = &["A", "AAAA", "CNAME", "MX", "NS", "PTR", "TXT"];
 
@@ -422,8 +426,8 @@ fn schema() -> KindSchema {
             ),
             Attr::optional(
                 "ttl",
-                Type::Int,
-                "Seconds it may be cached; 1 is automatic.",
+                Type::Within(TTL),
+                "Seconds it may be cached; 1 is automatic, and below 60 needs an Enterprise plan.",
             ),
             Attr::optional(
                 "proxied",

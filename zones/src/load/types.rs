@@ -25,6 +25,7 @@ pub(super) fn name(ty: &Type) -> String {
     match ty {
         Type::Bool => "a boolean".to_owned(),
         Type::Int => "a whole number".to_owned(),
+        Type::Within(ranges) => ranges_in_words(ranges),
         Type::String => "text".to_owned(),
         Type::OneOf(options) => format!("one of \"{}\"", options.join("\", \"")),
         Type::Cidr => "a network (`10.10.0.0/16`)".to_owned(),
@@ -60,6 +61,9 @@ pub(super) fn scalar(value: &Value, ty: &Type, at: Loc, path: &str) -> Option<Dr
     match (ty, value) {
         (Type::Any, _) | (Type::Bool, Value::Bool(_)) | (Type::String, Value::String(_)) => None,
         (Type::Int, Value::Number(n)) if !n.is_f64() => None,
+        (Type::Within(ranges), Value::Number(n)) if !n.is_f64() => {
+            within(n.as_i64(), ranges, at, path)
+        }
         (Type::OneOf(options), Value::String(text)) => one_of(text, options, at, path),
         (Type::Cidr, Value::String(text)) => network(text, at).err(),
         (Type::Duration, Value::String(text)) if duration(text).is_some() => None,
@@ -73,6 +77,29 @@ pub(super) fn scalar(value: &Value, ty: &Type, at: Loc, path: &str) -> Option<Dr
             })
         }
     }
+}
+
+fn within(n: Option<i64>, ranges: &[(i64, i64)], at: Loc, path: &str) -> Option<Draft> {
+    if n.is_some_and(|n| ranges.iter().any(|(low, high)| (*low..=*high).contains(&n))) {
+        return None;
+    }
+    let found = n.map_or_else(|| "so large".to_owned(), |n| n.to_string());
+    let draft = Draft::new(Code::WrongType, format!("`{path}` cannot be {found}"));
+    let wanted = ranges_in_words(ranges);
+    Some(
+        draft
+            .label(at, "out of range")
+            .help(format!("write {wanted}")),
+    )
+}
+
+fn ranges_in_words(ranges: &[(i64, i64)]) -> String {
+    let words = |(low, high): &(i64, i64)| match low == high {
+        true => low.to_string(),
+        false => format!("{low} to {high}"),
+    };
+    let all: Vec<String> = ranges.iter().map(words).collect();
+    format!("a whole number: {}", all.join(", or "))
 }
 
 fn one_of(text: &str, options: &[&str], at: Loc, path: &str) -> Option<Draft> {
@@ -117,7 +144,9 @@ pub(super) fn compatible(found: &Type, wanted: &Type) -> bool {
     match (found, wanted) {
         (Type::Any, _) | (_, Type::Any) => true,
         (Type::List(a), Type::List(b)) | (Type::Map(a), Type::Map(b)) => compatible(a, b),
-        (Type::Bool, Type::Bool) | (Type::Int, Type::Int) => true,
+        (Type::Bool, Type::Bool) | (Type::Int | Type::Within(_), Type::Int | Type::Within(_)) => {
+            true
+        }
         (Type::Object(_) | Type::Map(_), Type::Object(_) | Type::Map(_)) => true,
         (a, b) => is_text(a) && is_text(b),
     }

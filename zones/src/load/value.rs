@@ -288,6 +288,7 @@ fn example(attr: &Attr) -> String {
     match &attr.ty {
         Type::Bool => "true".to_owned(),
         Type::Int => "1".to_owned(),
+        Type::Within(ranges) => ranges.first().map_or(1, |r| r.0).to_string(),
         Type::OneOf(options) => format!("\"{}\"", options.first().unwrap_or(&"")),
         Type::Cidr => "\"10.10.0.0/16\"".to_owned(),
         Type::Duration => "\"20m\"".to_owned(),

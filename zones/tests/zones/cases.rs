@@ -108,6 +108,7 @@ cases! {
     not_finite
     observability
     observe
+    out_of_range
     outside_root
     project_missing
     relative_in_edge

@@ -147,7 +147,7 @@ fn cloudflare() -> ProviderSchema {
             "The type.",
         ),
         text("content"),
-        maybe("ttl", Type::Int),
+        maybe("ttl", Type::Within(&[(1, 1), (30, 86_400)])),
         maybe("proxied", Type::Bool),
     ];
     ProviderSchema {
