@@ -1,4 +1,5 @@
 //! The link between two servers, which can be cut: what is sent into it is neither delivered nor refused.
+//! Or it is refused.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,6 +13,7 @@ const TICK: Duration = Duration::from_millis(20);
 #[derive(Debug, Default)]
 struct Switches {
     cut: AtomicBool,
+    refused: AtomicBool,
     over: AtomicBool,
 }
 
@@ -34,6 +36,7 @@ impl Link {
         std::thread::spawn(move || {
             while !shared.over.load(Ordering::Relaxed) {
                 match listener.accept() {
+                    Ok(_) if shared.refused.load(Ordering::Relaxed) => {}
                     Ok((near, _)) => forward(near, port, &shared),
                     Err(_) => std::thread::sleep(TICK),
                 }
@@ -47,8 +50,14 @@ impl Link {
         self.switches.cut.store(true, Ordering::Relaxed);
     }
 
+    /// Connections end, and so do new ones.
+    pub(crate) fn refuse(&self) {
+        self.switches.refused.store(true, Ordering::Relaxed);
+    }
+
     /// New connections pass again; those that lost something end.
     pub(crate) fn mend(&self) {
+        self.switches.refused.store(false, Ordering::Relaxed);
         self.switches.cut.store(false, Ordering::Relaxed);
     }
 }
@@ -80,7 +89,12 @@ fn forward(near: TcpStream, port: u16, switches: &Arc<Switches>) {
 fn copy(mut from: TcpStream, mut to: TcpStream, switches: &Switches) {
     let mut buffer = [0; 16 * 1024];
     let mut lost = false;
-    while !switches.over.load(Ordering::Relaxed) {
+    let ends = || {
+        [&switches.over, &switches.refused]
+            .iter()
+            .any(|s| s.load(Ordering::Relaxed))
+    };
+    while !ends() {
         let cut = switches.cut.load(Ordering::Relaxed);
         // A stream with a hole in it is of no use to anybody.
         if lost && !cut {

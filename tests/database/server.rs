@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -20,6 +21,9 @@ pub(crate) const NAME: &str = "db.example.test";
 pub(crate) const PASSWORD: &str = "a-password-of-the-test";
 /// Everything that is waited for has happened by then.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Settings that keep a server small.
+const SMALL: [&str; 2] = ["--innodb-log-file-size=8M", "--innodb-buffer-pool-size=16M"];
 
 /// Whether the servers' programs are on this machine; says so when they are not.
 pub(crate) fn installed() -> bool {
@@ -72,6 +76,7 @@ impl Authority {
 #[derive(Debug)]
 pub(crate) struct Server {
     dir: tempfile::TempDir,
+    _template: Arc<tempfile::TempDir>,
     child: Child,
     /// Its port on loopback.
     pub(crate) port: u16,
@@ -80,32 +85,19 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server with an empty data directory. Without an authority it speaks no TLS.
     pub(crate) fn start(id: u32, authority: Option<&Authority>, more: &[&str]) -> Server {
+        let template = template();
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
-        let user = if rustix::process::geteuid().is_root() {
-            "--user=root"
-        } else {
-            ""
-        };
-        let user = Some(user).filter(|u| !u.is_empty());
-        let made = Command::new(program("mariadb-install-db").unwrap())
-            .args([
-                "--no-defaults",
-                "--skip-test-db",
-                "--auth-root-authentication-method=normal",
-            ])
-            .args(user)
-            .arg(format!("--datadir={}", data.display()))
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
+        let temporary = scratch(dir.path());
+        copy(&template.path().join("data"), &data);
         let port = free_port();
         let mut command = Command::new(program("mariadbd").unwrap());
         command
             .arg("--no-defaults")
-            .args(user)
+            .args(user())
             .args([
                 format!("--datadir={}", data.display()),
+                temporary,
                 format!("--socket={}", dir.path().join("s").display()),
                 format!("--pid-file={}", dir.path().join("pid").display()),
                 format!("--port={port}"),
@@ -119,9 +111,9 @@ impl Server {
             .args([
                 "--log-slave-updates",
                 "--gtid-strict-mode=1",
-                "--innodb-log-file-size=8M",
+                "--slave-net-timeout=6",
             ])
-            .args(["--innodb-buffer-pool-size=16M", "--slave-net-timeout=10"])
+            .args(SMALL)
             .args(more);
         if let Some(authority) = authority {
             let files = [
@@ -143,7 +135,12 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(log);
         let child = command.spawn().unwrap();
-        let mut server = Server { dir, child, port };
+        let mut server = Server {
+            dir,
+            _template: template,
+            child,
+            port,
+        };
         server.wait_ready();
         server
     }
@@ -200,9 +197,9 @@ impl Server {
             host: NAME.to_owned(),
             port: self.port,
             address: Some(SocketAddr::from(([127, 0, 0, 1], self.port))),
-            user: secret("user", user),
-            password: secret("password", PASSWORD),
-            authority: secret("authority", authority),
+            user: secret("app/wp-db.user", user),
+            password: secret("app/wp-db.password", PASSWORD),
+            authority: secret("app/wp-db.ca", authority),
         })
     }
 }
@@ -257,6 +254,60 @@ pub(crate) fn verdict(
         }),
     };
     judge(&check, &answer.map(Answer::Database))
+}
+
+/// A data directory without anything in it: made once for all servers that run, and gone with the last.
+fn template() -> Arc<tempfile::TempDir> {
+    static SHARED: Mutex<Weak<tempfile::TempDir>> = Mutex::new(Weak::new());
+    // A test that failed to make one leaves nothing behind.
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(made) = shared.upgrade() {
+        return made;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let done = Command::new(program("mariadb-install-db").unwrap())
+        .args([
+            "--no-defaults",
+            "--skip-test-db",
+            "--auth-root-authentication-method=normal",
+        ])
+        .args(user())
+        .args(SMALL)
+        .arg(scratch(dir.path()))
+        .arg(format!("--datadir={}", dir.path().join("data").display()))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let dir = Arc::new(dir);
+    *shared = Arc::downgrade(&dir);
+    dir
+}
+
+/// Servers that share a directory for temporary files remove each other's.
+fn scratch(dir: &Path) -> String {
+    let made = dir.join("tmp");
+    std::fs::create_dir(&made).unwrap();
+    format!("--tmpdir={}", made.display())
+}
+
+/// A server that is started as root has to be told that this is meant.
+fn user() -> Option<&'static str> {
+    rustix::process::geteuid()
+        .is_root()
+        .then_some("--user=root")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 fn free_port() -> u16 {

@@ -12,6 +12,9 @@ use crate::restore::{self, Backup};
 /// Seconds that the vendor's clock may be ahead of ours.
 const SKEW: u64 = 300;
 
+/// Seconds by which two clocks may differ without a word about it.
+const CLOCKS: f64 = 1.0;
+
 /// Decides on a check. An error and an answer to another question are unknown.
 pub fn judge(check: &Check, answer: &Result<Answer, ProviderError>) -> Verdict {
     let answer = match (&check.probe, answer) {
@@ -256,7 +259,14 @@ fn database(read_only: bool, answer: &DatabaseAnswer) -> Verdict {
                 let why = why.as_deref().unwrap_or("there is no heartbeat");
                 return Verdict::Unknown(format!("{why}{server}"));
             };
-            let text = format!("{:.1} s behind by heartbeat{server}", age.max(0.0));
+            let ahead = match age < -CLOCKS {
+                true => format!(
+                    ", of a clock that is {:.0} s ahead of this one: it may be that much more",
+                    -age
+                ),
+                false => String::new(),
+            };
+            let text = format!("{:.1} s behind by heartbeat{ahead}{server}", age.max(0.0));
             if age < -LAG_LIMIT.as_secs_f64() {
                 Verdict::Unknown(format!(
                     "the heartbeat is {:.0} s in the future: clocks differ",

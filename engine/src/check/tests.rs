@@ -100,10 +100,19 @@ fn lag_is_what_the_heartbeat_says_and_never_zero_for_lack_of_one() {
             why: None,
             server_says: Some("0 s".to_owned()),
         };
-        verdict(probe, Answer::Database(answer)).0
+        verdict(probe, Answer::Database(answer))
     };
+    let said = |age: f64| lag(Some(age)).1;
+    assert_eq!(
+        said(-30.0),
+        "0.0 s behind by heartbeat, of a clock that is 30 s ahead of this one: it may be that much more; \
+         the server itself says 0 s"
+    );
+    assert!(!said(-0.2).contains("clock"), "{}", said(-0.2));
+    let lag = |age: Option<f64>| lag(age).0;
     assert_eq!(lag(Some(1.5)), "pass");
     assert_eq!(lag(Some(-0.2)), "pass");
+    assert_eq!(lag(Some(-30.0)), "pass");
     assert_eq!(lag(Some(60.1)), "fail");
     assert_eq!(lag(Some(-3600.0)), "unknown");
     assert_eq!(lag(None), "unknown");

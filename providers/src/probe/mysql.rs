@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder, Row, SslOpts, Value};
+use mysql_async::{Conn, DriverError, IoError, OptsBuilder, Row, SslOpts, Value};
 use tokio::time::timeout;
 use zonewright_engine::check::{DatabaseAnswer, DatabaseAsk};
 use zonewright_engine::provider::{ErrorClass, ProviderError};
@@ -14,6 +14,8 @@ use super::CONNECT;
 
 /// A name that no certificate of a database has.
 const OTHER_NAME: &str = "other-name.invalid";
+/// The server's number for a name and a password that do not fit.
+const ACCESS_DENIED: u16 = 1045;
 /// Time for one statement.
 const QUERY: Duration = Duration::from_secs(10);
 
@@ -40,7 +42,7 @@ impl Server {
     /// # Errors
     /// There is no verified connection, or the server refuses the question.
     pub async fn ask(&self, ask: DatabaseAsk) -> Result<DatabaseAnswer, ProviderError> {
-        let mut conn = self.connect(true, &self.host).await?;
+        let mut conn = self.connect().await?;
         let answer = match ask {
             DatabaseAsk::Session => self.session(&mut conn).await,
             DatabaseAsk::ReadOnly => {
@@ -61,13 +63,33 @@ impl Server {
         let version: Option<String> = first(conn, "SELECT VERSION()").await?;
         Ok(DatabaseAnswer::Session {
             version: version.unwrap_or_default(),
-            other_authority_accepted: self.connect(false, &self.host).await.is_ok(),
-            other_name_accepted: self.connect(true, OTHER_NAME).await.is_ok(),
+            other_authority_accepted: self.accepts(false, &self.host).await?,
+            other_name_accepted: self.accepts(true, OTHER_NAME).await?,
         })
     }
 
+    /// Whether a connection comes about that must not. Only a refused certificate says no: a server that
+    /// does not answer just then shows nothing.
+    async fn accepts(&self, declared: bool, name: &str) -> Result<bool, ProviderError> {
+        match self.open(declared, name).await? {
+            Ok(_) => Ok(true),
+            Err(failed) if is_certificate(&failed) => Ok(false),
+            Err(failed) => Err(self.refusal(&failed)),
+        }
+    }
+
+    /// A connection that is verified.
+    async fn connect(&self) -> Result<Conn, ProviderError> {
+        let opened = self.open(true, &self.host).await?;
+        opened.map_err(|failed| self.refusal(&failed))
+    }
+
     /// Connects, trusting the given authority or, to show that it matters, those of the public web.
-    async fn connect(&self, declared: bool, name: &str) -> Result<Conn, ProviderError> {
+    async fn open(
+        &self,
+        declared: bool,
+        name: &str,
+    ) -> Result<Result<Conn, mysql_async::Error>, ProviderError> {
         let exposed = |secret: &Secret| {
             let value = secret.expose(Purpose::Request).map(str::to_owned);
             value.ok_or_else(|| error(&format!("{} has no value", secret.label)))
@@ -91,16 +113,47 @@ impl Server {
             .prefer_socket(false)
             .ssl_opts(tls);
         let connecting = timeout(CONNECT, Conn::new(options)).await;
-        let conn = connecting.map_err(|_| {
+        connecting.map_err(|_| {
             let message = format!(
                 "{} does not answer within {} s",
                 self.host,
                 CONNECT.as_secs()
             );
             ProviderError::new(ErrorClass::Unreachable, message)
-        })?;
-        conn.map_err(|e| error(&format!("{}: {}", self.host, words(&e))))
+        })
     }
+
+    /// Why there is no connection, and which credentials were not good enough.
+    fn refusal(&self, failed: &mysql_async::Error) -> ProviderError {
+        let host = &self.host;
+        match failed {
+            mysql_async::Error::Server(server) if server.code == ACCESS_DENIED => {
+                let message = format!(
+                    "{host} does not take {} with {}: {}",
+                    self.user.label, self.password.label, server.message
+                );
+                ProviderError::new(ErrorClass::Unauthorized, message)
+            }
+            mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => {
+                error(&format!("{host} offers no TLS; nothing was told it"))
+            }
+            failed if is_certificate(failed) => error(&format!(
+                "the certificate of {host} is not good for {} and this name: {}",
+                self.authority.label,
+                words(failed)
+            )),
+            failed => error(&format!("{host}: {}", words(failed))),
+        }
+    }
+}
+
+/// Whether a connection failed because a certificate was refused.
+fn is_certificate(failed: &mysql_async::Error) -> bool {
+    let mysql_async::Error::Io(IoError::Io(io)) = failed else {
+        return false;
+    };
+    let inner = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// What a server says, without values: its messages name users and tables, never passwords.
