@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::address::{Address, ZoneName};
 use crate::config::{PostRestore, Strategy};
+use crate::expr::Node;
 use crate::observe::Inputs;
 
 /// How late the vendor may be: it takes backups within a window, not at a moment.
@@ -44,8 +45,8 @@ pub struct Order {
     pub zone: ZoneName,
     /// The cluster whose backups are used.
     pub source: Address,
-    /// Its id, as recorded.
-    pub source_id: String,
+    /// How the vendor knows it.
+    pub known: Known,
     /// What the spec says of the new cluster.
     pub wanted: Target,
     /// What is done afterwards, in order.
@@ -60,6 +61,34 @@ pub struct Order {
     pub strict: bool,
     /// `latest` or a timestamp, as the spec has it.
     pub backup: String,
+}
+
+/// How a source is found at the vendor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// By its recorded id.
+    Id(String),
+    /// By its name: it is somebody else's, only observed, and so not recorded.
+    Name(String),
+}
+
+impl Known {
+    /// The cluster among those that the vendor lists.
+    pub fn find<'a>(&self, clusters: &'a [Cluster]) -> Option<&'a Cluster> {
+        clusters.iter().find(|c| match self {
+            Known::Id(id) => c.id == *id,
+            Known::Name(name) => c.name == *name,
+        })
+    }
+}
+
+impl std::fmt::Display for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Known::Id(id) => write!(f, "with the id {id}"),
+            Known::Name(name) => write!(f, "called {name}"),
+        }
+    }
 }
 
 /// The cluster that a restore makes; what is not said is the source's.
@@ -156,13 +185,13 @@ pub enum Blocked {
     },
     /// The vendor has the source no more.
     #[error(
-        "{source_cluster} is gone: the vendor has no database {id}, and its backups went with it"
+        "{source_cluster} is gone: the vendor has no database {known}, and its backups went with it"
     )]
     Gone {
         /// The source.
         source_cluster: Address,
-        /// Its recorded id.
-        id: String,
+        /// How it was looked for.
+        known: Known,
     },
     /// There is no backup.
     #[error("{source_cluster} has no backup yet")]
@@ -276,17 +305,14 @@ pub fn order(inputs: &Inputs, zone: &ZoneName) -> Result<Order, Blocked> {
         .as_ref()
         .ok_or_else(|| Blocked::NoSource { zone: zone.clone() })?;
     let source = &restore.source;
-    let record = inputs
-        .state
-        .record(source)
-        .ok_or_else(|| Blocked::Unrecorded {
-            source_cluster: source.clone(),
-        })?;
+    let known = known(inputs, source).ok_or_else(|| Blocked::Unrecorded {
+        source_cluster: source.clone(),
+    })?;
     let region = found.and_then(|z| z.settings.get("region")?.as_str().map(str::to_owned));
     Ok(Order {
         zone: zone.clone(),
         source: source.clone(),
-        source_id: record.id.clone(),
+        known,
         wanted: Target {
             name: restore.name.clone(),
             size: restore.size.clone(),
@@ -299,6 +325,19 @@ pub fn order(inputs: &Inputs, zone: &ZoneName) -> Result<Order, Blocked> {
         strict: inputs.config.objectives.strict,
         backup: restore.backup.clone(),
     })
+}
+
+/// A source that is managed is recorded; one that is only observed has a name in the spec.
+fn known(inputs: &Inputs, source: &Address) -> Option<Known> {
+    if let Some(record) = inputs.state.record(source) {
+        return Some(Known::Id(record.id.clone()));
+    }
+    let resource = inputs.config.resources.get(source)?;
+    let observed = resource.meta.observe.then_some(&resource.body)?;
+    match &observed.get("name")?.node {
+        Node::Literal(name) => Some(Known::Name(name.as_str()?.to_owned())),
+        _ => None,
+    }
 }
 
 /// Seconds from which on the newest backup of a zone's source is too old: what the spec says, else the
@@ -331,10 +370,10 @@ pub fn resolve(
     now: u64,
 ) -> Result<Resolved, Blocked> {
     let source_cluster = || order.source.clone();
-    let cluster = clusters.iter().find(|c| c.id == order.source_id);
+    let cluster = order.known.find(clusters);
     let cluster = cluster.ok_or_else(|| Blocked::Gone {
         source_cluster: source_cluster(),
-        id: order.source_id.clone(),
+        known: order.known.clone(),
     })?;
     let newest = newest(backups).ok_or_else(|| Blocked::NoBackup {
         source_cluster: source_cluster(),

@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::HeaderMap;
 use serde_json::Value as Json;
 use zonewright_engine::provider::{ErrorClass, Provider, ProviderError};
-use zonewright_engine::restore::{Backup, Cluster};
+use zonewright_engine::restore::{Backup, Cluster, Known};
 use zonewright_engine::schema::VendorFacts;
 use zonewright_engine::value::Value;
 
@@ -84,6 +84,20 @@ impl Lists {
     pub async fn databases(&self) -> Result<Vec<Cluster>, ProviderError> {
         let listed = self.all("databases", "databases").await?;
         listed.iter().map(backup::cluster).collect()
+    }
+
+    /// The backups of a database cluster, however it is known; nothing when the vendor does not know it.
+    ///
+    /// # Errors
+    /// The vendor does not answer, or not with a list.
+    pub async fn backups_of(&self, known: &Known) -> Result<Option<Vec<Backup>>, ProviderError> {
+        match known {
+            Known::Id(id) => self.backups(id).await,
+            Known::Name(_) => match known.find(&self.databases().await?) {
+                Some(cluster) => self.backups(&cluster.id).await,
+                None => Ok(None),
+            },
+        }
     }
 
     /// The backups of a database cluster, in no order; nothing when the vendor does not know it.

@@ -123,7 +123,7 @@ impl Probes {
                 Answer::Database(server.ask(database.ask).await?)
             }
             Probe::Backups { source, .. } => Answer::Backups {
-                backups: self.lists()?.backups(source).await?,
+                backups: self.lists()?.backups_of(source).await?,
                 now: now(),
             },
             Probe::Dns(asks) => Answer::Dns(dns::ask(asks, self.overrides.dns).await?),

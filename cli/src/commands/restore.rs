@@ -59,7 +59,11 @@ fn inputs(stage: &Stage) -> Result<Inputs, Failure> {
         .filter_map(|z| z.database.as_ref());
     let sources = decisions.filter_map(|d| Some(&d.restore.as_ref()?.source));
     let mut ids: Vec<_> = sources
-        .filter_map(|source| Some(state.record(source)?.instance.clone()))
+        .filter_map(|source| {
+            let recorded = state.record(source).map(|r| &r.instance);
+            let declared = stage.config.resources.get(source).map(|r| &r.instance);
+            recorded.or(declared).cloned()
+        })
         .collect();
     ids.sort();
     ids.dedup();
@@ -104,7 +108,11 @@ async fn look(stage: &Stage, inputs: &Inputs, order: &Order) -> Result<Resolved,
     let asked = async {
         let clusters = lists.databases().await?;
         // One that is gone has none; the list of clusters says which of the two it is.
-        let backups = lists.backups(&order.source_id).await?.unwrap_or_default();
+        let backups = match order.known.find(&clusters) {
+            Some(cluster) => lists.backups(&cluster.id).await?,
+            None => None,
+        };
+        let backups = backups.unwrap_or_default();
         Ok((clusters, backups))
     };
     let (clusters, backups) = asked

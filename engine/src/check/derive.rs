@@ -322,7 +322,7 @@ impl<'a> Spec<'a> {
         let limit = restore::max_age(self.inputs, self.zone);
         let probe = match (restore::order(self.inputs, self.zone), limit) {
             (Ok(order), Some(max_age_s)) => Probe::Backups {
-                source: order.source_id,
+                source: order.known,
                 max_age_s,
             },
             (Err(blocked), _) => Probe::Missing(blocked.to_string()),

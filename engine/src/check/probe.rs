@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::address::ZoneName;
-use crate::restore::Backup;
+use crate::restore::{Backup, Known};
 
 /// An object of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -189,8 +189,8 @@ pub enum Probe {
     Database(DatabaseProbe),
     /// The backups of a database that a restore would use.
     Backups {
-        /// Its id.
-        source: String,
+        /// Which.
+        source: Known,
         /// Seconds from which on the newest is too old.
         max_age_s: u64,
     },

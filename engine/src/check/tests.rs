@@ -253,7 +253,7 @@ fn one_blocking_gate_is_enough_and_only_age_degrades() {
 
 #[test]
 fn the_newest_backup_is_not_older_than_declared() {
-    use crate::restore::Backup;
+    use crate::restore::{Backup, Known};
     let made = |at: u64| Backup {
         created_at: format!("at {at}"),
         at,
@@ -262,7 +262,7 @@ fn the_newest_backup_is_not_older_than_declared() {
     };
     let judged = |backups: Option<Vec<Backup>>| {
         let probe = Probe::Backups {
-            source: "7".to_owned(),
+            source: Known::Id("7".to_owned()),
             max_age_s: 3600,
         };
         verdict(

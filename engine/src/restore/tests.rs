@@ -6,7 +6,7 @@ fn order() -> Order {
     Order {
         zone: "bz".parse().unwrap(),
         source: "pz/digitalocean.database_cluster.main".parse().unwrap(),
-        source_id: "7".to_owned(),
+        known: Known::Id("7".to_owned()),
         wanted: Target {
             region: Some("sfo3".to_owned()),
             ..Target::default()
@@ -104,6 +104,20 @@ fn what_is_there_may_not_allow_it() {
     assert!(matches!(none, Blocked::NoBackup { .. }));
     let gone = resolve(&order(), &Choice::Latest, (&[], &backups()), DAY).unwrap_err();
     assert!(matches!(gone, Blocked::Gone { .. }));
+    // What is only observed is known by its name.
+    let named = |name: &str| Order {
+        known: Known::Name(name.to_owned()),
+        ..order()
+    };
+    let found = run(&named("db"), Choice::Latest, &backups(), 3 * DAY).unwrap();
+    assert_eq!(found.source_cluster.id, "7");
+    assert_eq!(
+        run(&named("none"), Choice::Latest, &backups(), DAY)
+            .unwrap_err()
+            .to_string(),
+        "pz/digitalocean.database_cluster.main is gone: the vendor has no database called none, \
+         and its backups went with it"
+    );
     let with = |wanted: Target| {
         let order = Order { wanted, ..order() };
         run(&order, Choice::Latest, &backups(), 3 * DAY)

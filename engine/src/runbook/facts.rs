@@ -237,6 +237,18 @@ impl<'a> Facts<'a> {
         out
     }
 
+    /// Whether the zone that serves is somebody else's: all of it is only observed.
+    pub(super) fn observes_from(&self) -> bool {
+        self.of_zone(self.before, self.from).all(|r| r.meta.observe)
+    }
+
+    /// The records that lead users somewhere and are somebody else's.
+    pub(super) fn observed_flips(&self) -> Vec<&'a Address> {
+        let flips = self.flips().into_iter();
+        let observed = flips.filter(|f| f.resource.meta.observe);
+        observed.map(|f| &f.resource.address).collect()
+    }
+
     /// Whether a zone has a cluster of its own or is in one.
     pub(super) fn has_cluster(&self, zone: &ZoneName) -> bool {
         let mut instances = self.before.instances.values();

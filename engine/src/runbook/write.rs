@@ -327,13 +327,24 @@ fn stand_down(facts: &Facts<'_>, sorted: &Sorted) -> Task {
             "Keep the data of {from} until it was compared with that of {to}: what was written there last may be nowhere else."
         )));
     }
-    let mut plan = sorted.effects.get(&Stage::StandDown).cloned();
+    let (tool, commands) = if facts.observes_from() {
+        instructions.push(say(format!(
+            "zonewright only observes {from}: whoever manages it closes its ways in and keeps its application stopped."
+        )));
+        (Tool::People, Vec::new())
+    } else {
+        (Tool::Zonewright, plan_and_apply(from.as_str(), "down"))
+    };
     Task {
         approves: Some(Duty::Ic),
-        tool: Tool::Zonewright,
+        tool,
         instructions,
-        commands: plan_and_apply(from.as_str(), "down"),
-        effects: plan.take().unwrap_or_default(),
+        commands,
+        effects: sorted
+            .effects
+            .get(&Stage::StandDown)
+            .cloned()
+            .unwrap_or_default(),
         seconds: sorted.seconds.get(&Stage::StandDown).copied(),
         checks: vec![vec![
             c(format!("zonewright verify --zone {from}")),
@@ -385,6 +396,23 @@ fn failback(facts: &Facts<'_>) -> Task {
 /// Whether a restore decides.
 fn restores(facts: &Facts<'_>) -> bool {
     facts.strategy() == Some(Strategy::Restore)
+}
+
+/// What changes the edge: zonewright, or whoever manages the records that it only observes.
+fn edge(facts: &Facts<'_>, file: &str) -> (Tool, Vec<String>, Option<Text>) {
+    let observed = facts.observed_flips();
+    if observed.is_empty() {
+        return (Tool::Zonewright, plan_and_apply("edge", file), None);
+    }
+    let mut text = vec![w("zonewright only observes ")];
+    for (n, address) in observed.iter().enumerate() {
+        if n > 0 {
+            text.push(w(", "));
+        }
+        text.push(c(address.to_string()));
+    }
+    text.push(w(": whoever manages it makes this change."));
+    (Tool::People, Vec::new(), Some(text))
 }
 
 /// A word as a shell takes it.

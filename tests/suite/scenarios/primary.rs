@@ -10,7 +10,7 @@ use super::{applied, example, names};
 
 /// The platform of pz as somebody else made it: everything exists, and nothing of it is recorded or
 /// carries this project's mark.
-fn made_elsewhere() -> Env {
+pub(super) fn made_elsewhere() -> Env {
     let env = example();
     env.edit("zonewright.toml", "name = \"wp\"", "name = \"other\"");
     let made = ["--zone", "pz", "--zone", "edge", "--auto-approve"];

@@ -4,6 +4,7 @@ use serde_json::Value;
 use zonewright_sandbox::fault::Kind;
 use zonewright_tests::Env;
 
+use super::primary::made_elsewhere;
 use super::verify::{broken, red, token};
 use super::{example, names};
 
@@ -27,13 +28,17 @@ check = "SELECT COUNT(*) FROM wp_options WHERE option_name LIKE '_transient_%'"
 /// The example with the other strategy.
 pub(super) fn by_restore() -> Env {
     let env = example();
+    decide(&env);
+    env
+}
+
+fn decide(env: &Env) {
     env.edit(
         "zones/bz.toml",
         "strategy = \"replica\"",
         "strategy = \"restore\"",
     );
     env.edit("zones/bz.toml", "date = \"2026-11-20\"\n", DECISION);
-    env
 }
 
 fn applied() -> Env {
@@ -245,4 +250,36 @@ fn a_backup_that_is_old_or_missing_makes_its_line_red() {
     backups(&env, &["--backups", "none"]);
     env.expect(6, &["readiness", "--zone", "bz"]);
     env.assert_settled();
+}
+
+/// The primary is somebody else's and not recorded: its name in the spec finds it. Its runbook does not
+/// pretend to change what is only observed.
+#[test]
+fn a_primary_that_is_only_observed_can_be_restored_from() {
+    let env = made_elsewhere();
+    decide(&env);
+    env.edit("zones/pz.toml", "[zone]\n", "[zone]\nobserve = true\n");
+    env.edit("zones/bz.toml", "[zone]\n", "[zone]\nobserve = false\n");
+    let ttl = "ttl = 300\n";
+    env.edit("zonewright.toml", ttl, "ttl = 300\nobserve = true\n");
+    // A name that the spec makes of settings is a name all the same.
+    backups(&env, &["--backup-age", "5m"]);
+    let found = plan(&env);
+    assert_eq!(found["source_cluster"]["name"], "wp-pz-mysql");
+    assert_eq!(found["newest"], true);
+    env.expect(0, &["apply", "--zone", "bz", "--auto-approve"]);
+    env.expect(0, &["verify", "--zone", "bz", "--only", "backup"]);
+    backups(&env, &["--backups", "none"]);
+    env.expect(6, &["verify", "--zone", "bz", "--only", "backup"]);
+    let text = env.expect(0, &["runbook", "--to", "bz"]).stdout;
+    for said in [
+        "zonewright only observes pz: whoever manages it closes its ways in",
+        r"zonewright only observes `edge/cloudflare.dns_record.active`",
+        "Start them again, with the replicas that they had.",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    for wrong in ["--zone edge", "zonewright plan --zone pz"] {
+        assert!(!text.contains(wrong), "{wrong}: {text}");
+    }
 }

@@ -31,10 +31,14 @@ pub(super) fn freeze(facts: &Facts<'_>) -> Option<Task> {
                 ". The position has not moved. One that is told to be read-only may still take writes.",
             ),
         ]],
-        back: vec![
-            c(format!("zonewright apply --zone {from}")),
-            w(" starts again what the spec declares."),
-        ],
+        back: if facts.observes_from() {
+            say("Start them again, with the replicas that they had.")
+        } else {
+            vec![
+                c(format!("zonewright apply --zone {from}")),
+                w(" starts again what the spec declares."),
+            ]
+        },
         dead: Some(say(format!(
             "Skip it, and write it down as owed: before anything of {from} serves again, this is done first."
         ))),

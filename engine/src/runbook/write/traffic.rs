@@ -1,7 +1,7 @@
 //! What becomes of traffic: the TTL, the way in, the flip.
 
 use super::data::names_active;
-use super::{LOW_TTL, c, convergence, plan_and_apply, quoted, say, task, w};
+use super::{LOW_TTL, c, convergence, edge, plan_and_apply, quoted, say, task, w};
 use crate::objectives::words as time;
 use crate::runbook::facts::{Facts, Flip};
 use crate::runbook::sort::Sorted;
@@ -32,14 +32,21 @@ fn set_ttl(flip: &Flip<'_>, ttl: u64) -> Text {
     ]
 }
 
+/// The edge becomes what the spec says.
+fn apply_edge(facts: &Facts<'_>, then: &str) -> Text {
+    match facts.observed_flips().is_empty() {
+        true => vec![w(then), c("zonewright apply --zone edge"), w(".")],
+        false => say("Whoever manages the record changes it back."),
+    }
+}
+
 /// Resolvers shall ask again soon.
 pub(super) fn lower_ttl(facts: &Facts<'_>) -> Option<Task> {
     let slow = slow(facts);
     let longest = slow.iter().map(|(_, ttl)| *ttl).max()?;
-    let edit = slow
-        .iter()
-        .map(|(flip, _)| set_ttl(flip, LOW_TTL))
-        .collect();
+    let (tool, commands, by_others) = edge(facts, "ttl");
+    let edits = slow.iter().map(|(flip, _)| set_ttl(flip, LOW_TTL));
+    let edit = edits.chain(by_others).collect();
     let mut back: Text = Vec::new();
     for (flip, ttl) in &slow {
         back.extend([
@@ -49,15 +56,15 @@ pub(super) fn lower_ttl(facts: &Facts<'_>) -> Option<Task> {
             w(" again. "),
         ]);
     }
-    back.extend([w("Then "), c("zonewright apply --zone edge"), w(".")]);
+    back.extend(apply_edge(facts, "Then "));
     let seconds = slow
         .iter()
         .map(|(f, _)| facts.update_seconds(&f.resource.address));
     Some(Task {
         approves: Some(Duty::Ic),
-        tool: Tool::Zonewright,
+        tool,
         instructions: edit,
-        commands: plan_and_apply("edge", "ttl"),
+        commands,
         seconds: seconds.max(),
         checks: slow.iter().filter_map(|(flip, _)| {
             let name = flip.name.as_ref()?;
@@ -253,13 +260,28 @@ pub(super) fn flip(facts: &Facts<'_>, sorted: &Sorted) -> Option<Task> {
             ));
         }
     }
+    let (tool, commands, by_others) = edge(facts, "flip");
+    instructions.extend(by_others);
     let update = sorted.seconds.get(&Stage::Flip).copied().unwrap_or(0);
     let written = facts.has_data();
+    let mut back = vec![
+        w("As long as nobody wrote anything: "),
+        c(format!("active = \"{from}\"")),
+        w(" in "),
+        c("zonewright.toml"),
+        w(" again. "),
+    ];
+    back.extend(apply_edge(facts, "Then "));
+    if written {
+        back.push(w(
+            " From the first write on there is no way back without losing it, only forward.",
+        ));
+    }
     Some(Task {
         approves: Some(Duty::Ic),
-        tool: Tool::Zonewright,
+        tool,
         instructions,
-        commands: plan_and_apply("edge", "flip"),
+        commands,
         effects: sorted
             .effects
             .get(&Stage::Flip)
@@ -267,19 +289,7 @@ pub(super) fn flip(facts: &Facts<'_>, sorted: &Sorted) -> Option<Task> {
             .unwrap_or_default(),
         seconds: Some(update + convergence(&flips)),
         checks,
-        back: vec![
-            w("As long as nobody wrote anything: "),
-            c(format!("active = \"{from}\"")),
-            w(" in "),
-            c("zonewright.toml"),
-            w(" again, then "),
-            c("zonewright apply --zone edge"),
-            w(if written {
-                ". From the first write on there is no way back without losing it, only forward."
-            } else {
-                "."
-            }),
-        ],
+        back,
         dead: slow(facts)
             .iter()
             .map(|(_, ttl)| *ttl)
@@ -304,11 +314,13 @@ pub(super) fn restore_ttl(facts: &Facts<'_>) -> Option<Task> {
     let seconds = slow
         .iter()
         .map(|(f, _)| facts.update_seconds(&f.resource.address));
+    let (tool, commands, by_others) = edge(facts, "ttl");
+    let edits = slow.iter().map(|(flip, ttl)| set_ttl(flip, *ttl));
     Some(Task {
         approves: Some(Duty::Ic),
-        tool: Tool::Zonewright,
-        instructions: slow.iter().map(|(flip, ttl)| set_ttl(flip, *ttl)).collect(),
-        commands: plan_and_apply("edge", "ttl"),
+        tool,
+        instructions: edits.chain(by_others).collect(),
+        commands,
         seconds: seconds.max(),
         checks: vec![say(
             "Only after 30 minutes without trouble: the plan changes nothing but the TTL.",
