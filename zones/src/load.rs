@@ -2,7 +2,7 @@
 //!
 //! Order of the passes: root file, zone files with inheritance, settings, declarations with their
 //! objects, provider instances, bodies with references, then what concerns all of them (cycles,
-//! overlapping networks). Every pass works on what the one before could make out.
+//! overlapping networks, contradictions). Every pass works on what the one before could make out.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,7 @@ mod database;
 mod declare;
 mod hygiene;
 mod instance;
+mod lint;
 mod meta;
 mod network;
 mod object;
@@ -83,6 +84,7 @@ pub fn load(files: &dyn Files, charts: &dyn Charts, registry: &Registry) -> Load
     let resources = body::all(&world);
     network::resources(&world, &resources);
     cycle::check(&ctx, &instances, &resources);
+    lint::all(&world, &instances, &resources);
     let config = root::config(&ctx, &project, &realms, &decls, instances, resources);
     ctx.finish(config, project.facts, chart_specs)
 }

@@ -61,6 +61,9 @@ cases! {
     cidr_overlap
     cidr_overlap_inherited
     cidr_overlap_of_resources
+    component_missing
+    component_of_an_observed_cluster
+    component_there
     container_or_kubeconfig
     control_character
     cycle_across_zones
@@ -71,6 +74,9 @@ cases! {
     dangling_other_zone
     database_decision_not_whole
     database_decision_types
+    database_name
+    database_name_by_reference
+    database_other_authority
     database_post_restore_is_a_list
     database_post_restore_mistakes
     database_post_restore_twice
@@ -84,6 +90,8 @@ cases! {
     database_restore_source_zone
     database_restore_without_source
     database_undecided
+    database_unverified
+    database_verified
     database_without_strategy
     disabled_both
     disabled_reference
@@ -92,8 +100,13 @@ cases! {
     enabled_not_known
     extends_itself
     extends_loop
+    flip_approved
+    flip_unapproved
     inherited_mistake
     inherited_mistake_shows_once
+    issuer_other_namespace_by_argument
+    issuer_secret
+    issuer_secret_fits
     kind_without_name
     list_in_text
     manifest_source
@@ -103,6 +116,8 @@ cases! {
     namespaces
     needs_key
     nested_attribute
+    network_own
+    network_shared
     no_instance
     no_such_output
     not_finite
@@ -111,7 +126,11 @@ cases! {
     out_of_range
     outside_root
     project_missing
+    record_fixed
+    record_follows
     relative_in_edge
+    replicas_once
+    replicas_twice
     reserved
     secret_literal
     secret_literal_cloudflare
@@ -123,6 +142,8 @@ cases! {
     template_mistakes
     text_from_file
     too_deep
+    ttl_fits
+    ttl_mismatch
     unknown_attribute
     unknown_base
     unknown_kind

@@ -1,0 +1,48 @@
+//! X11: one place says how many replicas a workload has.
+
+use serde_json::Value as Json;
+use zonewright_engine::address::ZoneName;
+
+use super::Finding;
+use super::spec::Spec;
+use crate::diag::Code;
+
+pub(super) fn check(spec: &Spec<'_>, zone: &ZoneName) {
+    let scalers = spec
+        .objects(zone)
+        .filter(|o| o.group() == "autoscaling" && o.kind() == "HorizontalPodAutoscaler");
+    for scaler in scalers {
+        let target = &scaler.value["spec"]["scaleTargetRef"];
+        let same = |key: &str, text: &str| target[key].as_str() == Some(text);
+        let found = spec.objects(zone).find(|o| {
+            same("kind", o.kind()) && same("name", o.name()) && o.namespace() == scaler.namespace()
+        });
+        let Some(workload) = found else { continue };
+        // At zero the autoscaler does nothing: that is how a zone stands by.
+        let fixed = workload.value["spec"]["replicas"].as_u64();
+        let Some(count) = fixed.filter(|n| *n > 0) else {
+            continue;
+        };
+        let bound = |key: &str| scaler.value["spec"][key].as_u64();
+        let range = match (bound("minReplicas"), bound("maxReplicas")) {
+            (min, Some(max)) => format!("{} to {max}", min.unwrap_or(1)),
+            _ => Json::to_string(&scaler.value["spec"]["maxReplicas"]),
+        };
+        spec.report(
+            zone,
+            Finding {
+                code: Code::ReplicasTwice,
+                message: format!("two places say how many replicas `{}` has", workload.name()),
+                at: workload.at(),
+                label: format!("`replicas: {count}`, set at every apply"),
+                also: scaler
+                    .at()
+                    .map(|at| (at, format!("the autoscaler sets {range}"))),
+                help: Some(
+                    "leave `replicas` out of the workload where the autoscaler is enabled"
+                        .to_owned(),
+                ),
+            },
+        );
+    }
+}
