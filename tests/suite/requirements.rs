@@ -60,6 +60,37 @@ fn the_requirement_table_names_tests_that_exist() {
     assert_eq!(found, wanted, "each row once, in order");
 }
 
+/// Contradictions are held by a code whose page names them, or by construction with a page of their own.
+#[test]
+fn the_table_of_contradictions_names_codes_and_tests_that_exist() {
+    let known = tests();
+    let text = std::fs::read_to_string(root().join("docs/contradictions.md")).unwrap();
+    let mut found = Vec::new();
+    for row in text.lines().filter(|line| line.starts_with("| X")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [id, _, held, tests] = cells[..] else {
+            panic!("a row with other cells: {row}");
+        };
+        found.push(id.to_owned());
+        let page = zonewright::explain(id).unwrap();
+        if held == "by construction" {
+            assert!(page.contains("Held by construction"), "{id}: {page}");
+        } else {
+            let main = held.split(", ").next().unwrap();
+            assert!(page.contains(main), "{id} is not about {main}: {page}");
+            let code = zonewright::explain(main).unwrap();
+            let named = format!("Contradiction {id}.");
+            assert!(code.contains(&named), "{main} does not say: {named}");
+        }
+        let tests = named(tests);
+        assert!(!tests.is_empty(), "{id} names no test");
+        let unknown: Vec<&&str> = tests.iter().filter(|t| !known.contains(**t)).collect();
+        assert!(unknown.is_empty(), "{id}: no such tests: {unknown:?}");
+    }
+    let wanted: Vec<String> = (1..=14).map(|n| format!("X{n}")).collect();
+    assert_eq!(found, wanted, "each row once, in order");
+}
+
 /// The check can fail.
 #[test]
 fn a_test_that_does_not_exist_is_not_known() {

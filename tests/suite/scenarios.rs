@@ -5,6 +5,7 @@ use zonewright_tests::Env;
 mod beside;
 mod change;
 mod charts;
+mod contradictions;
 mod cost;
 mod crash;
 mod exposure;

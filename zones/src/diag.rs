@@ -13,10 +13,16 @@ use crate::source::{Source, Sources};
 use crate::tree::Loc;
 
 mod code;
+mod contradiction;
 mod record;
 
-pub use code::{Code, codes, explain};
+pub use code::{Code, codes};
 pub use record::{Place, Position, Record};
+
+/// The page of a code, or of a contradiction (`X2`); any case.
+pub fn explain(name: &str) -> Option<&'static str> {
+    code::explain(name).or_else(|| contradiction::explain(name))
+}
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,6 +8,10 @@ use zonewright_engine::objectives::{DataPath, Forecast, Reach};
 
 use super::text::{duration, escape};
 
+/// What the two figures count; there is no other definition.
+const MEANING: &str = "RTO: from the declaration of a disaster until the shared name answers 200 from this zone; \
+     RPO: the age of the newest data that survives";
+
 /// One line; with the longest paths when everything is asked for.
 pub fn text(forecast: &Forecast, verbose: bool) -> String {
     let mut line = format!(
@@ -28,6 +32,7 @@ pub fn text(forecast: &Forecast, verbose: bool) -> String {
     }
     let mut out = format!("{line}\n");
     if verbose {
+        let _ = writeln!(out, "      {MEANING}");
         path("ready", &forecast.ready, &mut out);
         path("RTO", &forecast.active, &mut out);
         let dns = time(forecast.dns_seconds);
@@ -87,6 +92,7 @@ mod tests {
             "    ready from nothing in about 13m; RTO about 18m (objective 30m); RPO up to 24h from backups (OUT OF REACH: the objective is 15m)\n"
         );
         let whole = text(&forecast, true);
+        assert!(whole.contains(MEANING), "{whole}");
         assert!(
             whole.contains("      ready: 13m along bz/v.cluster.main\n"),
             "{whole}"

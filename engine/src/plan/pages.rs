@@ -48,7 +48,7 @@ const PAGES: &[(&str, &str)] = &[
     (
         "ZW3020",
         "the RPO is out of reach\n\n\
-         `[objectives] rpo` allows less loss than the chosen way of getting the data to the zone can promise. A zone that restores gets \
+         Contradiction X1. `[objectives] rpo` allows less loss than the chosen way of getting the data to the zone can promise. A zone that restores gets \
          the newest backup, which can be as old as the pause between two backups: a day for DigitalOcean's managed databases. A zone with \
          a replica loses what replication lags behind, a minute before the alarm goes off. Choose `strategy = \"replica\"` in \
          `[database]`, or write down an objective that can be met. With `strict = true` this is an error (exit code 6).\n",

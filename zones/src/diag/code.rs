@@ -42,7 +42,7 @@ pub fn codes() -> impl Iterator<Item = Code> {
 }
 
 /// The page that explains a code; any case.
-pub fn explain(code: &str) -> Option<&'static str> {
+pub(super) fn explain(code: &str) -> Option<&'static str> {
     codes()
         .find(|c| c.id().eq_ignore_ascii_case(code))
         .map(Code::page)
