@@ -12,7 +12,19 @@ const PAGES: [(&str, &str); 14] = [
         "X1",
         "An RPO of minutes against a backup a day.\n\n\
      ZW3020 compares `[objectives] rpo` with what the way of getting the data can promise, in every plan; with `strict = true` it is an error \
-     (ZW3110)."),
+     (ZW3110).",
+    ),
+    (
+        "X2",
+        "Two names and namespaces for one issuer and its Secret.\n\n\
+     ZW1902. Names are written once, as fields of the spec, and the objects that look for them are compared with them.",
+    ),
+    (
+        "X3",
+        "A network for each zone against the region's shared one.\n\n\
+     ZW1903, and ZW1304 for networks that overlap.",
+    ),
+    ("X4", "Two names for one database.\n\nZW1904."),
     (
         "X5",
         "Components that one document has and another lacks.\n\n\
