@@ -66,6 +66,51 @@ pub enum Equality {
     IgnoreCase,
 }
 
+/// Names that a vendor gives to what it offers: regions, sizes, versions. Vendors add some, so a name that
+/// is not known is warned of, and only one that cannot be a name of theirs is a mistake.
+#[derive(Debug)]
+pub struct Names {
+    /// What they name: `region`.
+    pub what: &'static str,
+    /// Whether a text can be one.
+    pub fits: fn(&str) -> bool,
+    /// How they look: `sfo3`.
+    pub example: &'static str,
+    /// Those that are known; empty when nobody keeps a list.
+    pub known: &'static [&'static str],
+    /// What one stands for, as figures of which larger is more.
+    pub rank: fn(&str) -> Option<Vec<u64>>,
+}
+
+impl Names {
+    /// Whether a text is known, or more exact than what is known (`8.0` where `8` is), or nobody keeps a list.
+    pub fn knows(&self, text: &str) -> bool {
+        let same = |known: &&str| {
+            text.eq_ignore_ascii_case(known)
+                || text
+                    .strip_prefix(known)
+                    .is_some_and(|rest| rest.starts_with('.'))
+        };
+        self.known.is_empty() || self.known.iter().any(same)
+    }
+
+    /// Whether one stands for less than another: in some figure less, in none more.
+    pub fn is_less(&self, one: &str, other: &str) -> bool {
+        let (Some(one), Some(other)) = ((self.rank)(one), (self.rank)(other)) else {
+            return false;
+        };
+        let none_more = one.iter().zip(&other).all(|(a, b)| a <= b);
+        none_more && one != other
+    }
+}
+
+/// There is one of each list.
+impl PartialEq for Names {
+    fn eq(&self, other: &Names) -> bool {
+        self.what == other.what && self.known == other.known
+    }
+}
+
 /// One attribute of a kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attr {
@@ -83,6 +128,8 @@ pub struct Attr {
     pub secret: bool,
     /// Whether the vendor never reports it back, so that it is compared with what was applied.
     pub write_only: bool,
+    /// The vendor's names that it takes one of.
+    pub names: Option<&'static Names>,
     /// One sentence of documentation.
     pub doc: &'static str,
 }
@@ -98,6 +145,7 @@ impl Attr {
             equal: Equality::Exact,
             secret: false,
             write_only: false,
+            names: None,
             doc,
         }
     }
@@ -123,6 +171,15 @@ impl Attr {
     #[must_use]
     pub fn equal(self, equal: Equality) -> Attr {
         Attr { equal, ..self }
+    }
+
+    /// The same, but one of the vendor's names.
+    #[must_use]
+    pub fn named(self, names: &'static Names) -> Attr {
+        Attr {
+            names: Some(names),
+            ..self
+        }
     }
 
     /// The same, but only a secret reference is accepted.
@@ -257,7 +314,7 @@ pub enum Part {
     Database,
     /// A login of a writer: `cluster`, `name`; puts out `password`.
     DatabaseUser,
-    /// Who may reach a database server: `cluster`, `rules`.
+    /// Who may reach a database server: `cluster`, `clusters` and `addresses`.
     DatabaseFirewall,
     /// A DNS record: `zone`, `name`, `type`, `content`, `ttl`, `proxied`.
     DnsRecord,

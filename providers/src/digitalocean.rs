@@ -24,6 +24,7 @@ mod database_replica;
 mod database_user;
 mod inside;
 mod kubernetes_cluster;
+mod names;
 mod node_pool;
 mod prices;
 mod tags;

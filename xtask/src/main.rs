@@ -1,35 +1,40 @@
-//! Developer tasks: `cargo xtask kubernetes-tables [--specs DIR]`.
+//! Developer tasks: `cargo xtask kubernetes-tables [--specs DIR]` and `cargo xtask digitalocean-names [--specs DIR]`.
 
+mod digitalocean_names;
 mod kubernetes_tables;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
-        Some("kubernetes-tables") => tables(&args.collect::<Vec<_>>()),
+        Some("kubernetes-tables") => generate(&args.collect::<Vec<_>>(), kubernetes_tables::write),
+        Some("digitalocean-names") => {
+            generate(&args.collect::<Vec<_>>(), digitalocean_names::write)
+        }
         _ => usage(),
     }
 }
 
 #[expect(clippy::print_stderr, reason = "a developer's command line")]
 fn usage() -> ExitCode {
-    eprintln!("usage: cargo xtask kubernetes-tables [--specs DIR]");
+    eprintln!("usage: cargo xtask kubernetes-tables|digitalocean-names [--specs DIR]");
     ExitCode::FAILURE
 }
 
 #[expect(clippy::print_stderr, reason = "a developer's command line")]
-fn tables(args: &[String]) -> ExitCode {
+fn generate(args: &[String], write: fn(&Path) -> io::Result<()>) -> ExitCode {
     let specs = match args {
         [] => PathBuf::from("../shared/specs"),
         [flag, dir] if flag == "--specs" => PathBuf::from(dir),
         _ => return usage(),
     };
-    match kubernetes_tables::write(&specs) {
+    match write(&specs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("kubernetes-tables: {e}");
+            eprintln!("not written: {e}");
             ExitCode::FAILURE
         }
     }

@@ -325,6 +325,10 @@ fn attributes(attrs: &[Attr]) -> Map<String, Json> {
     let entries = attrs.iter().map(|attr| {
         let mut schema = of_type(&attr.ty);
         schema["description"] = json!(attr.doc);
+        // Editors offer these; others are not refused.
+        if let Some(names) = attr.names.filter(|n| !n.known.is_empty()) {
+            schema["examples"] = json!(names.known);
+        }
         (attr.name.to_owned(), schema)
     });
     entries.collect()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use zonewright_engine::schema::{Attr, Containment, KindSchema, OnChange, Registry, Type};
+use zonewright_engine::schema::{Attr, Containment, KindSchema, Names, OnChange, Registry, Type};
 
 /// All providers and kinds as Markdown.
 pub fn reference_markdown(registry: &Registry) -> String {
@@ -18,6 +18,7 @@ pub fn reference_markdown(registry: &Registry) -> String {
             describe(&mut out, kind);
         }
     }
+    known_names(&mut out, registry);
     out
 }
 
@@ -64,6 +65,39 @@ fn describe(out: &mut String, kind: &KindSchema) {
     }
 }
 
+/// The names that are known, each list once.
+fn known_names(out: &mut String, registry: &Registry) {
+    let mut lists: Vec<&'static Names> = Vec::new();
+    for kind in registry.kinds() {
+        collect(&kind.attrs, &mut lists);
+    }
+    if lists.is_empty() {
+        return;
+    }
+    section(out, "## Vendors' names");
+    section(
+        out,
+        "What is not in a list is warned of (ZW1306), because vendors add some; what cannot be a name is an error (ZW1307).",
+    );
+    section(out, "| | known |\n|---|---|");
+    for names in lists {
+        let known: Vec<String> = names.known.iter().map(|n| format!("`{n}`")).collect();
+        line(out, &format!("| {} | {} |", names.what, known.join(", ")));
+    }
+}
+
+fn collect(attrs: &[Attr], out: &mut Vec<&'static Names>) {
+    for attr in attrs {
+        let new = attr
+            .names
+            .filter(|n| !n.known.is_empty() && !out.contains(n));
+        out.extend(new);
+        if let Type::Object(inner) = &attr.ty {
+            collect(inner, out);
+        }
+    }
+}
+
 fn attributes(out: &mut String, attrs: &[Attr]) {
     if attrs.is_empty() {
         return;
@@ -90,12 +124,13 @@ fn rows(out: &mut String, attrs: &[Attr], prefix: &str) {
             doc.push_str(" Never reported back.");
         }
         let name = format!("{prefix}{}", attr.name);
+        let ty = match attr.names {
+            Some(names) => names.what.to_owned(),
+            None => ty(&attr.ty),
+        };
         line(
             out,
-            &format!(
-                "| `{name}` | {} | {required} | {change} | {doc} |",
-                ty(&attr.ty)
-            ),
+            &format!("| `{name}` | {ty} | {required} | {change} | {doc} |"),
         );
         match &attr.ty {
             Type::Object(inner) => rows(out, inner, &format!("{name}.")),

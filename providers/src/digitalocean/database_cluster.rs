@@ -14,6 +14,7 @@ use zonewright_engine::schema::{
 use zonewright_engine::value::Value;
 
 use super::inside::{add_ca, cluster_path, connection};
+use super::names;
 use super::tags::{user_tags, with_mark};
 use super::top::{self, Place, Top};
 use super::{create_error, created_id};
@@ -292,11 +293,13 @@ fn schema() -> KindSchema {
             )
             .replaces(),
             Attr::optional("version", Type::String, "The version; `8` if not given.")
+                .named(&names::MYSQL)
                 .equal(Equality::VersionPrefix),
             Attr::required("region", Type::String, "The region, such as `sfo3`.")
+                .named(&names::REGION)
                 .replaces()
                 .equal(Equality::IgnoreCase),
-            Attr::required("size", Type::String, "The size of its nodes."),
+            Attr::required("size", Type::String, "The size of its nodes.").named(&names::DATABASE),
             Attr::optional("num_nodes", Type::Int, "How many nodes; 1 if not given."),
             Attr::optional("vpc", Type::String, "The id of its network.").replaces(),
             Attr::optional(

@@ -18,6 +18,7 @@ use zonewright_engine::value::Value;
 
 use super::database_cluster::{connection_outputs, resizing, status};
 use super::inside::{self, Inside, add_ca, by_parent, cluster_path, connection, parent, under};
+use super::names;
 use super::tags::{user_tags, with_mark};
 use super::top;
 use super::{create_error, created_id};
@@ -333,13 +334,15 @@ fn schema() -> KindSchema {
             Attr::required("source", Type::String, "The id of the cluster it copies.").replaces(),
             Attr::required("name", Type::String, "Its name, unique in the account.").replaces(),
             Attr::required("region", Type::String, "The region, such as `sfo3`.")
+                .named(&names::REGION)
                 .replaces()
                 .equal(Equality::IgnoreCase),
             Attr::required(
                 "size",
                 Type::String,
                 "Its size, not below that of the source.",
-            ),
+            )
+            .named(&names::DATABASE),
             Attr::optional("vpc", Type::String, "The id of its network.").replaces(),
             Attr::optional("tags", Type::List(Box::new(Type::String)), "Tags.")
                 .replaces()

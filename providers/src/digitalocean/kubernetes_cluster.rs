@@ -16,6 +16,7 @@ use zonewright_engine::schema::{
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::Value;
 
+use super::names;
 use super::node_pool::{self, PoolSpec};
 use super::tags::{user_tags, with_mark};
 use super::top::{self, Place, Top};
@@ -457,7 +458,7 @@ fn attrs() -> Vec<Attr> {
     let tags = || Type::List(Box::new(Type::String));
     vec![
         Attr::required("name", Type::String, "Its name."),
-        Attr::required("region", Type::String, "The region, such as `sfo3`.")
+        Attr::required("region", Type::String, "The region, such as `sfo3`.").named(&names::REGION)
             .replaces()
             .equal(Equality::IgnoreCase),
         Attr::required(
@@ -465,6 +466,7 @@ fn attrs() -> Vec<Attr> {
             Type::String,
             "The Kubernetes version, exact (`1.34.1-do.2`) or a prefix (`1.34`); a rise upgrades in place.",
         )
+        .named(&names::KUBERNETES)
         .equal(Equality::VersionPrefix),
         Attr::optional("vpc", Type::String, "The id of its network.").replaces(),
         Attr::optional("cluster_subnet", Type::Cidr, "The network of its pods.")
@@ -494,7 +496,8 @@ fn attrs() -> Vec<Attr> {
                     "size",
                     Type::String,
                     "The size of its nodes; another size brings a new pool and removes the old one.",
-                ),
+                )
+                .named(&names::MACHINE),
                 Attr::optional("count", Type::Int, "How many nodes; not with `min` and `max`."),
                 Attr::optional("min", Type::Int, "The fewest nodes when it scales by itself."),
                 Attr::optional("max", Type::Int, "The most nodes when it scales by itself."),

@@ -17,6 +17,7 @@ use zonewright_engine::schema::{
 };
 use zonewright_engine::value::Value;
 
+use super::names;
 use super::top::{self, Place, Top};
 use super::{create_error, created_id};
 use crate::cloud::{Applied, CloudKind};
@@ -167,6 +168,7 @@ impl CloudKind for Vpc {
             attrs: vec![
                 Attr::required("name", Type::String, "Its name, unique in the account."),
                 Attr::required("region", Type::String, "The region, such as `sfo3`.")
+                    .named(&names::REGION)
                     .replaces()
                     .equal(Equality::IgnoreCase),
                 Attr::required(

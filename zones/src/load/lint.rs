@@ -1,7 +1,7 @@
 //! Contradictions: parts of a spec that are each well-formed and do not fit together.
 //!
 //! They are looked for once there are no errors: what a mistake leaves out would look like what is
-//! missing. Every finding is a warning, because something that the spec does not know may mend it.
+//! missing. Nearly every finding is a warning, because something that the spec does not know may mend it.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +17,7 @@ mod database;
 mod dns;
 mod issuers;
 mod network;
+mod replica;
 mod scale;
 mod spec;
 
@@ -39,6 +40,7 @@ pub(super) fn all(
         network::check(&spec, zone);
         database::check(&spec, zone);
         scale::check(&spec, zone);
+        replica::check(&spec, zone);
     }
     dns::check(&spec);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::SignedDuration;
 use zonewright_engine::address::Segment;
-use zonewright_engine::schema::{Attr, Type};
+use zonewright_engine::schema::{Attr, Names, Type};
 use zonewright_engine::value::Value;
 
 use crate::diag::{Code, Draft};
@@ -109,6 +109,28 @@ fn one_of(text: &str, options: &[&str], at: Loc, path: &str) -> Option<Draft> {
     let message = format!("`{path}` cannot be `{text}`");
     let draft = Draft::new(Code::WrongType, message).label(at, "not one of the choices");
     Some(draft.maybe_help(suggest::help(text, options.iter().copied())))
+}
+
+/// Whether a text is one of a vendor's names, as far as they are known.
+pub(super) fn vendor_name(names: &Names, text: &str, at: Loc, path: &str) -> Option<Draft> {
+    let what = names.what;
+    let near = suggest::nearest(text, names.known.iter().copied());
+    let near = near.map(|n| format!("did you mean `{n}`?"));
+    if !(names.fits)(text) {
+        let message = format!("`{path}` cannot be `{text}`: that is no {what}");
+        let example = format!("it looks like `{}`", names.example);
+        let draft = Draft::new(Code::NotAName, message).label(at, "not a name of the vendor's");
+        return Some(draft.help(near.unwrap_or(example)));
+    }
+    if names.knows(text) {
+        return None;
+    }
+    let draft = Draft::new(
+        Code::UnknownName,
+        format!("the {what} `{text}` is not known"),
+    )
+    .label(at, "the vendor may have it since");
+    Some(draft.maybe_help(near))
 }
 
 /// A network with no host bits.

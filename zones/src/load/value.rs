@@ -46,6 +46,12 @@ impl Scope<'_, '_> {
                 let what = format!("the value of `{path}`, a secret,");
                 hygiene::literal(self.ctx, &what, entry.value.at);
             }
+            if let Some(expr) = &lowered
+                && let (Some(names), Node::Literal(Value::String(text))) = (attr.names, &expr.node)
+                && let Some(draft) = types::vendor_name(names, text, entry.value.at, &path)
+            {
+                self.report(draft);
+            }
             out.extend(lowered.map(|expr| (key.clone(), expr)));
         }
         self.required(attrs, fields);

@@ -129,6 +129,10 @@ cases! {
     record_fixed
     record_follows
     relative_in_edge
+    replica_fits
+    replica_open
+    replica_open_to_addresses
+    replica_too_small
     replicas_once
     replicas_twice
     reserved
@@ -153,6 +157,8 @@ cases! {
     unknown_table
     unknown_zone
     unset
+    vendor_name_that_is_newer
+    vendor_names
     wordpress
     wrong_choice
     wrong_type

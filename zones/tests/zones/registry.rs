@@ -2,8 +2,8 @@
 //! providers.
 
 use zonewright_engine::schema::{
-    Attr, ContainerLink, Containment, Form, KindSchema, Output, Part, ProviderSchema, Registry,
-    Type, Typical, VendorFacts,
+    Attr, ContainerLink, Containment, Form, KindSchema, Names, Output, Part, ProviderSchema,
+    Registry, Type, Typical, VendorFacts,
 };
 
 fn kind(name: &str, attrs: Vec<Attr>, outputs: Vec<Output>) -> KindSchema {
@@ -37,6 +37,23 @@ fn part(kind: &str) -> Option<Part> {
     }
 }
 
+static REGION: Names = Names {
+    what: "region",
+    fits: |text| text.len() == 4 && text.is_ascii(),
+    example: "sfo3",
+    known: &["nyc3", "sfo3", "fra1"],
+    rank: |_| None,
+};
+
+/// The number in the name is what a size has.
+static SIZE: Names = Names {
+    what: "size of databases",
+    fits: |text| !text.contains(' '),
+    example: "db-2",
+    known: &[],
+    rank: |text| Some(vec![text.strip_prefix("db-")?.parse().ok()?]),
+};
+
 fn text(name: &'static str) -> Attr {
     Attr::required(name, Type::String, "Some text.")
 }
@@ -55,6 +72,26 @@ fn pool() -> Type {
         Attr::required("min", Type::Int, "Fewest nodes."),
         Attr::required("max", Type::Int, "Most nodes."),
     ])
+}
+
+fn replica() -> Vec<Attr> {
+    vec![
+        text("name"),
+        text("source"),
+        text("region").named(&REGION),
+        text("size").named(&SIZE),
+    ]
+}
+
+fn firewall() -> Vec<Attr> {
+    let rules = Type::List(Box::new(Type::Map(Box::new(Type::String))));
+    let texts = || Type::List(Box::new(Type::String));
+    vec![
+        text("cluster"),
+        maybe("rules", rules),
+        maybe("clusters", texts()),
+        maybe("addresses", texts()),
+    ]
 }
 
 fn digitalocean() -> ProviderSchema {
@@ -78,8 +115,8 @@ fn digitalocean() -> ProviderSchema {
         text("name"),
         Attr::required("engine", Type::OneOf(&["mysql", "pg"]), "The engine."),
         text("version"),
-        text("region"),
-        text("size"),
+        text("region").named(&REGION),
+        text("size").named(&SIZE),
         Attr::required("nodes", Type::Int, "How many nodes."),
         maybe("vpc", Type::String),
         maybe("maintenance", Type::Duration),
@@ -94,8 +131,6 @@ fn digitalocean() -> ProviderSchema {
             Output::secret("ca", "Its authority."),
         ]
     };
-    let replica = vec![text("name"), text("source"), text("region"), text("size")];
-    let rules = Type::List(Box::new(Type::Map(Box::new(Type::String))));
     let mut kinds = vec![
         kind("digitalocean.vpc", vpc, vec![out("id"), out("urn")]),
         kind(
@@ -108,7 +143,7 @@ fn digitalocean() -> ProviderSchema {
             ],
         ),
         kind("digitalocean.database_cluster", database, outputs()),
-        kind("digitalocean.database_replica", replica, outputs()),
+        kind("digitalocean.database_replica", replica(), outputs()),
         kind(
             "digitalocean.database",
             vec![text("name"), text("cluster")],
@@ -121,7 +156,7 @@ fn digitalocean() -> ProviderSchema {
         ),
         kind(
             "digitalocean.database_firewall",
-            vec![text("cluster"), Attr::required("rules", rules, "Who may.")],
+            firewall(),
             vec![out("id")],
         ),
     ];

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use zonewright_engine::address::{Address, AttrPath, InstanceId, Segment, ZoneName};
 use zonewright_engine::config::{Instance, Resource};
 use zonewright_engine::expr::{Expr, Lookup, Node, Origin, Reference, Scope};
-use zonewright_engine::schema::{KindSchema, Part};
+use zonewright_engine::schema::{KindSchema, Names, Part};
 
 use crate::load::scope::World;
 
@@ -144,6 +144,11 @@ impl<'s> Spec<'s> {
     pub(super) fn knows(&self, item: &Item<'_>, attr: &str) -> bool {
         let schema = self.schema(&item.resource.address);
         schema.is_some_and(|s| s.attr(attr).is_some())
+    }
+
+    /// The vendor's names that an attribute takes one of.
+    pub(super) fn names(&self, item: &Item<'_>, attr: &str) -> Option<&'static Names> {
+        self.schema(&item.resource.address)?.attr(attr)?.names
     }
 
     /// The resources of a zone, or of the edge, that are a part.
