@@ -8,6 +8,8 @@ use crate::config::{PostRestore, Strategy};
 use crate::expr::Node;
 use crate::observe::Inputs;
 
+pub mod finish;
+
 /// How late the vendor may be: it takes backups within a window, not at a moment.
 const WINDOW: u64 = 2 * 3600;
 
