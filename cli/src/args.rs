@@ -21,7 +21,7 @@ pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
 pub use database::{Backups, Certificate, DatabaseArgs, Replication};
 pub use observability::{MetricsArgs, ObservabilityArgs};
 pub use posture::PostureArgs;
-pub use restore::{RestoreCommand, RestorePlanArgs};
+pub use restore::{RestoreCommand, RestoreFinishArgs, RestorePlanArgs};
 pub use runbook::{RunbookArgs, RunbookFormat};
 
 /// Plans and applies platforms that live in two zones.
@@ -143,7 +143,7 @@ pub enum Command {
     Destroy(DestroyArgs),
     /// Make a standby zone `off`, `cold` or `warm`: edits its file, then plans and applies the zone.
     Posture(PostureArgs),
-    /// Work out what a restore would do.
+    /// Work out what a restore would do, and do what comes after it.
     #[command(subcommand)]
     Restore(RestoreCommand),
     /// Write the runbook of a switch to another zone, from the spec alone: nobody is asked.
@@ -178,6 +178,7 @@ impl Command {
             Command::Smoke(args) if args.format == ReportFormat::Json => Format::Json,
             Command::Readiness(args) if args.format == ReadinessFormat::Json => Format::Json,
             Command::Restore(RestoreCommand::Plan(args)) => args.format,
+            Command::Restore(RestoreCommand::Finish(args)) => args.format,
             Command::Observability(args) => args.format,
             Command::Runbook(args) if args.format == RunbookFormat::Json => Format::Json,
             Command::Show(args) => args.format,

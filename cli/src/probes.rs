@@ -48,12 +48,7 @@ pub(crate) async fn open(stage: &Stage, inputs: &Inputs, zone: &ZoneName) -> Pro
     let mut clusters = BTreeMap::new();
     for each in [zone, &inputs.config.active] {
         if !clusters.contains_key(each) {
-            let opening = tokio::time::timeout(OPENING, cluster(stage, inputs, each)).await;
-            let opened = opening.unwrap_or_else(|_| {
-                let message = format!("the credentials of {each}'s cluster did not come in time");
-                Err(ProviderError::new(ErrorClass::Unreachable, message))
-            });
-            clusters.insert(each.clone(), opened);
+            clusters.insert(each.clone(), open_cluster(stage, inputs, each).await);
         }
     }
     // A zone without a cluster has the account of the zone that serves.
@@ -69,6 +64,19 @@ pub(crate) async fn open(stage: &Stage, inputs: &Inputs, zone: &ZoneName) -> Pro
         overrides: stage.world.overrides(),
         key: inputs.digest_key.clone(),
     }
+}
+
+/// Opens the cluster of a zone.
+pub(crate) async fn open_cluster(
+    stage: &Stage,
+    inputs: &Inputs,
+    zone: &ZoneName,
+) -> Result<Cluster, ProviderError> {
+    let opening = tokio::time::timeout(OPENING, cluster(stage, inputs, zone)).await;
+    opening.unwrap_or_else(|_| {
+        let message = format!("the credentials of {zone}'s cluster did not come in time");
+        Err(ProviderError::new(ErrorClass::Unreachable, message))
+    })
 }
 
 /// Credentials that were refused are a mistake of their own, whatever else the checks found.

@@ -117,6 +117,15 @@ impl Project {
         &self.root
     }
 
+    /// The Job in a file of the project.
+    pub(crate) fn job(&self, file: &str) -> Result<serde_json::Value, Failure> {
+        let read = DiskFiles::new(&self.root).read(file);
+        let bytes = read.map_err(|e| Failure::error(format!("cannot read {file}")).because(e))?;
+        let job = String::from_utf8(bytes).ok();
+        let job = job.and_then(|text| zonewright_zones::job(&text));
+        job.ok_or_else(|| Failure::error(format!("{file} was changed meanwhile: it is no Job")))
+    }
+
     /// What is not for version control.
     pub(crate) fn private(&self) -> PathBuf {
         self.root.join(".zonewright")

@@ -90,6 +90,11 @@ impl Stage {
         self.project.write(edit)
     }
 
+    /// The project.
+    pub(crate) fn project(&self) -> &Project {
+        &self.project
+    }
+
     /// The declared charts.
     pub(crate) fn charts(&self) -> Vec<ChartSpec> {
         let sandbox = self.ctx.global.sandbox.is_some();

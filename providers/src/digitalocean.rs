@@ -14,6 +14,7 @@ use zonewright_engine::value::Value;
 use crate::clock::Clock;
 use crate::cloud::CloudProvider;
 use crate::http::{ApiError, Complaint, Dialect, found, segment, take_list};
+use crate::probe::mysql::Server;
 use crate::transport::Transport;
 
 mod backup;
@@ -99,6 +100,21 @@ impl Lists {
                 None => Ok(None),
             },
         }
+    }
+
+    /// How the administrator reaches a database cluster that is ready.
+    ///
+    /// # Errors
+    /// The vendor does not answer, does not know it, or it is not ready.
+    pub async fn server(&self, id: &str) -> Result<Server, ProviderError> {
+        let reply = found(self.0.get(&inside::cluster_path(&segment(id))).await)?;
+        let gone = || {
+            let message = format!("the vendor has no database with the id {id}");
+            ProviderError::new(ErrorClass::NotFound, message)
+        };
+        let mut item = reply.ok_or_else(gone)?["database"].take();
+        inside::add_ca(&self.0, &mut item).await?;
+        backup::server(&item)
     }
 
     /// The backups of a database cluster, in no order; nothing when the vendor does not know it.

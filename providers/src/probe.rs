@@ -22,12 +22,14 @@ use crate::digitalocean::Lists;
 
 mod cluster;
 mod dns;
+mod finish;
 mod mirror;
 pub mod mysql;
 mod rehearsal;
 mod s3;
 
 pub use cluster::Cluster;
+pub use finish::Hands;
 
 /// The label of everything that a probe makes.
 pub const LABEL: &str = "zonewright.dev/probe";
@@ -119,6 +121,7 @@ impl Probes {
                     user: self.entry(zone, &database.user).await?,
                     password: self.entry(zone, &database.password).await?,
                     authority: self.entry(zone, &database.ca).await?,
+                    database: None,
                 };
                 Answer::Database(server.ask(database.ask).await?)
             }

@@ -6,5 +6,6 @@
 
 mod lag;
 mod link;
+mod restore;
 mod server;
 mod session;

@@ -1,5 +1,6 @@
 //! Real servers in directories of their own, with an authority of their own.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -27,7 +28,7 @@ const SMALL: [&str; 2] = ["--innodb-log-file-size=8M", "--innodb-buffer-pool-siz
 
 /// Whether the servers' programs are on this machine; says so when they are not.
 pub(crate) fn installed() -> bool {
-    let found = ["mariadbd", "mariadb-install-db", "mariadb"]
+    let found = ["mariadbd", "mariadb-install-db", "mariadb", "mariadb-dump"]
         .iter()
         .all(|p| program(p).is_some());
     if !found {
@@ -157,8 +158,14 @@ impl Server {
 
     fn client(&self, sql: &str) -> Output {
         Command::new(program("mariadb").unwrap())
-            .args(["--no-defaults", "--batch", "--skip-column-names", "-uroot"])
-            .arg(format!("--socket={}", self.dir.path().join("s").display()))
+            .args([
+                "--no-defaults",
+                "--batch",
+                "--skip-column-names",
+                "-uroot",
+                "--default-character-set=utf8mb4",
+            ])
+            .arg(self.socket())
             .args(["-e", sql])
             .output()
             .unwrap()
@@ -173,6 +180,43 @@ impl Server {
             String::from_utf8_lossy(&done.stderr)
         );
         String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// What `mariadb-dump` writes of a database.
+    pub(crate) fn dump(&self, database: &str) -> Vec<u8> {
+        let done = Command::new(program("mariadb-dump").unwrap())
+            .args(["--no-defaults", "-uroot", "--single-transaction"])
+            .arg(self.socket())
+            .args(["--databases", database])
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        done.stdout
+    }
+
+    /// Loads a dump; whether the client was content.
+    pub(crate) fn load(&self, dump: &[u8]) -> bool {
+        let mut client = Command::new(program("mariadb").unwrap())
+            .args(["--no-defaults", "-uroot"])
+            .arg(self.socket())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut input = client.stdin.take().unwrap();
+        // A client that gave up reads no more; its end says so.
+        let _ = input.write_all(dump);
+        drop(input);
+        client.wait().unwrap().success()
+    }
+
+    fn socket(&self) -> String {
+        format!("--socket={}", self.dir.path().join("s").display())
     }
 
     /// The authority's certificate as the server has it on disk.
@@ -200,6 +244,7 @@ impl Server {
             user: secret("app/wp-db.user", user),
             password: secret("app/wp-db.password", PASSWORD),
             authority: secret("app/wp-db.ca", authority),
+            database: None,
         })
     }
 }
@@ -216,13 +261,18 @@ pub(crate) struct Asking(pub(crate) mysql::Server);
 
 impl Asking {
     pub(crate) fn ask_now(&self, ask: DatabaseAsk) -> Result<DatabaseAnswer, ProviderError> {
-        zonewright_providers::install_crypto();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(self.0.ask(ask))
+        wait_for(self.0.ask(ask))
     }
+}
+
+/// Waits for what the product does.
+pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> T {
+    zonewright_providers::install_crypto();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(work)
 }
 
 /// What `verify` says of an answer, for a database that has to be read-only or not.

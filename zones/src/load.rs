@@ -26,6 +26,7 @@ mod database;
 mod declare;
 mod hygiene;
 mod instance;
+mod job;
 mod lint;
 mod meta;
 mod network;
@@ -38,6 +39,8 @@ mod template;
 mod types;
 mod value;
 mod yaml;
+
+pub use job::job;
 
 /// At most this many diagnostics are shown: what comes after mostly follows from them.
 pub const MAX_SHOWN: usize = 50;

@@ -1,4 +1,4 @@
-//! `zonewright restore plan`: which backup a restore would take, and what would be made of it. Reads the
+//! `zonewright restore`: what comes before and after a restore. `restore plan` says which backup a restore would take, and what would be made of it. Reads the
 //! vendor's lists and changes nothing.
 
 use std::time::Duration;
@@ -19,6 +19,8 @@ use crate::report::Failure;
 use crate::report::code::Code;
 use crate::stage::Stage;
 
+mod finish;
+
 /// Time for the vendor's lists.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -26,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) async fn run(ctx: &Context, command: RestoreCommand) -> Result<Exit, Failure> {
     match command {
         RestoreCommand::Plan(args) => plan(ctx, args).await,
+        RestoreCommand::Finish(args) => finish::run(ctx, args).await,
     }
 }
 

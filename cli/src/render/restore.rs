@@ -10,6 +10,8 @@ use zonewright_engine::restore::Resolved;
 use super::style::{Paint, Tone};
 use super::text::escape;
 
+pub mod finish;
+
 /// For people.
 pub fn text(found: &Resolved, paint: Paint) -> String {
     let mut out = String::new();

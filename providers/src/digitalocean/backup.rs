@@ -2,9 +2,13 @@
 
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
-use zonewright_engine::provider::{ErrorClass, ProviderError};
+use zonewright_engine::provider::{ErrorClass, ProviderError, Status};
 use zonewright_engine::restore::{Backup, Cluster};
 use zonewright_engine::schema::HandRestore;
+use zonewright_engine::secret::Secret;
+
+use super::database_cluster::status;
+use crate::probe::mysql::Server;
 
 /// A database cluster.
 pub(super) fn cluster(listed: &Json) -> Result<Cluster, ProviderError> {
@@ -13,6 +17,33 @@ pub(super) fn cluster(listed: &Json) -> Result<Cluster, ProviderError> {
         name: text(listed, "name")?,
         size: text(listed, "size")?,
         region: text(listed, "region")?,
+    })
+}
+
+/// The administrator's connection.
+pub(super) fn server(item: &Json) -> Result<Server, ProviderError> {
+    let name = text(item, "name")?;
+    if let Status::Pending(state) = status(item) {
+        let message = format!("{name} is not ready: {state}");
+        return Err(ProviderError::new(
+            ErrorClass::NotYet { after: None },
+            message,
+        ));
+    }
+    let connection = &item["connection"];
+    let secret = |what: &str, value: String| Secret::new(format!("{what} of {name}"), value, None);
+    let port = connection["port"]
+        .as_u64()
+        .and_then(|p| u16::try_from(p).ok());
+    Ok(Server {
+        host: text(connection, "host")?,
+        port: port.ok_or_else(|| strange("port"))?,
+        address: None,
+        user: secret("the administrator", text(connection, "user")?),
+        // Without the right to see it, the vendor leaves it empty.
+        password: secret("the password", text(connection, "password")?),
+        authority: secret("the authority", text(item, "@ca")?),
+        database: None,
     })
 }
 

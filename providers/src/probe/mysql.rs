@@ -12,6 +12,8 @@ use zonewright_engine::secret::{Purpose, Secret};
 
 use super::CONNECT;
 
+mod statement;
+
 /// A name that no certificate of a database has.
 const OTHER_NAME: &str = "other-name.invalid";
 /// The server's number for a name and a password that do not fit.
@@ -34,6 +36,8 @@ pub struct Server {
     pub password: Secret,
     /// The CA certificate, in PEM.
     pub authority: Secret,
+    /// The database that statements are about.
+    pub database: Option<String>,
 }
 
 impl Server {
@@ -110,6 +114,7 @@ impl Server {
             .tcp_port(port)
             .user(Some(exposed(&self.user)?))
             .pass(Some(exposed(&self.password)?))
+            .db_name(self.database.clone())
             .prefer_socket(false)
             .ssl_opts(tls);
         let connecting = timeout(CONNECT, Conn::new(options)).await;

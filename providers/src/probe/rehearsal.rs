@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use zonewright_engine::check::{Answer, Container};
 use zonewright_engine::provider::{ErrorClass, ProviderError, Status};
+use zonewright_engine::restore::finish::Heard;
 
 use super::cluster::{Cluster, is_gone};
 use super::{LABEL, text};
@@ -104,7 +105,7 @@ pub(super) async fn job(cluster: &Cluster, from: &Container) -> Result<Answer, P
     });
     let path = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{NAME}");
     let done = run(cluster, &path, &body).await;
-    let said = said(cluster, namespace).await;
+    let said = said(cluster, namespace, "smoke").await;
     sweep(cluster).await?;
     let said = said.map(|s| format!(": {s}")).unwrap_or_default();
     Ok(Answer::Done(match done? {
@@ -113,9 +114,59 @@ pub(super) async fn job(cluster: &Cluster, from: &Container) -> Result<Answer, P
     }))
 }
 
+/// Runs a Job of the spec as it is written; it is gone after.
+pub(super) async fn declared_job(cluster: &Cluster, job: &Json) -> Heard {
+    let namespace = text(job, "/metadata/namespace");
+    let namespace = if namespace.is_empty() {
+        "default"
+    } else {
+        namespace
+    };
+    let name = text(job, "/metadata/name");
+    let path = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{name}");
+    let what = format!("Job {namespace}/{name}");
+    // A run that was killed may have left it; what is somebody else's is not touched.
+    let before = match sweep(cluster).await {
+        Ok(_) => cluster.read(&path, &what).await,
+        Err(failed) => Err(failed),
+    };
+    match before {
+        Ok(None) => {}
+        Ok(Some(_)) => return Heard::Failed(format!("{what} exists already")),
+        Err(failed) => return Heard::Failed(failed.message),
+    }
+    let mut body = job.clone();
+    for pointer in ["/metadata", "/spec/template/metadata"] {
+        label(&mut body, pointer, "restore");
+    }
+    let done = run(cluster, &path, &body).await;
+    let said = said(cluster, namespace, "restore").await;
+    let said = said.map(|s| format!(": {s}")).unwrap_or_default();
+    let swept = sweep(cluster).await;
+    match (done, swept) {
+        (Ok(Ok(_)), Ok(_)) => Heard::Ran,
+        (Ok(Err(why)), _) => Heard::Failed(format!("{what}: {why}{said}")),
+        (Err(failed), _) => Heard::Lost(failed.message),
+        (_, Err(left)) => Heard::Lost(left.message),
+    }
+}
+
+/// Puts our label on what is at a place of an object. What is no table there is left to the API server.
+fn label(object: &mut Json, pointer: &str, value: &str) {
+    let mut place = object;
+    for part in pointer.split('/').skip(1).chain(["labels", LABEL]) {
+        let Json::Object(map) = place else {
+            return;
+        };
+        let missing = if part == LABEL { Json::Null } else { json!({}) };
+        place = map.entry(part).or_insert(missing);
+    }
+    *place = json!(value);
+}
+
 /// What the pod of the Job said last. It is evidence only: without it the Job's end still counts.
-async fn said(cluster: &Cluster, namespace: &str) -> Option<String> {
-    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={LABEL}%3Dsmoke");
+async fn said(cluster: &Cluster, namespace: &str, value: &str) -> Option<String> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={LABEL}%3D{value}");
     let pods = cluster.read(&path, "pods").await.ok()??;
     let pointer = "/items/0/status/containerStatuses/0/state/terminated/message";
     let said = text(&pods, pointer).trim();

@@ -11,7 +11,7 @@ use zonewright_engine::schema::Part;
 use super::realm::Realm;
 use super::root::Project;
 use super::scope::World;
-use super::{Ctx, types};
+use super::{Ctx, job, types};
 use crate::diag::{Code, Draft};
 use crate::suggest;
 use crate::tree::{Item, Loc, Table, Tree};
@@ -299,7 +299,9 @@ impl Reader<'_, '_> {
             (None, Some(job)) => {
                 // Read now, so that a file that is not there is found before it is needed.
                 let at = table.get("job").map_or(tree.at, |e| e.value.at);
-                self.ctx.text(&job, at);
+                if let Some(text) = self.ctx.text(&job, at) {
+                    job::check(&text, at, &mut |draft| self.report(draft));
+                }
                 Some(PostRestoreRun::Job(job))
             }
             _ => {

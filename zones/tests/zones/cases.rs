@@ -78,6 +78,7 @@ cases! {
     database_name_by_reference
     database_other_authority
     database_post_restore_is_a_list
+    database_post_restore_job
     database_post_restore_mistakes
     database_post_restore_twice
     database_restore
