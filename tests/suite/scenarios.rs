@@ -9,6 +9,7 @@ mod contradictions;
 mod cost;
 mod crash;
 mod exposure;
+mod finish;
 mod lifecycle;
 mod mirror;
 mod observability;

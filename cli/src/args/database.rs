@@ -21,7 +21,7 @@ pub struct DatabaseArgs {
     /// How far a replica is behind its source.
     #[arg(long, value_name = "SECS", requires = "name")]
     pub lag: Option<u64>,
-    /// Whether a replica refuses writes.
+    /// Whether it refuses writes: a replica as a rule, a writer when its disk is nearly full.
     #[arg(long, value_name = "BOOL", requires = "name")]
     pub read_only: Option<bool>,
     /// Which certificate is shown.

@@ -20,7 +20,7 @@ pub struct Behaviour {
     /// How far a replica is behind its source, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_seconds: Option<u64>,
-    /// Whether a replica refuses writes.
+    /// Whether it refuses writes: a replica as a rule, a writer when its disk is nearly full.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
     /// Which certificate is shown.
@@ -94,11 +94,9 @@ pub(super) fn change(scene: &mut Scene<'_, '_>, named: &str, body: &Bytes) -> Re
     let Some(mut doc) = found.cloned() else {
         return super::refuse(404, "no such database");
     };
-    let of_replica = behaviour.replication.is_some()
-        || behaviour.lag_seconds.is_some()
-        || behaviour.read_only.is_some();
+    let of_replica = behaviour.replication.is_some() || behaviour.lag_seconds.is_some();
     if of_replica && !doc["parent_id"].is_string() {
-        return super::refuse(400, "only a replica has a source and refuses writes");
+        return super::refuse(400, "only a replica has a source");
     }
     let of_writer = behaviour.backups.is_some() || behaviour.backup_age_seconds.is_some();
     if of_writer && doc["parent_id"].is_string() {
@@ -152,6 +150,8 @@ fn show(doc: &Value) -> Value {
         shown["source"] = doc["parent_id"].clone();
         shown["replication"] = json!(state["mode"].as_str().unwrap_or("running"));
         shown["lag_seconds"] = json!(state["lag_seconds"].as_u64().unwrap_or(0));
+    }
+    if doc["parent_id"].is_string() || !login::writable(doc) {
         shown["read_only"] = json!(!login::writable(doc));
     }
     shown

@@ -76,7 +76,10 @@ pub(crate) fn password<'t>(owner: &'t Value, user: &str) -> Option<&'t str> {
 
 /// Whether a database takes writes.
 pub(crate) fn writable(doc: &Value) -> bool {
-    !doc["parent_id"].is_string() || doc["replication"]["read_only"] == false
+    match doc["replication"]["read_only"].as_bool() {
+        Some(read_only) => !read_only,
+        None => !doc["parent_id"].is_string(),
+    }
 }
 
 /// Whether a schema exists for clients.

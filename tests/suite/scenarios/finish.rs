@@ -1,0 +1,239 @@
+//! `restore finish` (row BZ-20): steps after a restore, done once, and what becomes of those that fail.
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, OptsBuilder, SslOpts};
+use serde_json::{Value, json};
+use zonewright_sandbox::fault::Kind;
+use zonewright_tests::{Env, finish};
+
+use super::example;
+use super::restore::by_restore;
+use super::verify::token;
+
+const NAME: &str = "wp-pz-mysql-bz";
+
+/// The vendor's cluster that the restore makes, once it is ready.
+fn cluster(env: &Env) -> Value {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (_, all) = env.meddle("GET", "/v2/databases", &token(env), None);
+        let all = all["databases"].as_array().unwrap();
+        let found = all.iter().find(|d| d["name"] == NAME).unwrap();
+        if found["status"] == "online" {
+            return found.clone();
+        }
+        assert!(Instant::now() < until, "{found}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What somebody types into the restored database.
+fn sql(env: &Env, statements: &[&str]) -> Option<String> {
+    let connection = cluster(env)["connection"].clone();
+    let text = |key: &str| connection[key].as_str().unwrap().to_owned();
+    let at = env.ready().endpoints().mysql;
+    env.wait(async {
+        zonewright_providers::install_crypto();
+        let tls = SslOpts::default()
+            .with_danger_accept_invalid_certs(true)
+            .with_danger_tls_hostname_override(Some(text("host")));
+        let options = OptsBuilder::default()
+            .ip_or_hostname(at.ip().to_string())
+            .tcp_port(at.port())
+            .user(Some(text("user")))
+            .pass(Some(text("password")))
+            .db_name(Some("wp_prod"))
+            .prefer_socket(false)
+            .ssl_opts(tls);
+        let mut conn = Conn::new(options).await.unwrap();
+        let mut last = None;
+        for statement in statements {
+            last = conn.query_first(*statement).await.unwrap();
+        }
+        conn.disconnect().await.unwrap();
+        last
+    })
+}
+
+/// A restored cluster with a small table.
+fn restored() -> Env {
+    let env = by_restore();
+    env.expect(0, &["apply", "--auto-approve"]);
+    let backup = ["sandbox", "database", "wp-pz-mysql", "--backup-age", "5m"];
+    env.expect(0, &backup);
+    let plan = env
+        .expect(0, &["restore", "plan", "--format", "json"])
+        .json();
+    let body = json!({
+        "name": plan["target"]["name"], "size": plan["target"]["size"],
+        "region": plan["target"]["region"], "engine": "mysql", "version": "8", "num_nodes": 1,
+        "backup_restore": {"database_name": "wp-pz-mysql",
+            "backup_created_at": plan["backup"]["created_at"]},
+    });
+    let (status, made) = env.meddle("POST", "/v2/databases", &token(&env), Some(&body));
+    assert_eq!(status, 201, "{made}");
+    sql(
+        &env,
+        &[
+            "CREATE TABLE wp_options (option_name varchar(191) PRIMARY KEY, option_value longtext)",
+            "INSERT INTO wp_options VALUES ('home', 'https://pz'), ('_transient_a', '1')",
+        ],
+    );
+    env
+}
+
+fn run(env: &Env, exit: i32, args: &[&str]) -> Value {
+    let mut words = vec!["restore", "finish", "--format", "json"];
+    words.extend(args);
+    env.expect(exit, &words).json()
+}
+
+fn standings(report: &Value) -> Vec<&str> {
+    let steps = report["steps"].as_array().unwrap();
+    steps
+        .iter()
+        .map(|s| s["standing"].as_str().unwrap())
+        .collect()
+}
+
+fn add_step(env: &Env, name: &str, run: &str, check: &str) {
+    let path = env.path().join("zones/bz.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let step = format!("[[database.post_restore]]\nname = {name:?}\n{run}\ncheck = {check:?}\n\n");
+    let (decision, rest) = text.split_once("# No writer, database").unwrap();
+    std::fs::write(
+        &path,
+        format!("{decision}{step}# No writer, database{rest}"),
+    )
+    .unwrap();
+}
+
+/// BZ-20: looking changes nothing, nobody's approval is no approval, and the second run does nothing.
+#[test]
+fn steps_after_a_restore_are_done_once() {
+    let env = restored();
+    let home = "SELECT option_value FROM wp_options WHERE option_name = 'home'";
+    let looked = run(&env, 0, &["--dry-run"]);
+    assert_eq!(standings(&looked), ["needed", "needed"], "{looked}");
+    assert_eq!(
+        (&looked["zone"], &looked["database"], &looked["dry_run"]),
+        (&json!("bz"), &json!("wp_prod"), &json!(true))
+    );
+    let unasked = env.expect(6, &["restore", "finish"]).stderr;
+    assert!(unasked.contains("--auto-approve"), "{unasked}");
+    assert_eq!(sql(&env, &[home]).as_deref(), Some("https://pz"));
+    let text = env
+        .expect(0, &["restore", "finish", "--auto-approve"])
+        .stdout;
+    for said in [
+        "steps after the restore of zone bz",
+        "1. done        home address (SQL)",
+        "2 done, 0 not needed.",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert_eq!(
+        sql(&env, &[home]).as_deref(),
+        Some("https://wp-active.guajiro.xyz")
+    );
+    let again = run(&env, 0, &[]);
+    assert_eq!(standings(&again), ["not_needed", "not_needed"], "{again}");
+    // Nothing of it is a change that a plan would see.
+    env.assert_settled();
+}
+
+/// BZ-20: what fails stops the rest, and the exit code says whether anything may have been changed.
+#[test]
+fn a_step_that_fails_stops_the_rest() {
+    let env = restored();
+    add_step(
+        &env,
+        "broken",
+        "sql = \"UPDATE nothing SET a = 1\"",
+        "SELECT 1",
+    );
+    add_step(
+        &env,
+        "after",
+        "sql = \"DELETE FROM wp_options\"",
+        "SELECT 1",
+    );
+    let output = env.expect(
+        3,
+        &["restore", "finish", "--auto-approve", "--format", "json"],
+    );
+    let stands = ["done", "done", "failed", "not_run"];
+    assert_eq!(standings(&output.json()), stands);
+    assert!(output.stderr.contains("ZW4026"), "{}", output.text());
+    let password = cluster(&env)["connection"]["password"].clone();
+    assert!(!output.text().contains(password.as_str().unwrap()));
+    let left = sql(&env, &["SELECT COUNT(*) FROM wp_options"]);
+    assert_eq!(left.as_deref(), Some("1"));
+    // A check that cannot be asked, before anything was done.
+    sql(&env, &["DROP TABLE wp_options"]);
+    let looked = run(&env, 1, &["--dry-run"]);
+    assert_eq!(standings(&looked), ["failed", "failed", "needed", "needed"]);
+    let output = run(&env, 1, &["--auto-approve"]);
+    assert_eq!(
+        standings(&output),
+        ["failed", "not_run", "not_run", "not_run"]
+    );
+}
+
+/// BZ-20: steps are for a server that was restored and takes writes.
+#[test]
+fn steps_are_refused_where_nothing_was_restored() {
+    let env = example();
+    env.expect(0, &["apply", "--auto-approve"]);
+    let said = env.expect(1, &["restore", "finish", "--zone", "bz"]).stderr;
+    assert!(
+        said.contains("ZW4020") && said.contains("replica"),
+        "{said}"
+    );
+    let env = by_restore();
+    env.expect(0, &["apply", "--auto-approve"]);
+    let said = env.expect(1, &["restore", "finish"]).stderr;
+    assert!(said.contains("ZW4024") && said.contains(NAME), "{said}");
+    let env = restored();
+    env.expect(0, &["sandbox", "database", NAME, "--read-only", "true"]);
+    let said = env
+        .expect(6, &["restore", "finish", "--auto-approve"])
+        .stderr;
+    assert!(
+        said.contains("ZW4025") && said.contains("read-only"),
+        "{said}"
+    );
+    env.expect(0, &["sandbox", "database", NAME, "--read-only", "false"]);
+    let said = env.expect(1, &["restore", "finish", "--database", "wp_none"]);
+    assert!(said.stderr.contains("wp_none"), "{}", said.text());
+}
+
+/// BZ-20: a step may be a Job in the zone's cluster; it is gone afterwards.
+#[test]
+fn a_step_may_be_a_job() {
+    let env = restored();
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: { name: rebuild, namespace: app }\nspec:\n  \
+               template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - { name: a, image: a }\n";
+    env.write("jobs/rebuild.yaml", job);
+    let check = "SELECT COUNT(*) = 0 FROM wp_options WHERE option_name = 'rebuilt'";
+    add_step(&env, "rebuild", "job = \"jobs/rebuild.yaml\"", check);
+    // What the Job would do is done while it runs: the sandbox runs no programs.
+    env.fault("PATCH", "*/jobs/rebuild*", 1, Kind::HoldAfter);
+    let mut child: Child = env.spawn(&["restore", "finish", "--auto-approve", "--format", "json"]);
+    assert!(env.wait_held(&mut child), "the Job is made");
+    sql(&env, &["INSERT INTO wp_options VALUES ('rebuilt', '1')"]);
+    env.clear_faults();
+    let output = finish(Ok(child));
+    assert_eq!(output.code, 0, "{}", output.text());
+    assert_eq!(standings(&output.json()), ["done", "done", "done"]);
+    let left = || env.dump().to_string().contains("zonewright.dev/probe");
+    assert!(!left());
+    // One that does not do what its check asks for.
+    sql(&env, &["DELETE FROM wp_options"]);
+    let report = run(&env, 3, &["--auto-approve"]);
+    assert_eq!(standings(&report), ["not_needed", "not_needed", "failed"]);
+    assert!(!left());
+}
