@@ -75,14 +75,19 @@ fn restored() -> Env {
     });
     let (status, made) = env.meddle("POST", "/v2/databases", &token(&env), Some(&body));
     assert_eq!(status, 201, "{made}");
+    fill(&env);
+    env
+}
+
+/// What came with the backup.
+pub(super) fn fill(env: &Env) {
     sql(
-        &env,
+        env,
         &[
             "CREATE TABLE wp_options (option_name varchar(191) PRIMARY KEY, option_value longtext)",
             "INSERT INTO wp_options VALUES ('home', 'https://pz'), ('_transient_a', '1')",
         ],
     );
-    env
 }
 
 fn run(env: &Env, exit: i32, args: &[&str]) -> Value {

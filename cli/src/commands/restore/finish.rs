@@ -132,7 +132,13 @@ async fn server(stage: &Stage, inputs: &Inputs, errand: &Errand) -> Result<mysql
         }
     };
     let asked = asked.await;
-    let found = asked.map_err(|source| stage.unusable(ObserveError { instance, source }))?;
+    // A cluster that is not ready says nothing against the token.
+    let refused =
+        |class: &ErrorClass| matches!(class, ErrorClass::Unauthorized | ErrorClass::Denied);
+    let found = asked.map_err(|source| match refused(&source.class) {
+        true => stage.unusable(ObserveError { instance, source }),
+        false => source.into(),
+    })?;
     found.ok_or_else(|| {
         let name = match &errand.server {
             Restored::Name(name) | Restored::Id(name) => name,

@@ -4,6 +4,7 @@ use super::{c, plan_and_apply, quoted, restores, say, task, w};
 use crate::config::{PostRestore, PostRestoreRun, Strategy};
 use crate::objectives::words as time;
 use crate::plan::roles::{PROMOTED, is_writer};
+use crate::restore::finish::errand;
 use crate::runbook::facts::{Facts, Writer};
 use crate::runbook::sort::Sorted;
 use crate::runbook::{Duty, Stage, Task, Tool};
@@ -215,54 +216,51 @@ fn restore(facts: &Facts<'_>) -> Vec<Task> {
             vec![w("Restore the backup as "), c(name.clone())],
         )
     }];
-    let steps = decision.post_restore.iter();
-    out.extend(steps.map(|step| post_restore(facts, step)));
+    out.extend(finish(facts, &decision.post_restore));
     out.push(adopt(facts, &name));
     out
 }
 
-fn post_restore(facts: &Facts<'_>, step: &PostRestore) -> Task {
+/// The steps of the spec, in one go.
+fn finish(facts: &Facts<'_>, steps: &[PostRestore]) -> Option<Task> {
+    if steps.is_empty() {
+        return None;
+    }
     let to = facts.to;
-    let (instruction, commands, tool) = match &step.run {
-        PostRestoreRun::Sql(sql) => (
-            vec![
-                w(
-                    "In the application's database of the restored cluster, with the connection that the vendor shows: ",
-                ),
-                c(sql.clone()),
-            ],
-            Vec::new(),
-            Tool::Vendor,
-        ),
-        PostRestoreRun::Job(file) => (
-            say(format!("The Job runs in the cluster of {to}.")),
-            vec![
-                format!("zonewright kubeconfig --zone {to} -o {to}.kubeconfig"),
-                format!(
-                    "kubectl --kubeconfig {to}.kubeconfig create -f {}",
-                    quoted(file)
-                ),
-            ],
-            Tool::Kubectl,
-        ),
-    };
-    let needed = vec![
-        w("Ask first, and afterwards again: "),
-        c(step.check.clone()),
-        w(". The step is needed while the answer is true or a number other than 0."),
-    ];
-    Task {
-        tool,
-        instructions: vec![instruction],
-        commands,
-        checks: vec![needed],
+    // Which database it is, the spec says or somebody who knows.
+    let one = errand(facts.inputs, to).is_ok_and(|e| e.databases.len() == 1);
+    let database = if one { "" } else { " --database NAME" };
+    let command = format!("zonewright restore finish --zone {to}{database}");
+    let mut listed = vec![w("In this order, each only if it is needed: ")];
+    for (n, step) in steps.iter().enumerate() {
+        if n > 0 {
+            listed.push(w(", "));
+        }
+        listed.push(c(step.name.clone()));
+        let kind = match &step.run {
+            PostRestoreRun::Sql(_) => " (SQL)".to_owned(),
+            PostRestoreRun::Job(file) => format!(" (the Job in {file})"),
+        };
+        listed.push(w(kind));
+    }
+    Some(Task {
+        tool: Tool::Zonewright,
+        instructions: vec![listed],
+        commands: vec![
+            format!("{command} --dry-run"),
+            format!("{command} --auto-approve"),
+        ],
+        checks: vec![say(
+            "Every step is done or not needed. One that failed stops the rest: settle why, and run it again; what is done is not done again.",
+        )],
         back: say("Restore the backup again."),
+        dead: Some(say("The steps ask nothing of it.")),
         ..task(
             Stage::Database,
             Duty::Db,
-            vec![w("After the restore: "), c(step.name.clone())],
+            say("Do what comes after the restore"),
         )
-    }
+    })
 }
 
 /// The spec gets to know what was made by hand.
