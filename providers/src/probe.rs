@@ -30,6 +30,7 @@ mod s3;
 
 pub use cluster::Cluster;
 pub use finish::Hands;
+pub use rehearsal::PING;
 
 /// The label of everything that a probe makes.
 pub const LABEL: &str = "zonewright.dev/probe";

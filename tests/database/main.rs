@@ -6,6 +6,7 @@
 
 mod lag;
 mod link;
+mod php;
 mod restore;
 mod server;
 mod session;

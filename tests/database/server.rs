@@ -37,7 +37,7 @@ pub(crate) fn installed() -> bool {
     found
 }
 
-fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let dirs = ["/usr/sbin", "/usr/bin", "/usr/local/bin"];
     dirs.iter()
         .map(|d| Path::new(d).join(name))
@@ -55,6 +55,11 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new() -> Authority {
+        Authority::of(&[NAME])
+    }
+
+    /// The certificate is for these names and addresses.
+    pub(crate) fn of(names: &[&str]) -> Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // OpenSSL takes a certificate whose issuer has its own name for one that signed itself.
@@ -64,7 +69,8 @@ impl Authority {
         let pem = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
         let own = KeyPair::generate().unwrap();
-        let server = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+        let names: Vec<String> = names.iter().map(|&n| n.to_owned()).collect();
+        let server = CertificateParams::new(names).unwrap();
         Authority {
             pem,
             certificate: server.signed_by(&own, &issuer).unwrap().pem(),

@@ -15,20 +15,38 @@ const NAME: &str = "zonewright-probe";
 /// A Job that hangs ends by itself.
 const JOB_SECONDS: u64 = 240;
 
-/// Connects as WordPress does, says what it sees in the termination message.
-const PING: &str = r#"
+/// Connects as WordPress does, and says what it sees in the termination message. WordPress names no
+/// authority of its own: PHP takes that of `SSL_CERT_FILE`. What it verifies, its configuration says.
+pub const PING: &str = r#"
 $say = fn($t) => file_put_contents("/dev/termination-log", $t);
+$extra = (string) getenv("WORDPRESS_CONFIG_EXTRA");
+if ($extra !== "") { eval($extra); }
+$verified = MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT;
+$flags = defined("MYSQL_CLIENT_FLAGS") ? MYSQL_CLIENT_FLAGS : ($extra !== "" ? 0 : $verified);
+if (($flags & $verified) !== $verified) {
+    $say("WordPress would not verify the database: MYSQL_CLIENT_FLAGS in WORDPRESS_CONFIG_EXTRA needs "
+        . "MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT");
+    exit(1);
+}
 [$host, $port] = array_pad(explode(":", (string) getenv("WORDPRESS_DB_HOST")), 2, "3306");
 mysqli_report(MYSQLI_REPORT_OFF);
 $db = mysqli_init();
 $db->options(MYSQLI_OPT_CONNECT_TIMEOUT, 10);
-$db->ssl_set(null, null, getenv("SSL_CERT_FILE") ?: null, null, null);
 $ok = @$db->real_connect($host, getenv("WORDPRESS_DB_USER"), getenv("WORDPRESS_DB_PASSWORD"),
-    getenv("WORDPRESS_DB_NAME"), (int) $port, null,
-    MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT);
-if (!$ok) { $say("error " . mysqli_connect_errno() . " from the database"); exit(1); }
+    getenv("WORDPRESS_DB_NAME"), (int) $port, null, $flags);
+if (!$ok) {
+    // The server's words name users and databases; those of TLS are warnings and have no number.
+    $why = ["1045" => ": user or password", "1049" => ": no such database", "2002" => ": TLS or no answer",
+        "2006" => ": no TLS"];
+    $number = mysqli_connect_errno();
+    $say("error $number from the database" . ($why[$number] ?? ""));
+    exit(1);
+}
 $row = $db->query("SELECT @@global.read_only")->fetch_row();
-$say("connected with verified TLS, read_only " . $row[0]);
+$cipher = $db->query("SHOW STATUS LIKE 'Ssl_cipher'")->fetch_row();
+if (empty($cipher[1])) { $say("connected without TLS"); exit(1); }
+$say("connected with verified TLS, read_only " . $row[0]
+    . ($extra === "" ? "; no WORDPRESS_CONFIG_EXTRA says that WordPress verifies, too" : ""));
 "#;
 
 /// Issues a certificate from the staging issuer.
