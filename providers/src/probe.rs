@@ -2,8 +2,8 @@
 //! seconds and not a run.
 //!
 //! Credentials are those in the zone's own Secrets: what the application will use is what is proven.
-//! What a probe makes carries the label [`LABEL`], goes again when the probe is done, and is removed by
-//! [`Prober::sweep`] when it could not.
+//! What a probe makes carries the label [`LABEL`] with what it is for, goes again when the probe is done,
+//! and is removed by [`Prober::sweep`] when it could not.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +19,7 @@ use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::secret::{DigestKey, Secret};
 
 use crate::digitalocean::Lists;
+use rehearsal::Purpose;
 
 mod cluster;
 mod dns;
@@ -32,7 +33,7 @@ pub use cluster::Cluster;
 pub use finish::Hands;
 pub use rehearsal::PING;
 
-/// The label of everything that a probe makes.
+/// The label of everything that a probe makes; its value says what for.
 pub const LABEL: &str = "zonewright.dev/probe";
 
 /// Time to establish a connection.
@@ -201,8 +202,11 @@ impl Prober for Probes {
                 let mut gone = 0;
                 for probe in probes {
                     gone += match probe {
-                        Probe::Certificate { .. } | Probe::Smoke(SmokeProbe::Job(_)) => {
-                            rehearsal::sweep(self.cluster(zone)?).await?
+                        Probe::Certificate { .. } => {
+                            rehearsal::sweep(self.cluster(zone)?, Purpose::Certificate).await?
+                        }
+                        Probe::Smoke(SmokeProbe::Job(_)) => {
+                            rehearsal::sweep(self.cluster(zone)?, Purpose::Smoke).await?
                         }
                         Probe::Media(media) => self.store(zone, media).await?.sweep().await?,
                         _ => 0,

@@ -9,7 +9,8 @@ use zonewright_engine::provider::ProviderError;
 use zonewright_engine::restore::finish::{Act, Finish, Heard};
 
 use super::cluster::Cluster;
-use super::{mysql, rehearsal};
+use super::mysql;
+use super::rehearsal::{self, Purpose};
 
 /// What steps are carried out with.
 pub struct Hands {
@@ -61,7 +62,7 @@ impl Hands {
             Ok(heard) => heard,
             Err(_) => {
                 let why = format!("the Job did not end within {} s", self.patience.as_secs());
-                match rehearsal::sweep(cluster).await {
+                match rehearsal::sweep(cluster, Purpose::Restore).await {
                     Ok(_) => Heard::Lost(format!("{why} and was removed")),
                     Err(left) => Heard::Lost(format!("{why}; {left}")),
                 }
@@ -75,7 +76,10 @@ impl Hands {
     /// The cluster does not answer.
     pub async fn sweep(&self) -> Result<(), ProviderError> {
         match &self.cluster {
-            Ok(cluster) if !self.jobs.is_empty() => rehearsal::sweep(cluster).await.map(drop),
+            Ok(cluster) if !self.jobs.is_empty() => {
+                let swept = rehearsal::sweep(cluster, Purpose::Restore).await;
+                swept.map(drop)
+            }
             _ => Ok(()),
         }
     }

@@ -8,12 +8,67 @@ use zonewright_engine::provider::{ErrorClass, ProviderError, Status};
 use zonewright_engine::restore::finish::Heard;
 
 use super::cluster::{Cluster, is_gone};
-use super::{LABEL, text};
+use super::{LABEL, failed, text};
 use crate::kubernetes::ready;
 
 const NAME: &str = "zonewright-probe";
 /// A Job that hangs ends by itself.
 const JOB_SECONDS: u64 = 240;
+
+/// What something was made for: the value of [`LABEL`]. Who cleans up removes what is for his purpose
+/// alone: a Job that changes data is not a probe's to remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A certificate that shows that one is issued.
+    Certificate,
+    /// A Job that shows that the application reaches its database.
+    Smoke,
+    /// A Job of the spec that finishes a restore.
+    Restore,
+}
+
+impl Purpose {
+    fn value(self) -> &'static str {
+        match self {
+            Purpose::Certificate => "certificate",
+            Purpose::Smoke => "smoke",
+            Purpose::Restore => "restore",
+        }
+    }
+
+    /// Where what is made for it may be.
+    fn lists(self) -> &'static [&'static str] {
+        match self {
+            Purpose::Certificate => &["/apis/cert-manager.io/v1/certificates", "/api/v1/secrets"],
+            Purpose::Smoke | Purpose::Restore => &["/apis/batch/v1/jobs"],
+        }
+    }
+
+    fn selector(self) -> String {
+        format!("labelSelector={LABEL}%3D{}", self.value())
+    }
+}
+
+/// How something that was made ended.
+enum Ended {
+    /// It is ready, or has done what it is for.
+    Ready,
+    /// It has failed, and says why.
+    Failed(String),
+    /// It went away before its end: nobody knows what it has done.
+    Removed(String),
+}
+
+impl Ended {
+    /// The answer of a probe; what was taken away has shown nothing.
+    fn answer(self, good: String, bad: impl Fn(&str) -> String) -> Result<Answer, ProviderError> {
+        match self {
+            Ended::Ready => Ok(Answer::Done(Ok(good))),
+            Ended::Failed(why) => Ok(Answer::Done(Err(bad(&why)))),
+            Ended::Removed(why) => Err(failed(bad(&why))),
+        }
+    }
+}
 
 /// Connects as WordPress does, and says what it sees in the termination message. WordPress names no
 /// authority of its own: PHP takes that of `SSL_CERT_FILE`. What it verifies, its configuration says.
@@ -56,7 +111,7 @@ pub(super) async fn certificate(
     namespace: &str,
     name: &str,
 ) -> Result<Answer, ProviderError> {
-    let labels = json!({LABEL: "certificate"});
+    let labels = json!({LABEL: Purpose::Certificate.value()});
     let body = json!({
         "apiVersion": "cert-manager.io/v1",
         "kind": "Certificate",
@@ -71,11 +126,9 @@ pub(super) async fn certificate(
     });
     let path = format!("/apis/cert-manager.io/v1/namespaces/{namespace}/certificates/{NAME}");
     let done = run(cluster, &path, &body).await;
-    sweep(cluster).await?;
-    Ok(Answer::Done(match done? {
-        Ok(_) => Ok(format!("{issuer} issued {name}")),
-        Err(why) => Err(format!("{issuer}: {why}")),
-    }))
+    sweep(cluster, Purpose::Certificate).await?;
+    let bad = |why: &str| format!("{issuer}: {why}");
+    done?.answer(format!("{issuer} issued {name}"), bad)
 }
 
 /// Runs a Job with the application's image, Secrets and CA.
@@ -109,7 +162,7 @@ pub(super) async fn job(cluster: &Cluster, from: &Container) -> Result<Answer, P
             pod[field] = from.pod[field].clone();
         }
     }
-    let labels = json!({LABEL: "smoke"});
+    let labels = json!({LABEL: Purpose::Smoke.value()});
     let namespace = &from.namespace;
     let body = json!({
         "apiVersion": "batch/v1",
@@ -123,13 +176,11 @@ pub(super) async fn job(cluster: &Cluster, from: &Container) -> Result<Answer, P
     });
     let path = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{NAME}");
     let done = run(cluster, &path, &body).await;
-    let said = said(cluster, namespace, "smoke").await;
-    sweep(cluster).await?;
+    let said = said(cluster, namespace, Purpose::Smoke).await;
+    sweep(cluster, Purpose::Smoke).await?;
     let said = said.map(|s| format!(": {s}")).unwrap_or_default();
-    Ok(Answer::Done(match done? {
-        Ok(_) => Ok(format!("a Job in {namespace} succeeded{said}")),
-        Err(why) => Err(format!("the Job in {namespace}: {why}{said}")),
-    }))
+    let bad = |why: &str| format!("the Job in {namespace}: {why}{said}");
+    done?.answer(format!("a Job in {namespace} succeeded{said}"), bad)
 }
 
 /// Runs a Job of the spec as it is written; it is gone after.
@@ -144,7 +195,7 @@ pub(super) async fn declared_job(cluster: &Cluster, job: &Json) -> Heard {
     let path = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{name}");
     let what = format!("Job {namespace}/{name}");
     // A run that was killed may have left it; what is somebody else's is not touched.
-    let before = match sweep(cluster).await {
+    let before = match sweep(cluster, Purpose::Restore).await {
         Ok(_) => cluster.read(&path, &what).await,
         Err(failed) => Err(failed),
     };
@@ -155,15 +206,16 @@ pub(super) async fn declared_job(cluster: &Cluster, job: &Json) -> Heard {
     }
     let mut body = job.clone();
     for pointer in ["/metadata", "/spec/template/metadata"] {
-        label(&mut body, pointer, "restore");
+        label(&mut body, pointer, Purpose::Restore.value());
     }
     let done = run(cluster, &path, &body).await;
-    let said = said(cluster, namespace, "restore").await;
+    let said = said(cluster, namespace, Purpose::Restore).await;
     let said = said.map(|s| format!(": {s}")).unwrap_or_default();
-    let swept = sweep(cluster).await;
+    let swept = sweep(cluster, Purpose::Restore).await;
     match (done, swept) {
-        (Ok(Ok(_)), Ok(_)) => Heard::Ran,
-        (Ok(Err(why)), _) => Heard::Failed(format!("{what}: {why}{said}")),
+        (Ok(Ended::Ready), Ok(_)) => Heard::Ran,
+        (Ok(Ended::Failed(why)), _) => Heard::Failed(format!("{what}: {why}{said}")),
+        (Ok(Ended::Removed(why)), _) => Heard::Lost(format!("{what}: {why}{said}")),
         (Err(failed), _) => Heard::Lost(failed.message),
         (_, Err(left)) => Heard::Lost(left.message),
     }
@@ -183,20 +235,17 @@ fn label(object: &mut Json, pointer: &str, value: &str) {
 }
 
 /// What the pod of the Job said last. It is evidence only: without it the Job's end still counts.
-async fn said(cluster: &Cluster, namespace: &str, value: &str) -> Option<String> {
-    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={LABEL}%3D{value}");
+async fn said(cluster: &Cluster, namespace: &str, purpose: Purpose) -> Option<String> {
+    let selector = purpose.selector();
+    let path = format!("/api/v1/namespaces/{namespace}/pods?{selector}");
     let pods = cluster.read(&path, "pods").await.ok()??;
     let pointer = "/items/0/status/containerStatuses/0/state/terminated/message";
     let said = text(&pods, pointer).trim();
     (!said.is_empty()).then(|| said.chars().take(200).collect())
 }
 
-/// Makes an object and waits until it is ready or failed.
-async fn run(
-    cluster: &Cluster,
-    path: &str,
-    body: &Json,
-) -> Result<Result<Json, String>, ProviderError> {
+/// Makes an object and waits until it is ready, failed or gone.
+async fn run(cluster: &Cluster, path: &str, body: &Json) -> Result<Ended, ProviderError> {
     let kind = text(body, "/kind").to_owned();
     let made = cluster.api.patch(path, true, body).await;
     made.map_err(|f| f.error(&kind, true))?;
@@ -204,12 +253,12 @@ async fn run(
     loop {
         let live = cluster.read(path, &kind).await?;
         let Some(live) = live else {
-            return Ok(Err("somebody removed it".to_owned()));
+            return Ok(Ended::Removed("somebody removed it".to_owned()));
         };
         match ready::status(&live) {
-            Status::Ready => return Ok(Ok(live)),
-            Status::Failed(why) => return Ok(Err(why)),
-            Status::Deleting => return Ok(Err("somebody removes it".to_owned())),
+            Status::Ready => return Ok(Ended::Ready),
+            Status::Failed(why) => return Ok(Ended::Failed(why)),
+            Status::Deleting => return Ok(Ended::Removed("somebody removes it".to_owned())),
             Status::Pending(why) => tracing::debug!(kind, why, "waiting"),
         }
         tokio::time::sleep(pause).await;
@@ -217,15 +266,11 @@ async fn run(
     }
 }
 
-/// Removes everything that carries the label; the number of objects.
-pub(super) async fn sweep(cluster: &Cluster) -> Result<usize, ProviderError> {
+/// Removes everything that was made for a purpose; the number of objects.
+pub(super) async fn sweep(cluster: &Cluster, purpose: Purpose) -> Result<usize, ProviderError> {
     let mut gone = 0;
-    for list in [
-        "/apis/cert-manager.io/v1/certificates",
-        "/apis/batch/v1/jobs",
-        "/api/v1/secrets",
-    ] {
-        let path = format!("{list}?labelSelector={LABEL}");
+    for list in purpose.lists() {
+        let path = format!("{list}?{}", purpose.selector());
         let Some(found) = cluster.read(&path, "what probes left").await? else {
             continue;
         };

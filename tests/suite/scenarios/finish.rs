@@ -11,7 +11,7 @@ use zonewright_tests::{Env, finish};
 
 use super::example;
 use super::restore::by_restore;
-use super::verify::token;
+use super::verify::{meddle, token};
 
 const NAME: &str = "wp-pz-mysql-bz";
 
@@ -216,19 +216,31 @@ fn steps_are_refused_where_nothing_was_restored() {
     assert!(said.stderr.contains("wp_none"), "{}", said.text());
 }
 
-/// BZ-20: a step may be a Job in the zone's cluster; it is gone afterwards.
-#[test]
-fn a_step_may_be_a_job() {
+/// A restored cluster and a step that is a Job.
+fn with_job() -> Env {
     let env = restored();
     let job = "apiVersion: batch/v1\nkind: Job\nmetadata: { name: rebuild, namespace: app }\nspec:\n  \
                template:\n    spec:\n      restartPolicy: Never\n      containers:\n      - { name: a, image: a }\n";
     env.write("jobs/rebuild.yaml", job);
     let check = "SELECT COUNT(*) = 0 FROM wp_options WHERE option_name = 'rebuilt'";
     add_step(&env, "rebuild", "job = \"jobs/rebuild.yaml\"", check);
-    // What the Job would do is done while it runs: the sandbox runs no programs.
+    env
+}
+
+/// A run whose Job is made and whose answer is held. What the Job would do is done by the test: the
+/// sandbox runs no programs.
+fn job_is_made(env: &Env) -> Child {
     env.fault("PATCH", "*/jobs/rebuild*", 1, Kind::HoldAfter);
     let mut child: Child = env.spawn(&["restore", "finish", "--auto-approve", "--format", "json"]);
     assert!(env.wait_held(&mut child), "the Job is made");
+    child
+}
+
+/// BZ-20: a step may be a Job in the zone's cluster; it is gone afterwards.
+#[test]
+fn a_step_may_be_a_job() {
+    let env = with_job();
+    let child = job_is_made(&env);
     sql(&env, &["INSERT INTO wp_options VALUES ('rebuilt', '1')"]);
     env.clear_faults();
     let output = finish(Ok(child));
@@ -241,4 +253,35 @@ fn a_step_may_be_a_job() {
     let report = run(&env, 3, &["--auto-approve"]);
     assert_eq!(standings(&report), ["not_needed", "not_needed", "failed"]);
     assert!(!left());
+}
+
+/// BZ-20: what probes remove is their own; a Job that changes data is not.
+#[test]
+fn a_verification_leaves_the_job_of_a_step_alone() {
+    let env = with_job();
+    let child = job_is_made(&env);
+    env.expect(0, &["verify", "--zone", "bz", "--only", "certificate"]);
+    sql(&env, &["INSERT INTO wp_options VALUES ('rebuilt', '1')"]);
+    env.clear_faults();
+    let output = finish(Ok(child));
+    assert_eq!(output.code, 0, "{}", output.text());
+    assert_eq!(standings(&output.json()), ["done", "done", "done"]);
+    env.assert_settled();
+}
+
+/// BZ-20: a Job that somebody took away may have changed anything.
+#[test]
+fn a_job_that_was_taken_away_is_in_doubt() {
+    let env = with_job();
+    let child = job_is_made(&env);
+    let job = "/apis/batch/v1/namespaces/app/jobs/rebuild";
+    meddle(&env, "bz", "DELETE", job, None);
+    env.clear_faults();
+    let output = finish(Ok(child));
+    assert_eq!(output.code, 8, "{}", output.text());
+    let report = output.json();
+    assert_eq!(standings(&report), ["done", "done", "in_doubt"]);
+    let why = report["steps"][2]["why"].as_str().unwrap();
+    assert!(why.contains("somebody removed it"), "{why}");
+    env.assert_settled();
 }
