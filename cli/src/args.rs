@@ -11,6 +11,7 @@ use zonewright_engine::canon::Digest;
 use crate::{env, exit};
 
 mod check;
+mod cost;
 mod database;
 mod observability;
 mod posture;
@@ -18,6 +19,7 @@ pub(crate) mod restore;
 mod runbook;
 
 pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
+pub use cost::CostArgs;
 pub use database::{Backups, Certificate, DatabaseArgs, Replication};
 pub use observability::{MetricsArgs, ObservabilityArgs};
 pub use posture::PostureArgs;
@@ -143,6 +145,8 @@ pub enum Command {
     Destroy(DestroyArgs),
     /// Make a standby zone `off`, `cold` or `warm`: edits its file, then plans and applies the zone.
     Posture(PostureArgs),
+    /// Say what each zone costs a month, by posture and as the one that serves, from the spec alone.
+    Cost(CostArgs),
     /// Work out what a restore would do, and do what comes after it.
     #[command(subcommand)]
     Restore(RestoreCommand),
@@ -177,6 +181,7 @@ impl Command {
             Command::Verify(args) if args.format == ReportFormat::Json => Format::Json,
             Command::Smoke(args) if args.format == ReportFormat::Json => Format::Json,
             Command::Readiness(args) if args.format == ReadinessFormat::Json => Format::Json,
+            Command::Cost(args) if args.format == ReportFormat::Json => Format::Json,
             Command::Restore(RestoreCommand::Plan(args)) => args.format,
             Command::Restore(RestoreCommand::Finish(args)) => args.format,
             Command::Observability(args) => args.format,

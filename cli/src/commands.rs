@@ -2,6 +2,7 @@
 
 mod apply;
 mod completions;
+mod cost;
 mod destroy;
 pub(crate) mod drift;
 mod explain;
@@ -52,6 +53,7 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Import(args) => Box::pin(import::run(ctx, &args)).await,
         Command::Destroy(args) => Box::pin(destroy::run(ctx, args)).await,
         Command::Posture(args) => Box::pin(posture::run(ctx, args)).await,
+        Command::Cost(args) => cost::run(ctx, &args),
         Command::Restore(command) => Box::pin(restore::run(ctx, command)).await,
         Command::Runbook(args) => runbook::run(ctx, &args),
         Command::Show(args) => show::run(ctx, &args),

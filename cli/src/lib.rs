@@ -18,6 +18,7 @@ pub mod exit;
 mod interrupt;
 mod listen;
 mod log;
+mod modes;
 mod probes;
 mod project;
 mod proofs;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use zonewright_engine::address::{InstanceId, ZoneName};
 use zonewright_engine::config::Config;
-use zonewright_engine::cost::PriceLists;
+use zonewright_engine::cost::{ByMode, PriceLists};
 use zonewright_engine::journal::Holder;
 use zonewright_engine::observe::{Inputs, Observations, ObserveError, Sessions, observe};
 use zonewright_engine::plan::build::plan;
@@ -25,7 +25,7 @@ use crate::project::{Edit, Project};
 use crate::report::Failure;
 use crate::secrets::{self, Sources};
 use crate::world::World;
-use crate::{Context, env, world};
+use crate::{Context, env, modes, world};
 
 /// How long a vendor may take to tell prices.
 const PRICE_PATIENCE: Duration = Duration::from_secs(5);
@@ -193,6 +193,17 @@ impl Stage {
             blind,
             prices,
         })
+    }
+
+    /// What the selected zones cost by mode.
+    pub(crate) fn by_mode(&self, options: &Options) -> ByMode {
+        modes::by_mode(
+            &self.project,
+            &self.config,
+            &self.registry,
+            self.ctx.global.sandbox.is_some(),
+            |zone| options.selects(zone),
+        )
     }
 
     /// Prices for what bills in a plan: what the vendors tell today, the dated tables for the rest. A

@@ -18,6 +18,10 @@ use crate::plan::Action;
 use crate::provider::Observed;
 use crate::value::{Map, Value};
 
+mod modes;
+
+pub use modes::{ByMode, Mode, ModeBill, of_spec};
+
 /// So much of one item of a vendor's price list: a range, where an autoscaler decides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Charge {
@@ -54,8 +58,8 @@ pub struct PriceRules {
     /// What the account pays once, as the settings of a zone tell, however many zones use it.
     pub account: fn(&Map) -> Vec<Charge>,
     /// Prices for when the vendor cannot be asked. A provider whose instances live in a container bills
-    /// by the list of the container's provider and has none of its own.
-    pub table: Option<PriceTable>,
+    /// by the lists of the container's provider and has none of its own.
+    pub tables: &'static [PriceTable],
 }
 
 /// Prices as they were on a day.
@@ -63,8 +67,10 @@ pub struct PriceRules {
 pub struct PriceTable {
     /// Where they are from.
     pub source: &'static str,
-    /// The day.
+    /// The day on which the source was read.
     pub date: &'static str,
+    /// How sure they are.
+    pub trust: Trust,
     /// Cents a month by item.
     pub cents: &'static [(&'static str, u64)],
 }
@@ -236,12 +242,33 @@ fn account(inputs: &Inputs) -> BTreeSet<Line> {
     out
 }
 
+/// What one item costs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Price {
+    /// Cents a month.
+    pub cents: u64,
+    /// Where it is from, and of when.
+    pub source: String,
+    /// How sure it is.
+    pub trust: Trust,
+}
+
+/// How sure a price is. The surest comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// The vendor was asked.
+    Quoted,
+    /// The vendor's own pages say so, as they were on a day.
+    Published,
+    /// Others say so of the vendor, or it is remembered.
+    Unchecked,
+}
+
 /// Prices of all sellers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PriceLists {
-    cents: BTreeMap<(String, String), u64>,
-    /// Where the prices are from, for the reader: the vendor's API first.
-    pub sources: Vec<String>,
+    prices: BTreeMap<(String, String), Price>,
 }
 
 impl PriceLists {
@@ -249,35 +276,59 @@ impl PriceLists {
     pub fn tables(registry: &crate::schema::Registry) -> PriceLists {
         let mut out = PriceLists::default();
         for provider in registry.providers() {
-            let Some(table) = provider.facts.prices.and_then(|p| p.table) else {
-                continue;
-            };
-            out.sources
-                .push(format!("{} of {}", table.source, table.date));
-            for (item, cents) in table.cents {
-                let key = (provider.name.to_owned(), (*item).to_owned());
-                out.cents.insert(key, *cents);
+            let tables = provider.facts.prices.map_or(&[][..], |p| p.tables);
+            for table in tables {
+                let source = format!("{}, read {}", table.source, table.date);
+                for (item, cents) in table.cents {
+                    out.put(provider.name, item, *cents, &source, table.trust);
+                }
             }
         }
         out
     }
 
+    fn put(&mut self, seller: &str, item: &str, cents: u64, source: &str, trust: Trust) {
+        let price = Price {
+            cents,
+            source: source.to_owned(),
+            trust,
+        };
+        let key = (seller.to_owned(), item.to_owned());
+        self.prices.insert(key, price);
+    }
+
     /// Puts what a vendor says today before what a table says.
     pub fn quote(&mut self, seller: &str, source: &str, quotes: &BTreeMap<String, u64>) {
-        if quotes.is_empty() {
-            return;
-        }
-        self.sources.insert(0, source.to_owned());
         for (item, cents) in quotes {
-            let key = (seller.to_owned(), item.clone());
-            self.cents.insert(key, *cents);
+            self.put(seller, item, *cents, source, Trust::Quoted);
         }
+    }
+
+    /// What one item costs.
+    pub fn of(&self, seller: &str, item: &str) -> Option<&Price> {
+        self.prices.get(&(seller.to_owned(), item.to_owned()))
     }
 
     /// Cents a month of one item.
     pub fn cents(&self, seller: &str, item: &str) -> Option<u64> {
-        let key = (seller.to_owned(), item.to_owned());
-        self.cents.get(&key).copied()
+        self.of(seller, item).map(|price| price.cents)
+    }
+
+    /// Where the prices of these lines are from, the surest first, and what each source has the price of.
+    pub fn sources<'a>(&self, lines: impl IntoIterator<Item = &'a Line>) -> Vec<PriceSource> {
+        let mut out: BTreeMap<(Trust, &str), BTreeSet<String>> = BTreeMap::new();
+        for line in lines {
+            if let Some(price) = self.of(&line.seller, &line.item) {
+                let items = out.entry((price.trust, &price.source)).or_default();
+                items.insert(line.item.clone());
+            }
+        }
+        let sources = out.into_iter().map(|((trust, name), items)| PriceSource {
+            name: name.to_owned(),
+            trust,
+            items,
+        });
+        sources.collect()
     }
 
     /// What a line costs; `None` when its price is not known.
@@ -303,6 +354,17 @@ impl PriceLists {
         }
         sum
     }
+}
+
+/// A source of prices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PriceSource {
+    /// Its name, and of when it is.
+    pub name: String,
+    /// How sure they are.
+    pub trust: Trust,
+    /// The items whose price is from there.
+    pub items: BTreeSet<String>,
 }
 
 /// Cents a month.
@@ -372,7 +434,10 @@ mod tests {
         assert_eq!(lists.cents("v", "a"), Some(2500));
         assert_eq!(lists.cents("v", "b"), Some(10));
         assert_eq!(lists.cents("w", "a"), None);
-        assert_eq!(lists.sources, ["later", "the vendor"]);
+        let sources = lists.sources(&[line("a", 1, 1), line("b", 1, 1), line("c", 1, 1)]);
+        let names: Vec<&str> = sources.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["later", "the vendor"]);
+        assert_eq!(lists.sources(&[line("b", 1, 1)]).len(), 1);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::plan::roles::{PROMOTED, is_promoted, is_replica, is_writer};
 use crate::schema::Registry;
 use crate::value::Value;
 
-mod assume;
+pub(crate) mod assume;
 mod facts;
 mod sort;
 mod write;

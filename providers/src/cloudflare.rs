@@ -55,7 +55,7 @@ fn provider(
             prices: Some(PriceRules {
                 charges: |kind, _| (kind.name() == "dns_record").then(Vec::new),
                 account: |_| Vec::new(),
-                table: None,
+                tables: &[],
             }),
             backup_every: None,
             restore_by_hand: None,

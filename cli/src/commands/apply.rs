@@ -19,6 +19,7 @@ use crate::args::{ApplyArgs, Format, RunArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::project::Edit;
+use crate::render::cost::Costs;
 use crate::render::plan::View;
 use crate::render::text::count;
 use crate::render::{self, events, progress};
@@ -193,7 +194,7 @@ async fn under_lock(
         check_fresh(saved, &planned)?;
     }
     check_expected(request.expect, Some(&planned.plan))?;
-    show(ctx, &planned, request);
+    show(ctx, stage, &planned, request);
     if let Some(blind) = planned.blind.take() {
         return Err(blind.into());
     }
@@ -299,7 +300,7 @@ fn applied_before(saved: &Plan, planned: &Planned) -> Option<Failure> {
     Some(failure.help(help))
 }
 
-fn show(ctx: &Context, planned: &Planned, request: &Request) {
+fn show(ctx: &Context, stage: &Stage, planned: &Planned, request: &Request) {
     let plan = &planned.plan;
     match request.run.format {
         Format::Json => {
@@ -313,7 +314,10 @@ fn show(ctx: &Context, planned: &Planned, request: &Request) {
                 verbose: ctx.global.verbose > 0,
                 command: None,
                 approvable: planned.blind.is_none(),
-                prices: planned.prices.clone(),
+                costs: Costs {
+                    prices: planned.prices.clone(),
+                    by_mode: stage.by_mode(&plan.options),
+                },
             };
             ctx.term.prose(&render::plan::text(plan, &view));
         }

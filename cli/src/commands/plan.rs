@@ -6,6 +6,7 @@ use crate::Context;
 use crate::args::{Format, PlanArgs, RefreshArg};
 use crate::exit::Exit;
 use crate::project::write_private;
+use crate::render::cost::Costs;
 use crate::render::plan::View;
 use crate::render::{plan, plan_json};
 use crate::report::Failure;
@@ -18,13 +19,17 @@ pub(crate) async fn run(ctx: &Context, args: PlanArgs) -> Result<Exit, Failure> 
     stage.check_zones(&options.zones)?;
     let planned = stage.plan(stage.read()?, options).await?;
     let approvable = planned.blind.is_none();
+    let by_mode = stage.by_mode(&planned.plan.options);
     if let Some(path) = args.out.as_ref().filter(|_| approvable) {
         write_private(path, &planned.plan.bytes())?;
     }
     match args.format {
         Format::Json => {
-            let mut json =
-                plan_json::json(&planned.plan, Some(&planned.inputs.state), &planned.prices);
+            let costs = Costs {
+                prices: planned.prices,
+                by_mode,
+            };
+            let mut json = plan_json::json(&planned.plan, Some(&planned.inputs.state), &costs);
             json["approvable"] = approvable.into();
             ctx.term.pretty(&json);
         }
@@ -34,7 +39,10 @@ pub(crate) async fn run(ctx: &Context, args: PlanArgs) -> Result<Exit, Failure> 
                 verbose: ctx.global.verbose > 0,
                 command: command(ctx, &args, &planned.plan.digest().to_string()),
                 approvable,
-                prices: planned.prices.clone(),
+                costs: Costs {
+                    prices: planned.prices,
+                    by_mode,
+                },
             };
             ctx.term.prose(&plan::text(&planned.plan, &view));
         }

@@ -10,6 +10,7 @@ use super::state::{self, Recorded};
 use crate::Context;
 use crate::args::{Format, ShowArgs};
 use crate::exit::Exit;
+use crate::render::cost::Costs;
 use crate::render::plan::View;
 use crate::render::{plan, plan_json};
 use crate::report::Failure;
@@ -38,9 +39,13 @@ pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
 fn saved(ctx: &Context, path: &Path, format: Format) -> Result<(), Failure> {
     let saved = load(path)?;
     // Nobody is asked for prices: the tables are at hand.
-    let prices = PriceLists::tables(&registry()?);
+    // What other postures would cost follows from the spec, which may have moved on.
+    let costs = Costs {
+        prices: PriceLists::tables(&registry()?),
+        ..Costs::default()
+    };
     match format {
-        Format::Json => ctx.term.pretty(&plan_json::json(&saved, None, &prices)),
+        Format::Json => ctx.term.pretty(&plan_json::json(&saved, None, &costs)),
         Format::Text => {
             let words = ["apply".to_owned(), path.display().to_string()];
             let view = View {
@@ -48,7 +53,7 @@ fn saved(ctx: &Context, path: &Path, format: Format) -> Result<(), Failure> {
                 verbose: ctx.global.verbose > 0,
                 command: Some(ctx.command(&words)),
                 approvable: true,
-                prices,
+                costs,
             };
             ctx.term.prose(&plan::text(&saved, &view));
         }

@@ -7,18 +7,30 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json, json};
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::config::Role;
-use zonewright_engine::cost::{Cost, Line, PriceLists, ZoneBill};
+use zonewright_engine::cost::{ByMode, Cost, Line, PriceLists, PriceSource, Trust, ZoneBill};
 use zonewright_engine::plan::Plan;
 
 use super::style::{Paint, Tone};
 use super::text::escape;
 
+pub mod modes;
+
+/// What a plan is shown with.
+#[derive(Debug, Clone, Default)]
+pub struct Costs {
+    /// Prices.
+    pub prices: PriceLists,
+    /// What zones cost in each of their modes, as far as it was worked out.
+    pub by_mode: ByMode,
+}
+
 /// A few lines: one per zone, and the sum. Empty when nothing is known about what bills.
-pub fn text(plan: &Plan, prices: &PriceLists, paint: Paint, verbose: bool) -> String {
+pub fn text(plan: &Plan, costs: &Costs, paint: Paint, verbose: bool) -> String {
     if plan.bills.is_empty() {
         return String::new();
     }
-    let mut out = format!("cost a month{}\n", sources(prices));
+    let prices = &costs.prices;
+    let mut out = format!("cost a month{}\n", sources(prices, lines(plan)));
     let rows: Vec<(String, &ZoneBill)> = plan
         .bills
         .iter()
@@ -38,6 +50,7 @@ pub fn text(plan: &Plan, prices: &PriceLists, paint: Paint, verbose: bool) -> St
     if rows.len() > 1 {
         let _ = writeln!(out, "  {:width$}  {}", "all", moved(&sum.0, &sum.1));
     }
+    out.push_str(&modes::standbys(costs));
     paint.tone(Tone::Faint, escape_lines(&out)).to_string()
 }
 
@@ -46,11 +59,25 @@ fn escape_lines(text: &str) -> String {
     format!("{}\n", lines.join("\n"))
 }
 
-fn sources(prices: &PriceLists) -> String {
-    if prices.sources.is_empty() {
-        return String::new();
+/// Where the prices are from; what the vendor itself does not confirm is named.
+fn sources<'a>(prices: &PriceLists, lines: impl IntoIterator<Item = &'a Line>) -> String {
+    let named = |source: &PriceSource| match source.trust {
+        Trust::Quoted | Trust::Published => source.name.clone(),
+        Trust::Unchecked => {
+            let items: Vec<&str> = source.items.iter().map(String::as_str).collect();
+            format!("unchecked for {}: {}", items.join(", "), source.name)
+        }
+    };
+    let names: Vec<String> = prices.sources(lines).iter().map(named).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => format!(" (prices: {})", names.join("; ")),
     }
-    format!(" (prices: {})", prices.sources.join(", else "))
+}
+
+fn lines(plan: &Plan) -> impl Iterator<Item = &Line> {
+    let bills = plan.bills.values();
+    bills.flat_map(|bill| bill.now.iter().chain(&bill.then))
 }
 
 fn title(plan: &Plan, zone: &ZoneName) -> String {
@@ -131,7 +158,9 @@ fn item(mark: char, line: &Line, prices: &PriceLists, out: &mut String) {
 }
 
 /// For programs. Amounts are whole US cents a month.
-pub fn json(plan: &Plan, prices: &PriceLists) -> Json {
+pub fn json(plan: &Plan, costs: &Costs) -> Json {
+    let prices = &costs.prices;
+    let sold = prices.sources(lines(plan));
     let mut zones = Map::new();
     let mut sum = (Cost::default(), Cost::default());
     for (zone, bill) in &plan.bills {
@@ -143,10 +172,16 @@ pub fn json(plan: &Plan, prices: &PriceLists) -> Json {
     json!({
         "currency": "USD",
         "per": "month",
-        "sources": prices.sources,
+        "sources": names(&sold),
+        "priced_by": sold,
         "zones": zones,
         "total": both(&sum.0, &sum.1, None),
+        "by_mode": modes::zones(costs),
     })
+}
+
+fn names(sources: &[PriceSource]) -> Vec<&str> {
+    sources.iter().map(|s| s.name.as_str()).collect()
 }
 
 fn both(now: &Cost, then: &Cost, bill: Option<(&ZoneBill, &PriceLists)>) -> Json {
@@ -157,18 +192,21 @@ fn both(now: &Cost, then: &Cost, bill: Option<(&ZoneBill, &PriceLists)>) -> Json
         "change": { "low_cents": low, "high_cents": high },
     });
     if let Some((bill, prices)) = bill {
-        let lines = |lines: &[Line]| -> Vec<Json> {
-            let priced = lines.iter().map(|line| {
-                let mut json = serde_json::to_value(line).unwrap_or(Json::Null);
-                json["cents"] = prices.cents(&line.seller, &line.item).into();
-                json
-            });
-            priced.collect()
-        };
-        out["lines_now"] = lines(&bill.now).into();
-        out["lines_then"] = lines(&bill.then).into();
+        out["lines_now"] = priced(&bill.now, prices).into();
+        out["lines_then"] = priced(&bill.then, prices).into();
     }
     out
+}
+
+fn priced(lines: &[Line], prices: &PriceLists) -> Vec<Json> {
+    let priced = lines.iter().map(|line| {
+        let mut json = json!(line);
+        let price = prices.of(&line.seller, &line.item);
+        json["cents"] = price.map(|p| p.cents).into();
+        json["trust"] = json!(price.map(|p| p.trust));
+        json
+    });
+    priced.collect()
 }
 
 #[cfg(test)]
@@ -210,7 +248,11 @@ mod tests {
         let mut prices = PriceLists::default();
         let quotes = [("droplet/a".to_owned(), 2400), ("db/x".to_owned(), 1515)];
         prices.quote("v", "v's API", &quotes.into());
-        text(&plan, &prices, Paint::new(false), verbose)
+        let costs = Costs {
+            prices,
+            ..Costs::default()
+        };
+        text(&plan, &costs, Paint::new(false), verbose)
     }
 
     #[test]

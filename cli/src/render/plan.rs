@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::config::Role;
-use zonewright_engine::cost::PriceLists;
 use zonewright_engine::plan::{Change, Note, Plan, Severity, StepNode, Summary, ZoneFacts};
 
+use super::cost::Costs;
 use super::style::{Paint, Tone};
 use super::text::{COMMAND, count, duration, escape};
 
@@ -30,7 +30,7 @@ pub struct View {
     /// Whether the plan can be approved. One that saw too little has no digest to approve.
     pub approvable: bool,
     /// What things cost.
-    pub prices: PriceLists,
+    pub costs: Costs,
 }
 
 /// The plan as text.
@@ -263,7 +263,7 @@ fn zones(plan: &Plan, view: &View, out: &mut String) {
 }
 
 fn cost(plan: &Plan, view: &View) -> String {
-    super::cost::text(plan, &view.prices, view.paint, view.verbose)
+    super::cost::text(plan, &view.costs, view.paint, view.verbose)
 }
 
 fn estimate(plan: &Plan, view: &View, out: &mut String) {

@@ -4,14 +4,15 @@
 
 use serde_json::{Map, Value as Json, json};
 use zonewright_engine::address::{AttrPath, Segment};
-use zonewright_engine::cost::PriceLists;
 use zonewright_engine::expr::{Expr, Node};
 use zonewright_engine::plan::{Change, Plan};
 use zonewright_engine::snapshot::{Record, State};
 use zonewright_engine::value::Value;
 
+use super::cost::Costs;
+
 /// The plan as one JSON object. `state` gives what was there before, where it is known.
-pub fn json(plan: &Plan, state: Option<&State>, prices: &PriceLists) -> Json {
+pub fn json(plan: &Plan, state: Option<&State>, costs: &Costs) -> Json {
     let changes: Vec<Json> = plan
         .changes
         .iter()
@@ -37,7 +38,7 @@ pub fn json(plan: &Plan, state: Option<&State>, prices: &PriceLists) -> Json {
         "notes": plan.notes,
         "estimate": { "seconds": plan.estimate.seconds, "critical_path": path },
         "forecasts": plan.forecasts,
-        "cost": super::cost::json(plan, prices),
+        "cost": super::cost::json(plan, costs),
     })
 }
 
@@ -175,7 +176,7 @@ mod tests {
             ("token".to_owned(), Expr::from(Node::Ref(secret))),
         ]))));
         let plan = plan(vec![vpc]);
-        let json = json(&plan, None, &PriceLists::default());
+        let json = json(&plan, None, &Costs::default());
         assert_eq!(json["format_version"], 1);
         assert_eq!(json["digest"], plan.digest().to_string());
         assert_eq!(json["summary"]["create"], 1);
@@ -205,7 +206,7 @@ mod tests {
         ] {
             let mut change = change("bz/digitalocean.vpc.main", &[Action::Create], Reason::New);
             change.certainty = certainty;
-            let json = json(&plan(vec![change]), None, &PriceLists::default());
+            let json = json(&plan(vec![change]), None, &Costs::default());
             let name = json["resource_changes"][0]["certainty"].as_str().unwrap();
             assert!(document.contains(&format!("| `{name}` |")), "{name}");
         }
@@ -223,7 +224,7 @@ mod tests {
             Some(Value::from(80)),
             Some(Value::from(81)),
         )];
-        let json = json(&plan(vec![db]), None, &PriceLists::default());
+        let json = json(&plan(vec![db]), None, &Costs::default());
         assert_eq!(
             json["resource_changes"][0]["change"]["before"],
             json!({"spec": {"ports": [null, {"port": 80}]}})

@@ -18,7 +18,7 @@ use crate::value::{Map, Value};
 type Wanted = BTreeMap<Address, BTreeSet<AttrPath>>;
 
 /// Inputs in which everything that a configuration says exists.
-pub(super) fn applied(config: &Config, other: &Config, registry: &Registry) -> Inputs {
+pub(crate) fn applied(config: &Config, other: &Config, registry: &Registry) -> Inputs {
     let mut inputs = Inputs {
         config: config.clone(),
         state: State::default(),

@@ -1,15 +1,15 @@
 //! What DigitalOcean charges: which attributes bill, a dated table, and today's prices of droplets.
 //!
 //! The API tells the prices of droplet sizes (`GET /v2/sizes`, `price_monthly`) and of nothing else.
-//! The rest is a table, in US cents a month, from the vendor's public price list. A size that is not in
-//! it has no known price.
+//! The rest is in tables, in US cents a month, each with its source and the month in which that was read.
+//! A size that is in none has no known price.
 
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 use serde_json::Value as Json;
 use zonewright_engine::address::Kind;
-use zonewright_engine::cost::{Charge, PriceRules, PriceTable};
+use zonewright_engine::cost::{Charge, PriceRules, PriceTable, Trust};
 use zonewright_engine::provider::ProviderError;
 use zonewright_engine::value::{Map, Value};
 
@@ -19,16 +19,45 @@ use crate::http::Api;
 pub(super) const RULES: PriceRules = PriceRules {
     charges,
     account,
-    table: Some(PriceTable {
-        // Written down without the list at hand; managed MySQL and load balancers least certain.
-        source: "unchecked digitalocean.com/pricing",
-        date: "2026-11",
-        cents: TABLE,
-    }),
+    tables: TABLES,
 };
 
-const TABLE: &[(&str, u64)] = &[
-    // Worker nodes cost what droplets of their size cost.
+/// What nobody confirms is marked as unchecked, item by item.
+const TABLES: &[PriceTable] = &[
+    PriceTable {
+        source: "docs.digitalocean.com/products/kubernetes/details/pricing",
+        date: "2026-11",
+        trust: Trust::Published,
+        // The control plane is free, its high availability is not.
+        cents: &[("kubernetes_ha", 4000)],
+    },
+    PriceTable {
+        // An example of an invoice in the API's own document.
+        source: "DigitalOcean's OpenAPI document",
+        date: "2026-11",
+        trust: Trust::Published,
+        // 250 GB and 1 TB of transfer for all buckets of the account; what goes beyond is not foreseen.
+        cents: &[("spaces", 500)],
+    },
+    PriceTable {
+        // Worker nodes cost what droplets of their size cost, says the vendor; the sizes' prices are
+        // from transcripts of its list of July 2022. The API is asked first.
+        source: "copies of DigitalOcean's price list of 2022-07",
+        date: "2026-11",
+        trust: Trust::Unchecked,
+        cents: DROPLETS,
+    },
+    PriceTable {
+        // Others tell 15, 30 and 60 dollars for the databases and 12 for a load balancer; no page of the
+        // vendor's own was at hand that is as new as these prices.
+        source: "memory of digitalocean.com/pricing",
+        date: "2026-11",
+        trust: Trust::Unchecked,
+        cents: OTHERS,
+    },
+];
+
+const DROPLETS: &[(&str, u64)] = &[
     ("droplet/s-1vcpu-1gb", 600),
     ("droplet/s-1vcpu-2gb", 1200),
     ("droplet/s-2vcpu-2gb", 1800),
@@ -41,18 +70,17 @@ const TABLE: &[(&str, u64)] = &[
     ("droplet/g-4vcpu-16gb", 12_600),
     ("droplet/m-2vcpu-16gb", 8400),
     ("droplet/m-4vcpu-32gb", 16_800),
+];
+
+const OTHERS: &[(&str, u64)] = &[
     // One node of managed MySQL with the storage that the plan includes; standby nodes and replicas
     // cost the same again.
     ("mysql/db-s-1vcpu-1gb", 1515),
     ("mysql/db-s-1vcpu-2gb", 3045),
     ("mysql/db-s-2vcpu-4gb", 6090),
-    // The control plane is free, its high availability is not.
-    ("kubernetes_ha", 4000),
     // One node of a regional load balancer.
     ("load_balancer", 1200),
     ("volume_gib", 10),
-    // 250 GiB and 1 TiB of transfer for all buckets of the account; what goes beyond is not foreseen.
-    ("spaces", 500),
 ];
 
 fn charges(kind: &Kind, attrs: &Value) -> Option<Vec<Charge>> {
@@ -188,9 +216,20 @@ mod tests {
     fn what_is_free_and_what_is_not_known_differ() {
         assert_eq!(billed("vpc", json!({})), Some(Vec::new()));
         assert_eq!(billed("something_new", json!({})), None);
-        let listed = |item: &str| TABLE.iter().any(|(i, _)| *i == item);
+        let listed = |item: &str| {
+            let mut items = TABLES.iter().flat_map(|t| t.cents);
+            items.any(|(i, _)| *i == item)
+        };
         let (item, ..) = billed("database_replica", json!({})).unwrap().remove(0);
         assert!(!listed(&item));
+    }
+
+    #[test]
+    fn an_item_has_one_price() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (item, _) in TABLES.iter().flat_map(|t| t.cents) {
+            assert!(seen.insert(item), "{item}");
+        }
     }
 
     #[test]

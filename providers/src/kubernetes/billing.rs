@@ -11,7 +11,7 @@ use super::rules::text;
 pub(super) const RULES: PriceRules = PriceRules {
     charges,
     account: |_: &Map| Vec::new(),
-    table: None,
+    tables: &[],
 };
 
 const VOLUME: &str = "volume_gib";

@@ -81,7 +81,7 @@ fn prices_are_no_part_of_what_is_approved() {
         after.text()
     );
     assert!(
-        after.stdout.contains("digitalocean.com/pricing of"),
+        after.stdout.contains("unchecked for droplet/s-2vcpu-4gb: "),
         "{}",
         after.text()
     );
@@ -151,4 +151,126 @@ fn bz_02_the_time_to_ready_is_that_of_the_plan_that_makes_the_zone() {
     let wrong = env.run(&["validate"]);
     assert_ne!(wrong.code, 0);
     assert!(wrong.text().contains("ZW1305"), "{}", wrong.text());
+}
+
+/// What really bills in a region, in cents a month: the emulator's own bill.
+fn bill(env: &zonewright_tests::Env, region: &str) -> u64 {
+    let bill = env.expect(0, &["sandbox", "cost"]).json();
+    let here = |item: &&Value| item["region"] == region || item["region"]["slug"] == region;
+    let items = bill["items"].as_array().unwrap().iter().filter(here);
+    let cents = items.map(|item| item["monthly"].as_f64().unwrap() * 100.0);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let cents = cents.sum::<f64>().round() as u64;
+    cents
+}
+
+fn append(env: &zonewright_tests::Env, text: &str) {
+    let file = std::fs::read_to_string(env.path().join("zones/bz.toml")).unwrap();
+    env.write("zones/bz.toml", &format!("{file}\n{text}"));
+}
+
+fn low(plan: &Value, mode: &str) -> u64 {
+    let row = &plan["cost"]["by_mode"]["bz"][mode];
+    assert_eq!(row["unknown"], json!([]), "{row}");
+    row["low_cents"].as_u64().unwrap()
+}
+
+/// BZ-28: the plan says what each posture costs, whichever the zone is in; each number is what bills once
+/// the zone is in that posture. An autoscaler begins at the low end.
+#[test]
+fn bz_28_what_each_posture_costs_is_what_bills_in_it() {
+    let env = applied();
+    let said = plan(&env, &[]);
+    assert_eq!(said["cost"]["by_mode"]["bz"]["cold"]["current"], true);
+    assert_eq!(low(&said, "cold"), bill(&env, "sfo3"));
+    let text = env.expect(0, &["plan", "--zone", "bz"]).stdout;
+    assert!(text.contains("    off     nothing\n"), "{text}");
+    assert!(text.contains("(now)\n    warm    $"), "{text}");
+    for posture in ["warm", "off", "cold"] {
+        let change = ["posture", "--zone", "bz", posture, "--auto-approve"];
+        let shown = env.expect(0, &change).stdout;
+        assert!(shown.contains("  bz by posture\n"), "{shown}");
+        assert_eq!(low(&said, posture), bill(&env, "sfo3"), "{posture}");
+        assert_eq!(
+            plan(&env, &[])["cost"]["by_mode"]["bz"][posture]["current"],
+            true
+        );
+    }
+    assert_eq!(low(&said, "off"), 0);
+    env.assert_settled();
+    env.edit("zonewright.toml", "active = \"pz\"", "active = \"bz\"");
+    env.expect(0, &["apply", "--auto-approve"]);
+    assert_eq!(low(&said, "active"), bill(&env, "sfo3"));
+    env.assert_settled();
+}
+
+/// What another posture would cost is nothing that a plan is approved with, and nobody is asked for it.
+#[test]
+fn bz_28_other_postures_are_no_part_of_a_plan() {
+    let env = applied();
+    env.expect(0, &["plan", "-o", "p"]);
+    env.clear_requests();
+    plan(&env, &[]);
+    let asked = env.requests().len();
+    append(
+        &env,
+        "[posture.warm.digitalocean.database_replica.main]\nsize = \"db-s-2vcpu-4gb\"\n",
+    );
+    env.clear_requests();
+    let said = plan(&env, &[]);
+    assert_eq!(env.requests().len(), asked);
+    assert_eq!(low(&said, "warm"), low(&said, "cold") - 1515 + 6090);
+    env.expect(0, &["apply", "p"]);
+    env.assert_settled();
+}
+
+/// A posture that the spec cannot be read with has no price, and says why.
+#[test]
+fn bz_28_a_posture_with_a_mistake_costs_nobody_knows_what() {
+    let env = example();
+    append(
+        &env,
+        "[posture.warm.digitalocean.database_replica.main]\nsizes = 1\n",
+    );
+    let json = env.expect(0, &["cost", "--format", "json"]).json();
+    assert!(
+        json["by_mode"]["bz"]["warm"]["error"]
+            .as_str()
+            .unwrap()
+            .contains("ZW")
+    );
+}
+
+/// From the spec alone: nobody is asked, and a database that a restore makes counts for the zone that
+/// serves.
+#[test]
+fn bz_28_the_cost_of_a_zone_without_anybody_to_ask() {
+    let env = example();
+    env.client();
+    env.clear_requests();
+    let json = env.expect(0, &["cost", "--format", "json"]).json();
+    assert_eq!(env.requests(), Vec::<Value>::new());
+    assert_eq!(json["by_mode"]["pz"]["active"]["low_cents"], 5115);
+    assert_eq!(json["by_mode"]["bz"]["active"]["low_cents"], 5115);
+    assert_eq!(json["account"]["low_cents"], 500);
+    let table = env
+        .expect(0, &["cost", "--zone", "bz", "--format", "markdown"])
+        .stdout;
+    assert!(table.contains("| bz | off | nothing |"), "{table}");
+    assert!(!table.contains("| pz |"), "{table}");
+    env.expect(1, &["cost", "--zone", "xx"]);
+    let decision = "strategy = \"replica\"";
+    let restore = "\n[database.restore]\nsource = \"${pz/digitalocean.database_cluster.main}\"\nbackup = \"latest\"\nsize = \"db-s-1vcpu-2gb\"\n";
+    env.edit("zones/bz.toml", decision, "strategy = \"restore\"");
+    env.edit(
+        "zones/bz.toml",
+        "date = \"2026-11-20\"\n",
+        &format!("date = \"2026-11-20\"\n{restore}"),
+    );
+    let json = env.expect(0, &["cost", "--format", "json"]).json();
+    assert_eq!(json["by_mode"]["bz"]["cold"]["low_cents"], 2400);
+    assert_eq!(
+        json["by_mode"]["bz"]["active"]["low_cents"],
+        2400 + 3045 + 1200
+    );
 }

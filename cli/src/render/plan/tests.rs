@@ -84,7 +84,7 @@ fn show(plan: &Plan, verbose: bool) -> String {
         verbose,
         command: Some("zonewright apply".to_owned()),
         approvable: true,
-        prices: zonewright_engine::cost::PriceLists::default(),
+        costs: Costs::default(),
     };
     text(plan, &view)
 }
