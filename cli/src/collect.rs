@@ -1,28 +1,27 @@
 //! Learns what the metrics tell: asks what can be asked without making anything, compares the world with
-//! the state, and lists backups. What cannot be learned stays unknown, and says why in the log.
+//! the state, and lists backups. What cannot be learned stays unknown, and says why in the log: a zone that
+//! refuses says nothing about the other.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{
-    Answer, DatabaseAnswer, Proof, Readiness, Verdict, checks, readiness,
-};
+use zonewright_engine::check::{Proof, Readiness, checks, readiness};
 use zonewright_engine::config::{Config, Role};
-use zonewright_engine::drift::{DriftReport, drift};
-use zonewright_engine::observability::{Backup, Known, ZoneKnown};
-use zonewright_engine::observe::{Inputs, Observations};
+use zonewright_engine::data;
+use zonewright_engine::drift::drift;
+use zonewright_engine::observability::{Backup, Known, ZoneKnown, exposed, learn, unread};
+use zonewright_engine::observe::Inputs;
 use zonewright_engine::plan::Options;
 use zonewright_engine::plan::build::plan;
-use zonewright_engine::plan::exposure::exposure;
-use zonewright_engine::provider::Observed;
+use zonewright_engine::provider::ErrorClass;
 use zonewright_engine::snapshot::State;
 use zonewright_providers::probe::Probes;
 use zonewright_state::Notice;
 
 use crate::Context;
 use crate::commands::drift::set_aside;
-use crate::commands::verify::{Line, Round, ask_with};
+use crate::commands::verify::{Round, ask_with};
 use crate::report::Failure;
 use crate::stage::Stage;
 use crate::{probes, proofs};
@@ -39,9 +38,20 @@ pub(crate) async fn collect(ctx: &Context, recorded: bool) -> Result<(Config, Kn
         run_active: loaded.notices.iter().any(running),
         ..Known::default()
     };
+    let mut refusals = Vec::new();
     for zone in stage.config.zones.keys() {
-        let learned = zone_known(&stage, zone, recorded).await?;
+        let (learned, refused) = zone_known(&stage, zone, recorded).await?;
+        refusals.extend(refused.map(|refused| (zone, refused)));
         known.zones.insert(zone.clone(), learned);
+    }
+    if refusals.len() == known.zones.len()
+        && let Some((_, refused)) = refusals.pop()
+    {
+        return Err(refused);
+    }
+    for (zone, refused) in refusals {
+        ctx.term
+            .say(&format!("{zone} is not wholly known: {refused}"));
     }
     if !recorded {
         let compared = compare(&stage, loaded.state, &mut known).await;
@@ -52,18 +62,26 @@ pub(crate) async fn collect(ctx: &Context, recorded: bool) -> Result<(Config, Kn
     }
     let kept = proofs::read(&stage)?;
     for (zone, learned) in &mut known.zones {
-        let whole = |p: &&Proof| p.zone == *zone && p.check == COMPARED;
-        learned.compared_at = kept.iter().filter(whole).map(|p| p.at).max();
+        let newest = |wanted: &dyn Fn(&&Proof) -> bool| {
+            let own = kept.iter().filter(|p| p.zone == *zone);
+            own.filter(wanted).map(|p| p.at).max()
+        };
+        learned.compared_at = newest(&|p| p.check == COMPARED);
+        learned.restored_at = newest(&|p| p.check == proofs::RESTORED && p.verdict == "pass");
     }
     known.now = proofs::now();
     Ok((stage.config, known))
 }
 
-/// What the checks of a zone tell.
-async fn zone_known(stage: &Stage, zone: &ZoneName, recorded: bool) -> Result<ZoneKnown, Failure> {
+/// What the checks of a zone tell, and whether its own cluster's credentials were refused.
+async fn zone_known(
+    stage: &Stage,
+    zone: &ZoneName,
+    recorded: bool,
+) -> Result<(ZoneKnown, Option<Failure>), Failure> {
     let inputs = probes::inputs(stage, zone).await?;
     let list = checks(&inputs, zone);
-    let mut out = ZoneKnown::default();
+    let (mut out, mut refused) = (ZoneKnown::default(), None);
     if !recorded {
         let prober = probes::open(stage, &inputs, zone).await;
         let mut asked = list.clone();
@@ -75,10 +93,12 @@ async fn zone_known(stage: &Stage, zone: &ZoneName, recorded: bool) -> Result<Zo
             wait: Duration::ZERO,
         };
         let asked = ask_with(&prober, stage, &inputs, round).await?;
-        if let Some(refused) = asked.refused {
-            return Err(refused);
+        let own = prober.clusters.get(zone).and_then(|c| c.as_ref().err());
+        if own.is_some_and(|e| e.class == ErrorClass::Unauthorized) {
+            refused = asked.refused;
         }
-        learn(&mut out, &asked.lines);
+        let lines = asked.lines.iter();
+        out = learn(lines.map(|l| (&l.check, &l.verdict, l.answer.as_ref())));
         out.backups = backups(&prober, &inputs, zone).await;
     }
     if stage.config.role(zone) == Some(Role::Standby) {
@@ -87,44 +107,16 @@ async fn zone_known(stage: &Stage, zone: &ZoneName, recorded: bool) -> Result<Zo
         let judged: (Readiness, _) = readiness(zone, &list, &kept, (proofs::now(), &digest));
         out.readiness = Some(judged);
     }
-    Ok(out)
-}
-
-fn learn(out: &mut ZoneKnown, lines: &[Line]) {
-    for line in lines {
-        match &line.answer {
-            Some(Answer::Database(DatabaseAnswer::ReadOnly { read_only })) => {
-                out.writes = Some(!read_only);
-            }
-            // A clock that is far off makes no lag of it: the check says unknown then.
-            Some(Answer::Database(DatabaseAnswer::Heartbeat { age_seconds, .. }))
-                if !matches!(line.verdict, Verdict::Unknown(_)) =>
-            {
-                out.lag_seconds = *age_seconds;
-            }
-            _ => {}
-        }
-    }
-    let doors: Vec<&Verdict> = lines
-        .iter()
-        .filter(|l| l.check.id.starts_with("exposure-"))
-        .map(|l| &l.verdict)
-        .collect();
-    let open = doors.iter().any(|v| matches!(v, Verdict::Fail(_)));
-    let closed = doors.iter().all(|v| matches!(v, Verdict::Pass(_)));
-    if !doors.is_empty() && (open || closed) {
-        out.exposed = Some(open);
-    }
+    Ok((out, refused))
 }
 
 /// The newest backup of each database of a zone.
 async fn backups(prober: &Probes, inputs: &Inputs, zone: &ZoneName) -> Vec<Backup> {
     let mut out = Vec::new();
-    for record in inputs.state.records() {
-        let of_zone = record.address.zone == *zone;
-        if !of_zone || record.kind().to_string() != "digitalocean.database_cluster" {
+    for database in data::writers(&inputs.config, &inputs.registry, zone) {
+        let Some(record) = inputs.state.record(database) else {
             continue;
-        }
+        };
         let newest = match prober.newest_backup(&record.id).await {
             Ok(newest) => newest,
             Err(error) => {
@@ -133,7 +125,7 @@ async fn backups(prober: &Probes, inputs: &Inputs, zone: &ZoneName) -> Vec<Backu
             }
         };
         out.extend(newest.map(|at| Backup {
-            source: format!("{}.{}", record.kind().name(), record.address.name),
+            source: data::label(database),
             at,
         }));
     }
@@ -154,8 +146,10 @@ async fn compare(stage: &Stage, state: State, known: &mut Known) -> Result<(), F
     let spec = inputs.config.digest.to_string();
     let mut compared = Vec::new();
     for (zone, learned) in &mut known.zones {
-        let unread = unread(&seen, &report, zone);
-        if unread || !inputs.state.records().any(|r| r.address.zone == *zone) {
+        let recorded = inputs.state.records().any(|r| r.address.zone == *zone);
+        let mut declared = inputs.config.resources.values();
+        let unmade = !recorded && declared.any(|r| r.address.zone == *zone && !r.meta.observe);
+        if unmade || unread(&seen, &report, zone) {
             continue;
         }
         if stage.config.role(zone) == Some(Role::Active) {
@@ -182,25 +176,4 @@ async fn compare(stage: &Stage, state: State, known: &mut Known) -> Result<(), F
         }
     }
     proofs::append(stage, &compared)
-}
-
-/// Whether something of a zone could not be looked at, or was in the middle of a change.
-fn unread(seen: &Observations, report: &DriftReport, zone: &ZoneName) -> bool {
-    let of_zone = |a: &zonewright_engine::address::Address| a.zone == *zone;
-    report.in_progress.iter().any(of_zone)
-        || seen.unopened.keys().any(|i| i.zone == *zone)
-        || seen
-            .seen
-            .iter()
-            .any(|(a, o)| of_zone(a) && matches!(o, Observed::Unreadable(_)))
-}
-
-/// Whether a declared object that is live lets somebody in.
-fn exposed(inputs: &Inputs, seen: &Observations, zone: &ZoneName) -> Option<bool> {
-    let mut objects = seen.seen.iter().filter(|(a, _)| a.zone == *zone).peekable();
-    objects.peek()?;
-    Some(objects.any(|(address, observed)| match observed {
-        Observed::Present(live) => exposure(&inputs.registry, address, &live.attrs).is_some(),
-        _ => false,
-    }))
 }

@@ -23,9 +23,7 @@ const OPENING: Duration = Duration::from_secs(20);
 /// What checks of a zone start from: what is recorded, and what is only observed as if it were.
 pub(crate) async fn inputs(stage: &Stage, zone: &ZoneName) -> Result<Inputs, Failure> {
     if stage.config.zone(zone).is_none() {
-        let known: Vec<&str> = stage.config.zones.keys().map(ZoneName::as_str).collect();
-        return Err(Failure::error(format!("there is no zone {zone}"))
-            .help(format!("the zones are {}", known.join(", "))));
+        return Err(Failure::no_zone(zone, stage.config.zones.keys()));
     }
     let state = stage.read()?;
     let zones = [zone, &stage.config.active];

@@ -1,7 +1,8 @@
 //! A project on disk: where it is, and the files that zonewright keeps in it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -162,14 +163,32 @@ impl Project {
     ) -> Result<(Config, Facts), Failure> {
         let loaded = self.load(registry, ctx.global.sandbox.is_some());
         say_diagnostics(ctx, &loaded);
-        match loaded.config {
-            Some(config) => Ok((config, loaded.facts)),
-            None => {
-                let to_json = |d: &zonewright_zones::Diagnostic| json!(d.to_json());
-                Err(Failure::spec(
-                    loaded.diagnostics.iter().map(to_json).collect(),
-                ))
-            }
+        whole(loaded)
+    }
+
+    /// Reads a spec that was read before, with edits: warnings were said then, only errors are said now.
+    pub(crate) fn edited(
+        &self,
+        ctx: &Context,
+        registry: &Registry,
+    ) -> Result<(Config, Facts), Failure> {
+        let loaded = self.load(registry, ctx.global.sandbox.is_some());
+        if loaded.config.is_none() {
+            say_diagnostics(ctx, &loaded);
+        }
+        whole(loaded)
+    }
+}
+
+/// The spec, unless it has errors.
+fn whole(loaded: Loaded) -> Result<(Config, Facts), Failure> {
+    match loaded.config {
+        Some(config) => Ok((config, loaded.facts)),
+        None => {
+            let to_json = |d: &zonewright_zones::Diagnostic| json!(d.to_json());
+            Err(Failure::spec(
+                loaded.diagnostics.iter().map(to_json).collect(),
+            ))
         }
     }
 }
@@ -203,44 +222,44 @@ pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
 
 /// Writes a file that only its owner can read, whole or not at all.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let failed = |e| Failure::file("write", path, e);
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(name);
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .map_err(failed)?;
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // What is left of the attempt; the first error is the one to report.
-        let _ = fs::remove_file(&temporary);
-    }
-    written.map_err(failed)
+    replace_with(path, bytes, 0o600).map_err(|e| Failure::file("write", path, e))
 }
 
 /// Replaces a file of the project, whole or not at all; it keeps its permissions.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |e| Failure::file("write", path, e);
-    let temporary = path.with_extension("toml.tmp");
     let permissions = fs::metadata(path).map_err(failed)?.permissions();
-    fs::write(&temporary, text)
-        .and_then(|()| fs::set_permissions(&temporary, permissions))
-        .and_then(|()| fs::rename(&temporary, path))
-        .map_err(failed)
+    replace_with(path, text.as_bytes(), permissions.mode()).map_err(failed)
+}
+
+/// Puts bytes in the place of a file in one step, durably, or leaves the file as it was. Until it is whole
+/// the new one has a hidden name of its own, which no collector of `*.prom` and no other run takes.
+pub(crate) fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+    let write = || {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        // The mode of a new file is cut by the umask.
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    let written = write();
+    if written.is_err() {
+        // It helps nobody; the first error is the one to report.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use zonewright_engine::check::Proof;
 
+use crate::project::replace_with;
 use crate::report::Failure;
 use crate::stage::Stage;
 
@@ -15,6 +16,9 @@ use crate::stage::Stage;
 const LONG: u64 = 4 << 20;
 /// So many proofs of a check are kept then; the newest one counts, the others are history.
 const KEPT: usize = 50;
+
+/// The name of the proof that a finished restore leaves; no check has it.
+pub(crate) const RESTORED: &str = "restored";
 
 fn path(stage: &Stage) -> Result<PathBuf, Failure> {
     Ok(stage.private()?.join("proofs.jsonl"))
@@ -54,16 +58,7 @@ pub(crate) fn append(stage: &Stage, proofs: &[Proof]) -> Result<(), Failure> {
 fn shorten(path: &Path) -> std::io::Result<()> {
     let text = fs::read_to_string(path)?;
     let kept = newest(&text, KEPT);
-    let other = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(&other)?;
-    file.write_all(kept.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&other, path)
+    replace_with(path, kept.as_bytes(), 0o600)
 }
 
 /// The newest `n` proofs of each check of each zone, in their order.

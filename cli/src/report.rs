@@ -4,6 +4,7 @@ use std::error::Error;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use serde_json::{Value as Json, json};
+use zonewright_engine::address::ZoneName;
 use zonewright_engine::apply::driver::RunError;
 use zonewright_engine::journal::JournalError;
 use zonewright_engine::observe::ObserveError;
@@ -59,6 +60,16 @@ impl Failure {
             diagnostics: Vec::new(),
             silent: false,
         }
+    }
+
+    /// A zone that there is not, with those that there are.
+    pub(crate) fn no_zone<'a>(
+        zone: &ZoneName,
+        known: impl IntoIterator<Item = &'a ZoneName>,
+    ) -> Failure {
+        let known: Vec<&str> = known.into_iter().map(ZoneName::as_str).collect();
+        Failure::error(format!("there is no zone {zone}"))
+            .help(format!("the zones are {}", known.join(", ")))
     }
 
     /// An error before anything was changed.

@@ -119,9 +119,7 @@ impl Stage {
         let shards = self.shards()?;
         for zone in zones {
             if !shards.contains(zone) {
-                let known: Vec<&str> = shards.iter().map(ZoneName::as_str).collect();
-                return Err(Failure::error(format!("there is no zone {zone}"))
-                    .help(format!("the zones are {}", known.join(", "))));
+                return Err(Failure::no_zone(zone, &shards));
             }
         }
         Ok(())

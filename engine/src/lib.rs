@@ -11,6 +11,7 @@ pub mod canon;
 pub mod check;
 pub mod config;
 pub mod cost;
+pub mod data;
 pub mod diff;
 pub mod drift;
 pub mod expr;

@@ -11,13 +11,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, ZoneName};
-use crate::config::{Objectives, Resource, Role};
+use crate::config::{Objectives, Resource, Role, Strategy};
+use crate::data::vendor_limit;
 use crate::expr::{Expr, Node};
 use crate::observe::Inputs;
 use crate::parity::Relative;
 use crate::plan::edges::{Dependencies, ordered};
+use crate::plan::roles::{is_replica, is_writer};
 use crate::plan::{Note, Severity};
-use crate::schema::KindSchema;
+use crate::schema::{KindSchema, Part};
 use crate::value::Value;
 
 /// What replication loses at most before somebody is called: the lag at which the alarm goes off. The
@@ -218,11 +220,11 @@ impl<'a> Look<'a> {
         let dns_seconds = self.dns();
         let rpo_seconds = match data {
             DataPath::Replication => Some(LAG_ALARM.as_secs()),
-            DataPath::Backup => self.backup_every(),
+            DataPath::Backup => self.backup_age(),
             DataPath::None => None,
         };
         Forecast {
-            strategy: self.strategy().map(str::to_owned),
+            strategy: self.strategy().map(|s| s.name().to_owned()),
             rto_seconds: active.seconds + dns_seconds,
             ready,
             active,
@@ -244,12 +246,13 @@ impl<'a> Look<'a> {
     }
 
     fn holds_data(&self, resource: &Resource) -> bool {
-        self.schema(resource).is_some_and(|s| s.protect)
+        let (registry, address) = (&self.inputs.registry, &resource.address);
+        is_writer(registry, address) || is_replica(registry, address)
     }
 
-    fn strategy(&self) -> Option<&'a str> {
+    fn strategy(&self) -> Option<Strategy> {
         let zone = self.inputs.config.zone(self.zone)?;
-        zone.settings.get("database")?.get("strategy")?.as_str()
+        Some(zone.database.as_ref()?.strategy)
     }
 
     fn data(&self) -> DataPath {
@@ -260,7 +263,7 @@ impl<'a> Look<'a> {
             return DataPath::None;
         }
         let follows = self.resources(self.zone).any(|r| self.holds_data(r));
-        if follows && self.strategy() != Some("restore") {
+        if follows && self.strategy() != Some(Strategy::Restore) {
             DataPath::Replication
         } else {
             DataPath::Backup
@@ -296,7 +299,7 @@ impl<'a> Look<'a> {
         // What is inside comes with the data.
         let container = self.inputs.container_of(&there.address);
         let container = container.and_then(|c| self.inputs.registry.kind(&c.kind));
-        if container.is_some_and(|c| c.protect) {
+        if container.is_some_and(|c| matches!(c.part, Some(Part::Writer | Part::Replica))) {
             return 0;
         }
         if self.holds_data(there) {
@@ -371,13 +374,11 @@ impl<'a> Look<'a> {
         each.max().unwrap_or(0)
     }
 
-    fn backup_every(&self) -> Option<u64> {
+    /// Seconds that the newest backup may be old: what is written after it is lost.
+    fn backup_age(&self) -> Option<u64> {
         let all = self.resources(&self.inputs.config.active);
         let holders = all.filter(|r| self.holds_data(r));
-        let every = holders.map(|r| {
-            let provider = self.inputs.registry.provider(r.address.kind.provider())?;
-            provider.facts.backup_every.map(|d| d.as_secs())
-        });
+        let every = holders.map(|r| vendor_limit(&self.inputs.registry, &r.address));
         // The worst of them; one that is never backed up makes it unknown.
         every.collect::<Option<Vec<u64>>>()?.into_iter().max()
     }

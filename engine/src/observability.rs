@@ -5,12 +5,14 @@
 //! What is not known has no series: every alert about a number has one about its absence.
 
 use crate::address::ZoneName;
-use crate::config::{Config, Observability, Posture, Role, Strategy};
+use crate::config::{Observability, Posture, Role};
+use crate::data::{self, Mode};
 use crate::observe::Inputs;
 use crate::plan::exposure::may_be_exposed;
 
 mod dashboard;
 mod heartbeat;
+mod learn;
 pub mod metrics;
 mod names;
 mod probes;
@@ -18,6 +20,7 @@ mod rules;
 mod samples;
 mod yaml;
 
+pub use learn::{exposed, learn, unread};
 pub use metrics::{METRICS, Metric, Sample};
 pub use samples::{Backup, Known, ZoneKnown, readiness_samples, samples};
 
@@ -32,57 +35,17 @@ pub struct Artifact {
     pub text: String,
 }
 
-/// How a zone gets its data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
-    /// It has the writer.
-    Writer,
-    /// It has a read-replica.
-    Replica,
-    /// It has nothing until a backup is restored.
-    Restore,
-    /// It has no data.
-    None,
-}
-
-impl Mode {
-    /// The name in labels.
-    pub fn name(self) -> &'static str {
-        match self {
-            Mode::Writer => "writer",
-            Mode::Replica => "replica",
-            Mode::Restore => "restore",
-            Mode::None => "none",
-        }
-    }
-
-    /// How a zone gets its data as the spec is now.
-    pub fn of(config: &Config, zone: &ZoneName) -> Mode {
-        let has = |kind: &str| {
-            let mut all = config.resources.keys();
-            all.any(|a| a.zone == *zone && a.kind.to_string() == kind)
-        };
-        let decided = config.zone(zone).and_then(|z| z.database.as_ref());
-        if has("digitalocean.database_replica") {
-            Mode::Replica
-        } else if has("digitalocean.database_cluster") {
-            Mode::Writer
-        } else if decided.is_some_and(|d| d.strategy == Strategy::Restore) {
-            Mode::Restore
-        } else {
-            Mode::None
-        }
-    }
-}
-
 /// What the files are made from.
 struct Facts<'a> {
     project: &'a str,
     env: Option<&'a str>,
     told: &'a Observability,
     zones: Vec<ZoneFacts<'a>>,
+    writers: Vec<WriterFacts<'a>>,
     names: Vec<names::PublicName>,
     rpo: bool,
+    /// Whether a zone says what a restore takes its data from, so that one can be proven.
+    restores: bool,
 }
 
 struct ZoneFacts<'a> {
@@ -92,23 +55,44 @@ struct ZoneFacts<'a> {
     mode: Mode,
 }
 
+/// A database that takes writes.
+struct WriterFacts<'a> {
+    zone: &'a ZoneName,
+    /// Its name in labels.
+    source: String,
+    /// Seconds from which on its newest backup is too old; `None` when the vendor takes none.
+    limit: Option<u64>,
+}
+
 impl<'a> Facts<'a> {
     fn of(inputs: &'a Inputs, told: &'a Observability) -> Facts<'a> {
         let config = &inputs.config;
+        let registry = &inputs.registry;
+        let writers = config.zones.keys().flat_map(|zone| {
+            let own = data::writers(config, registry, zone);
+            own.map(move |database| WriterFacts {
+                zone,
+                source: data::label(database),
+                limit: data::backup_limit(inputs, database),
+            })
+        });
         let zones = config.zones.values().map(|zone| ZoneFacts {
             name: &zone.name,
             role: zone.role,
             exposed: may_be_exposed(config, &zone.name) && zone.posture != Some(Posture::Off),
-            mode: Mode::of(config, &zone.name),
+            mode: Mode::of(config, registry, &zone.name),
         });
+        let mut decisions = config.zones.values().filter_map(|z| z.database.as_ref());
         let mut settings = config.zones.values().map(|z| &z.settings);
         Facts {
             project: &config.project,
             env: settings.find_map(|s| s.get("env")?.as_str()),
             told,
             zones: zones.collect(),
+            writers: writers.collect(),
             names: names::public(inputs),
             rpo: config.objectives.rpo.is_some(),
+            restores: decisions.any(|d| d.restore.is_some()),
         }
     }
 

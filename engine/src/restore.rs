@@ -5,13 +5,11 @@ use serde::Serialize;
 
 use crate::address::{Address, ZoneName};
 use crate::config::{PostRestore, Strategy};
+use crate::data::vendor_limit;
 use crate::expr::Node;
 use crate::observe::Inputs;
 
 pub mod finish;
-
-/// How late the vendor may be: it takes backups within a window, not at a moment.
-const WINDOW: u64 = 2 * 3600;
 
 /// One backup that the vendor lists.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -347,10 +345,7 @@ fn known(inputs: &Inputs, source: &Address) -> Option<Known> {
 pub fn max_age(inputs: &Inputs, zone: &ZoneName) -> Option<u64> {
     let decision = inputs.config.zone(zone)?.database.as_ref()?;
     let restore = decision.restore.as_ref()?;
-    let vendor = || {
-        let provider = inputs.registry.provider(restore.source.kind.provider())?;
-        Some(provider.facts.backup_every?.as_secs() + WINDOW)
-    };
+    let vendor = || vendor_limit(&inputs.registry, &restore.source);
     restore.max_age_s.or_else(vendor)
 }
 

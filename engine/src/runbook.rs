@@ -39,10 +39,11 @@ pub struct Runbook {
     pub warnings: Vec<String>,
     /// What is done, in order.
     pub tasks: Vec<Task>,
-    /// Seconds of machine time from the declaration until users are served, when both zones answer.
-    pub planned_seconds: u64,
+    /// Seconds of machine time from the declaration until users are served, when both zones answer; `None`
+    /// when nothing moves them.
+    pub planned_seconds: Option<u64>,
     /// The same when the zone that serves is gone: nothing of it is waited for.
-    pub emergency_seconds: u64,
+    pub emergency_seconds: Option<u64>,
     /// Seconds that `[objectives] rto` allows.
     pub rto_objective: Option<u64>,
     /// Seconds that `[objectives] rpo` allows.

@@ -1,9 +1,5 @@
 //! `zonewright metrics`: what is known of the zones, for Prometheus. Printed, put into a file, or served.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -15,8 +11,9 @@ use super::sandbox::ended;
 use crate::Context;
 use crate::args::MetricsArgs;
 use crate::exit::Exit;
+use crate::project::replace_with;
 use crate::report::Failure;
-use crate::{collect, listen};
+use crate::{collect, listen, world};
 
 /// Runs the command.
 pub(crate) async fn run(ctx: &Context, args: MetricsArgs) -> Result<Exit, Failure> {
@@ -35,7 +32,9 @@ pub(crate) async fn run(ctx: &Context, args: MetricsArgs) -> Result<Exit, Failur
             let whole = collected
                 .as_deref()
                 .map_or_else(|_| unknown(), str::to_owned);
-            replace(path, &whole).map_err(|e| Failure::file("write", path, e))?;
+            // The exporter is another user.
+            replace_with(path, whole.as_bytes(), 0o644)
+                .map_err(|e| Failure::file("write", path, e))?;
             collected?;
         }
         None => ctx.term.data(&collected?),
@@ -45,7 +44,7 @@ pub(crate) async fn run(ctx: &Context, args: MetricsArgs) -> Result<Exit, Failur
 
 async fn text(ctx: &Context, recorded: bool) -> Result<String, Failure> {
     let (config, known) = collect::collect(ctx, recorded).await?;
-    Ok(exposition(&samples(&config, &known)))
+    Ok(exposition(&samples(&config, &world::registry()?, &known)))
 }
 
 /// What is told when nothing could be collected: that, and nothing else.
@@ -79,27 +78,4 @@ async fn serve(ctx: &Context, args: &MetricsArgs, listener: TcpListener) -> Resu
         () = listen::run(listener, newest) => {}
     }
     Ok(Exit::DONE)
-}
-
-/// Puts a file in the place of another in one step. The collector reads every `*.prom`, so the new one has
-/// another ending until it is whole.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let other = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    let written = OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o644) // The exporter is another user.
-        .open(&other)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&other, path));
-    if written.is_err() {
-        // It helps nobody; the first error is the one to tell.
-        let _ = fs::remove_file(&other);
-    }
-    written
 }

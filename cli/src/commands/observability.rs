@@ -12,7 +12,7 @@ use zonewright_engine::snapshot::State;
 use crate::Context;
 use crate::args::{Format, ObservabilityArgs};
 use crate::exit::Exit;
-use crate::project::Project;
+use crate::project::{Project, replace_with};
 use crate::report::Failure;
 use crate::world;
 
@@ -100,7 +100,8 @@ fn write(
         };
         stale |= changed;
         if changed && !args.check {
-            fs::write(&path, &file.text).map_err(|e| Failure::file("write", &path, e))?;
+            replace_with(&path, file.text.as_bytes(), 0o644)
+                .map_err(|e| Failure::file("write", &path, e))?;
         }
         let word = match (changed, args.check) {
             (false, _) => "unchanged",

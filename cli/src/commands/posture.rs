@@ -12,14 +12,15 @@ use crate::exit::Exit;
 use crate::project::{Edit, Project};
 use crate::report::Failure;
 use crate::stage::Stage;
+use crate::world;
 
 /// Runs the command.
 pub(crate) async fn run(ctx: &Context, args: PostureArgs) -> Result<Exit, Failure> {
-    let stage = Stage::open(ctx).await?;
-    stage.check_zones(std::slice::from_ref(&args.zone))?;
-    let Some(zone) = stage.config.zone(&args.zone) else {
-        let message = format!("{} has no posture: it is no zone of the spec", args.zone);
-        return Err(Failure::error(message));
+    let project = Project::find(ctx)?;
+    // What it warns of is said when it is read with the edit.
+    let (config, _) = project.edited(ctx, &world::registry()?)?;
+    let Some(zone) = config.zone(&args.zone) else {
+        return Err(Failure::no_zone(&args.zone, config.zones.keys()));
     };
     if zone.role == Role::Active {
         let serving = PlanError::Serving {
@@ -32,7 +33,6 @@ pub(crate) async fn run(ctx: &Context, args: PostureArgs) -> Result<Exit, Failur
         return Err(Failure::new(Exit::REFUSED, message).help(serving.help()));
     }
     let before = zone.posture.map_or("none", Posture::name);
-    let project = Project::find(ctx)?;
     let edit = edit(&project, &args)?;
     let edit = Some(edit).filter(|e| e.after != e.before);
     let Some(edit) = edit else {

@@ -1,8 +1,6 @@
 //! `zonewright runbook`: what is done when another zone shall serve. From the spec alone: no vendor, no
 //! state and no clock, so that it can be made while the zone that serves is gone, and compared in CI.
 
-use std::fs;
-
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::config::{Config, Posture, Role};
 use zonewright_engine::runbook::{NoRunbook, Runbook, runbook};
@@ -11,7 +9,7 @@ use zonewright_engine::schema::Registry;
 use crate::Context;
 use crate::args::{RunbookArgs, RunbookFormat};
 use crate::exit::Exit;
-use crate::project::{Project, ROOT_FILE};
+use crate::project::{Project, ROOT_FILE, replace_with};
 use crate::render::runbook::{html, json, markdown};
 use crate::report::Failure;
 use crate::world;
@@ -25,7 +23,8 @@ pub(crate) fn run(ctx: &Context, args: &RunbookArgs) -> Result<Exit, Failure> {
         RunbookFormat::Json => format!("{:#}\n", json(&made)),
     };
     match &args.output {
-        Some(path) => fs::write(path, text).map_err(|e| Failure::file("write", path, e))?,
+        Some(path) => replace_with(path, text.as_bytes(), 0o644)
+            .map_err(|e| Failure::file("write", path, e))?,
         None => ctx.term.data(&text),
     }
     Ok(Exit::DONE)
@@ -35,11 +34,8 @@ fn make(ctx: &Context, to: &ZoneName) -> Result<Runbook, Failure> {
     let registry = world::registry()?;
     let project = Project::find(ctx)?;
     let (now, _) = project.config(ctx, &registry)?;
-    let zone = now.zone(to).ok_or_else(|| {
-        let known: Vec<&str> = now.zones.keys().map(ZoneName::as_str).collect();
-        Failure::error(format!("there is no zone {to}"))
-            .help(format!("the zones are {}", known.join(", ")))
-    })?;
+    let zone = now.zone(to);
+    let zone = zone.ok_or_else(|| Failure::no_zone(to, now.zones.keys()))?;
     if zone.role == Role::Active {
         let message = format!("zone {to} serves already");
         return Err(Failure::new(Exit::REFUSED, message)
@@ -57,12 +53,12 @@ fn make(ctx: &Context, to: &ZoneName) -> Result<Runbook, Failure> {
         false => project,
     };
     let before = match off {
-        true => project.config(ctx, &registry)?.0,
+        true => project.edited(ctx, &registry)?.0,
         false => now,
     };
     let active = |text: &str| zonewright_zones::set_active(text, to);
     let edit = project.edit(ROOT_FILE.to_owned(), active)?;
-    let (after, _) = project.with(edit).config(ctx, &registry)?;
+    let (after, _) = project.with(edit).edited(ctx, &registry)?;
     of(ctx, (&before, &after), off, &registry)
 }
 

@@ -28,19 +28,20 @@ fn facts(book: &Runbook) -> Vec<(&'static str, String)> {
         );
         out.push(("data by", what));
     }
-    let rto = |seconds: u64| match book.rto_objective {
-        Some(rto) if seconds > rto => format!(
+    let rto = |seconds: Option<u64>| match (seconds, book.rto_objective) {
+        (None, _) => "not known: nothing moves users".to_owned(),
+        (Some(seconds), Some(rto)) if seconds > rto => format!(
             "{} of the RTO of {}: out of reach",
             time(seconds),
             time(rto)
         ),
-        Some(rto) => format!(
+        (Some(seconds), Some(rto)) => format!(
             "{} of the RTO of {}: {} are left for people and decisions",
             time(seconds),
             time(rto),
             time(rto - seconds)
         ),
-        None => time(seconds),
+        (Some(seconds), None) => time(seconds),
     };
     out.push(("machine time, planned", rto(book.planned_seconds)));
     let gone = format!(

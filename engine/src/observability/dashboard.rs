@@ -2,9 +2,10 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Facts, Mode};
+use super::Facts;
 use crate::check::LAG_LIMIT;
 use crate::config::Role;
+use crate::data::Mode;
 
 const SOURCE: &str = "${datasource}";
 
@@ -203,21 +204,27 @@ fn data(board: &mut Board, facts: &Facts<'_>) {
         );
     }
     if facts.any(Mode::Writer) {
-        let backup = steps(&[
-            ("red", None),
-            ("green", Some(0.0)),
-            ("orange", Some(43_200.0)),
-            ("red", Some(86_400.0)),
-        ]);
+        // One tile shows all: it is red from the strictest limit on.
+        let limit = facts.writers.iter().filter_map(|w| w.limit).min();
+        let backup = match limit {
+            None => steps(&[("red", None), ("blue", Some(0.0))]),
+            Some(limit) => {
+                #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^53")]
+                let limit = limit as f64;
+                steps(&[("red", None), ("green", Some(0.0)), ("red", Some(limit))])
+            }
+        };
         let query = ("dr:backup_age_seconds", "{{zone}} {{source}}");
         board.put(tile("Newest backup", query, "s", &backup), 6, 6);
-        let verified = steps(&[
-            ("red", None),
-            ("green", Some(0.0)),
-            ("red", Some(7_776_000.0)),
-        ]);
-        let query = ("dr:restore_verified_age_seconds", "{{zone}}");
-        board.put(tile("Last proven restore", query, "s", &verified), 6, 6);
+        if facts.restores {
+            let verified = steps(&[
+                ("red", None),
+                ("green", Some(0.0)),
+                ("red", Some(7_776_000.0)),
+            ]);
+            let query = ("dr:restore_verified_age_seconds", "{{zone}}");
+            board.put(tile("Last proven restore", query, "s", &verified), 6, 6);
+        }
         let query = ("zonewright_rpo_target_seconds", "{{zone}}");
         let any = steps(&[("red", None), ("blue", Some(0.0))]);
         board.put(tile("RPO objective", query, "s", &any), 6, 6);

@@ -46,7 +46,7 @@ metrics! {
     RTO_TARGET "rto_target_seconds" "How long a failover may take."
     RPO_TARGET "rpo_target_seconds" "How much data may be lost, as time."
     BACKUP_LAST_SUCCESS "backup_last_success_timestamp_seconds" "When the newest backup was made; absent when none is known."
-    RESTORE_VERIFIED "restore_verified_timestamp_seconds" "When a backup was last restored and proven; absent when never."
+    RESTORE_VERIFIED "restore_verified_timestamp_seconds" "When a backup was last restored and its steps were done, as this host knows; absent when never."
     READY "ready" "Whether the zone may be counted on: 1 is ready."
     READINESS_FAILED "readiness_checks_failed" "Checks that are not proven for the spec as it is."
     READINESS_AGE "readiness_age_seconds" "Seconds since a check was last asked; absent when never."

@@ -2,8 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Facts, Mode, yaml};
+use super::{Facts, yaml};
 use crate::check::LAG_LIMIT;
+use crate::data::Mode;
 
 /// How old collected metrics may be: a textfile stays when nobody writes it any more.
 const FRESH: u64 = 300;
@@ -41,7 +42,7 @@ pub(super) fn file(facts: &Facts<'_>) -> String {
     if facts.any(Mode::Replica) {
         alerts.extend(replication());
     }
-    if facts.any(Mode::Writer) {
+    if !facts.writers.is_empty() {
         alerts.extend(backups(facts));
     }
     alerts.extend(zones());
@@ -95,6 +96,8 @@ fn records(facts: &Facts<'_>) -> Vec<Json> {
         let newest =
             "time() - max by (zone, source) (zonewright_backup_last_success_timestamp_seconds)";
         out.push(record("dr:backup_age_seconds", newest));
+    }
+    if facts.restores {
         let verified = "time() - max by (zone) (zonewright_restore_verified_timestamp_seconds)";
         out.push(record("dr:restore_verified_age_seconds", verified));
     }
@@ -161,22 +164,22 @@ fn replication() -> Vec<Alert> {
 }
 
 fn backups(facts: &Facts<'_>) -> Vec<Alert> {
-    let mut out = vec![
-        alert(
-            "BackupStale",
-            "dr:backup_age_seconds > 86400 or absent(zonewright_backup_last_success_timestamp_seconds)",
-            "15m",
-            "critical",
-            "There is no backup of the last 24 hours.",
-        ),
-        alert(
+    let mut out = vec![alert(
+        "BackupStale",
+        stale_backups(facts),
+        "15m",
+        "critical",
+        "The newest backup of {{ $labels.source }} in {{ $labels.zone }} is older than it may be, or not known.",
+    )];
+    if facts.restores {
+        out.push(alert(
             "RestoreVerificationStale",
             "dr:restore_verified_age_seconds > 90 * 86400 or absent(zonewright_restore_verified_timestamp_seconds)",
             "1h",
             "warning",
             "No backup was restored and proven within 90 days.",
-        ),
-    ];
+        ));
+    }
     // Where a replica has the data, the age of a backup is not what would be lost.
     if facts.any(Mode::Restore) && facts.rpo {
         out.push(alert(
@@ -190,6 +193,22 @@ fn backups(facts: &Facts<'_>) -> Vec<Alert> {
     out
 }
 
+/// Each database has a limit of its own, and one that is missing beside another is missed.
+fn stale_backups(facts: &Facts<'_>) -> String {
+    let each = facts.writers.iter().flat_map(|writer| {
+        let labels = format!("{{zone=\"{}\", source=\"{}\"}}", writer.zone, writer.source);
+        let old = writer
+            .limit
+            .map(|limit| format!("dr:backup_age_seconds{labels} > {limit}"));
+        let none = format!("absent(zonewright_backup_last_success_timestamp_seconds{labels})");
+        old.into_iter().chain([none])
+    });
+    each.collect::<Vec<_>>().join(" or ")
+}
+
+/// Zones of which something has to be known: one that is off has nothing to look at.
+const BUILT: &str = "zonewright_zone_info{posture!=\"off\"}";
+
 fn zones() -> Vec<Alert> {
     vec![
         alert(
@@ -198,6 +217,13 @@ fn zones() -> Vec<Alert> {
             "2m",
             "critical",
             "{{ $labels.zone }} stands by and can be reached from outside.",
+        ),
+        alert(
+            "ExposureUnknown",
+            "zonewright_zone_info{role=\"standby\", posture!=\"off\"} unless on (zone) zonewright_zone_exposed",
+            "15m",
+            "warning",
+            "Nobody knows whether {{ $labels.zone }} can be reached from outside.",
         ),
         alert(
             "ReadinessLow",
@@ -215,10 +241,12 @@ fn zones() -> Vec<Alert> {
         ),
         alert(
             "DriftCheckStale",
-            "time() - zonewright_drift_last_success_timestamp_seconds > 7200 or absent(zonewright_drift_last_success_timestamp_seconds)",
+            format!(
+                "time() - zonewright_drift_last_success_timestamp_seconds > 7200 or {BUILT} unless on (zone) zonewright_drift_last_success_timestamp_seconds"
+            ),
             "10m",
             "warning",
-            "Nobody compared the world with the state for two hours.",
+            "Nobody compared {{ $labels.zone }} with its state for two hours.",
         ),
         alert(
             "ZoneCostLeak",

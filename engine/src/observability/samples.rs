@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Mode;
 use super::metrics::{self, Sample};
 use crate::address::ZoneName;
 use crate::check::{Gate, Readiness, Severity, Standing};
 use crate::config::{Config, Role};
+use crate::data::Mode;
+use crate::schema::Registry;
 
 /// What was learned of a project.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,8 @@ pub struct ZoneKnown {
     pub billable: Option<usize>,
     /// The newest backups of its databases.
     pub backups: Vec<Backup>,
+    /// When a backup was last restored here and its steps were done, in seconds since 1970.
+    pub restored_at: Option<u64>,
 }
 
 /// A backup.
@@ -50,7 +53,7 @@ pub struct Backup {
 }
 
 /// All samples, in a fixed order.
-pub fn samples(config: &Config, known: &Known) -> Vec<Sample> {
+pub fn samples(config: &Config, registry: &Registry, known: &Known) -> Vec<Sample> {
     let mut out = vec![
         metrics::COLLECTED.sample(&[], number(known.now)),
         metrics::COLLECT_SUCCESS.sample(&[], 1.0),
@@ -58,23 +61,23 @@ pub fn samples(config: &Config, known: &Known) -> Vec<Sample> {
     ];
     let nothing = ZoneKnown::default();
     for zone in config.zones.keys() {
-        out.extend(declared(config, zone));
+        out.extend(declared(config, registry, zone));
         let learned = known.zones.get(zone).unwrap_or(&nothing);
         out.extend(live(config, zone, learned));
     }
-    out.extend(writers(config, known));
+    out.extend(writers(config, registry, known));
     out
 }
 
 /// What the spec says of a zone.
-fn declared(config: &Config, name: &ZoneName) -> Vec<Sample> {
+fn declared(config: &Config, registry: &Registry, name: &ZoneName) -> Vec<Sample> {
     let Some(zone) = config.zone(name) else {
         return Vec::new();
     };
     let label = ("zone", name.as_str());
     let role = ("role", zone.role.name());
     let posture = ("posture", zone.posture.map_or("none", |p| p.name()));
-    let mode = ("mode", Mode::of(config, name).name());
+    let mode = ("mode", Mode::of(config, registry, name).name());
     let mut out = vec![
         metrics::ZONE_INFO.sample(&[label, role, posture], 1.0),
         metrics::ACTIVE_ZONE.sample(&[label], flag(zone.role == Role::Active)),
@@ -104,6 +107,9 @@ fn live(config: &Config, name: &ZoneName, known: &ZoneKnown) -> Vec<Sample> {
     for backup in &known.backups {
         let source = ("source", backup.source.as_str());
         out.push(metrics::BACKUP_LAST_SUCCESS.sample(&[zone, source], number(backup.at)));
+    }
+    if let Some(at) = known.restored_at {
+        out.push(metrics::RESTORE_VERIFIED.sample(&[zone], number(at)));
     }
     if let Some((verdict, gates)) = &known.readiness {
         out.extend(readiness_samples(name, *verdict, gates));
@@ -147,11 +153,11 @@ pub fn readiness_samples(name: &ZoneName, verdict: Readiness, gates: &[Gate]) ->
 
 /// How many databases take writes: only when every one was asked, since one that was not may be the
 /// second writer.
-fn writers(config: &Config, known: &Known) -> Option<Sample> {
+fn writers(config: &Config, registry: &Registry, known: &Known) -> Option<Sample> {
     let with_data = config
         .zones
         .keys()
-        .filter(|z| matches!(Mode::of(config, z), Mode::Writer | Mode::Replica));
+        .filter(|z| matches!(Mode::of(config, registry, z), Mode::Writer | Mode::Replica));
     let asked: Option<Vec<bool>> = with_data.map(|z| known.zones.get(z)?.writes).collect();
     let asked = asked.filter(|a| !a.is_empty())?;
     let writing = asked.into_iter().filter(|w| *w).count();

@@ -33,11 +33,12 @@ pub(super) fn tasks(facts: &Facts<'_>, sorted: &Sorted) -> Vec<Task> {
     out
 }
 
-/// Machine time until users are served: planned, and with the old zone gone. Sets when each task is over.
-pub(super) fn clock(facts: &Facts<'_>, tasks: &mut [Task]) -> (u64, u64) {
+/// Machine time until users are served: planned, and with the old zone gone. Neither is known when nothing
+/// moves users. Sets when each task is over.
+pub(super) fn clock(facts: &Facts<'_>, tasks: &mut [Task]) -> (Option<u64>, Option<u64>) {
     let flips = facts.flips();
     let old_ttl = flips.iter().filter_map(|f| f.ttl).max().unwrap_or(0);
-    let (mut now, mut lowered, mut served) = (0, None, 0);
+    let (mut now, mut lowered, mut served) = (0, None, None);
     let mut emergency = 0;
     for task in tasks {
         let seconds = task.seconds.unwrap_or(0);
@@ -46,7 +47,7 @@ pub(super) fn clock(facts: &Facts<'_>, tasks: &mut [Task]) -> (u64, u64) {
             if let Some(at) = lowered {
                 now = now.max(at + old_ttl);
             }
-            served = now + seconds;
+            served = Some(now + seconds);
         }
         now += seconds;
         task.until = now;
@@ -61,7 +62,7 @@ pub(super) fn clock(facts: &Facts<'_>, tasks: &mut [Task]) -> (u64, u64) {
             _ => {}
         }
     }
-    (served, emergency)
+    (served, served.map(|_| emergency))
 }
 
 /// Seconds until resolvers have let go, when the TTL was lowered in time.

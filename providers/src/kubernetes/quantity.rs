@@ -1,7 +1,7 @@
 //! Quantities (`500m`, `1.5Gi`, `1e3`) in the one form that the server stores.
 //!
-//! A quantity keeps its family: binary suffixes stay binary, decimal ones decimal; within it the
-//! largest suffix is taken that leaves a whole number. What is no quantity gives `None`.
+//! A quantity keeps its family: binary suffixes stay binary as long as one fits, decimal ones decimal;
+//! within it the largest suffix is taken that leaves a whole number. What is no quantity gives `None`.
 
 const BINARY: [(&str, u32); 6] = [
     ("Ei", 60),
@@ -97,10 +97,11 @@ fn binary(digits: i128, decimals: u32, bits: u32) -> Option<String> {
     let fits = BINARY
         .iter()
         .find(|(_, bits)| bytes != 0 && bytes % (1 << bits) == 0);
-    Some(match fits {
-        Some((suffix, bits)) => format!("{}{suffix}", bytes >> bits),
-        None => bytes.to_string(),
-    })
+    match fits {
+        Some((suffix, bits)) => Some(format!("{}{suffix}", bytes >> bits)),
+        // Written without a suffix it is read back as a decimal one.
+        None => decimal(bytes, 0, 9),
+    }
 }
 
 fn decimal(digits: i128, decimals: u32, power: i32) -> Option<String> {
@@ -137,6 +138,8 @@ mod tests {
             ("1024Mi", "1Gi"),
             ("1.5Gi", "1536Mi"),
             ("1Gi", "1Gi"),
+            ("0.5Ki", "512"),
+            ("147116.21Ki", "150647k"),
             ("1500k", "1500k"),
             ("2000k", "2M"),
             ("1e3", "1k"),

@@ -110,11 +110,11 @@ fn x1_daily_backups_do_not_meet_an_rpo_of_minutes() {
         "strategy = \"restore\"",
     );
     let plan = plan(&env, &[]);
-    assert_eq!(plan["forecasts"]["bz"]["rpo_seconds"], 86_400);
+    assert_eq!(plan["forecasts"]["bz"]["rpo_seconds"], 93_600);
     assert_eq!(codes(&plan), ["ZW3020"]);
     let shown = env.expect(0, &["plan"]).stdout;
     assert!(
-        shown.contains("RPO up to 24h from backups (OUT OF REACH: the objective is 15m)"),
+        shown.contains("RPO up to 26h from backups (OUT OF REACH: the objective is 15m)"),
         "{shown}"
     );
     assert!(env.expect(0, &["explain", "ZW3020"]).stdout.contains("RPO"));
@@ -125,7 +125,7 @@ fn x1_daily_backups_do_not_meet_an_rpo_of_minutes() {
     );
     let refused = env.expect(6, &["plan"]);
     assert!(refused.stderr.contains("ZW3020"), "{}", refused.text());
-    env.edit("zonewright.toml", "rpo = \"15m\"", "rpo = \"25h\"");
+    env.edit("zonewright.toml", "rpo = \"15m\"", "rpo = \"27h\"");
     env.expect(0, &["plan"]);
 }
 

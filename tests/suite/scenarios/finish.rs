@@ -123,6 +123,8 @@ fn steps_after_a_restore_are_done_once() {
     let home = "SELECT option_value FROM wp_options WHERE option_name = 'home'";
     let looked = run(&env, 0, &["--dry-run"]);
     assert_eq!(standings(&looked), ["needed", "needed"], "{looked}");
+    let metrics = env.expect(0, &["metrics", "--recorded"]).stdout;
+    assert!(!metrics.contains("restore_verified"), "{metrics}");
     assert_eq!(
         (&looked["zone"], &looked["database"], &looked["dry_run"]),
         (&json!("bz"), &json!("wp_prod"), &json!(true))
@@ -146,6 +148,9 @@ fn steps_after_a_restore_are_done_once() {
     );
     let again = run(&env, 0, &[]);
     assert_eq!(standings(&again), ["not_needed", "not_needed"], "{again}");
+    let proven = "zonewright_restore_verified_timestamp_seconds{zone=\"bz\"} ";
+    let metrics = env.expect(0, &["metrics", "--recorded"]).stdout;
+    assert!(metrics.contains(proven), "{metrics}");
     // Nothing of it is a change that a plan would see.
     env.assert_settled();
 }

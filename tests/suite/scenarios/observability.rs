@@ -12,6 +12,7 @@ use zonewright_sandbox::control::database::Behaviour;
 use zonewright_sandbox::fault::Kind;
 use zonewright_tests::{Env, skip};
 
+use super::restore::by_restore;
 use super::verify::{cluster, meddle};
 use super::{applied, example};
 
@@ -118,12 +119,7 @@ fn the_tools_accept_the_files_and_every_alert_says_who_acts_and_how() {
     let Some(blackbox) = tool("prometheus-blackbox-exporter") else {
         return;
     };
-    for strategy in ["replica", "restore"] {
-        let env = example();
-        if strategy == "restore" {
-            let source = "strategy = \"restore\"";
-            env.edit("zones/bz.toml", "strategy = \"replica\"", source);
-        }
+    for (strategy, env) in [("replica", example()), ("restore", by_restore())] {
         env.expect(0, &["observability", "--out", "mon"]);
         let said = check(
             &promtool,
@@ -155,6 +151,7 @@ fn the_tools_accept_the_files_and_every_alert_says_who_acts_and_how() {
         let replica = strategy == "replica";
         assert_eq!(names.contains("ReplicationLagUnknown"), replica);
         assert_eq!(names.contains("BackupRpoAtRisk"), !replica);
+        assert_eq!(names.contains("RestoreVerificationStale"), !replica);
     }
 }
 
@@ -337,26 +334,53 @@ fn alerts_fire_when_they_should_and_not_before() {
             ],
         },
     ]);
+    let stale = firing(
+        "BackupStale",
+        "critical",
+        json!({"zone": "pz", "source": "database_cluster.main"}),
+        "The newest backup of database_cluster.main in pz is older than it may be, or not known.",
+    );
+    let backup = |source: &str| {
+        let labels = format!("{{zone=\"pz\",source=\"{source}\"}}");
+        let name = format!("zonewright_backup_last_success_timestamp_seconds{labels}");
+        series(&name, "0x320")
+    };
     let slow = json!([
-        {
+        {   // The vendor takes one a day, within a window of two hours.
             "name": "backups", "interval": "5m",
-            "input_series": [
-                series("zonewright_backup_last_success_timestamp_seconds{zone=\"pz\",source=\"main\"}", "0x320"),
-            ],
+            "input_series": [backup("database_cluster.main")],
             "alert_rule_test": [
-                fires("BackupStale", "23h", &[]),
-                fires("BackupStale", "25h", &[firing("BackupStale", "critical",
-                    json!({"zone": "pz", "source": "main"}), "There is no backup of the last 24 hours.")]),
+                fires("BackupStale", "25h", &[]),
+                fires("BackupStale", "26h20m", std::slice::from_ref(&stale)),
             ],
         },
         {
             "name": "no backup at all", "interval": "5m",
             "input_series": [],
+            "alert_rule_test": [fires("BackupStale", "20m", std::slice::from_ref(&stale))],
+        },
+        {   // One that is missing beside another is missed.
+            "name": "another one's backup", "interval": "5m",
+            "input_series": [backup("database_cluster.other")],
+            "alert_rule_test": [fires("BackupStale", "20m", &[stale])],
+        },
+        {   // So is a zone that nobody looks at beside one that is.
+            "name": "one zone unseen", "interval": "5m",
+            "input_series": [
+                series("zonewright_zone_info{zone=\"pz\",role=\"active\",posture=\"none\"}", "1x320"),
+                series("zonewright_zone_info{zone=\"bz\",role=\"standby\",posture=\"cold\"}", "1x320"),
+                series("zonewright_zone_info{zone=\"cz\",role=\"standby\",posture=\"off\"}", "1x320"),
+                series("zonewright_zone_exposed{zone=\"pz\",role=\"active\"}", "1x320"),
+                series("zonewright_drift_last_success_timestamp_seconds{zone=\"pz\"}", "0+300x320"),
+            ],
             "alert_rule_test": [
-                fires("BackupStale", "20m", &[firing("BackupStale", "critical", json!({}),
-                    "There is no backup of the last 24 hours.")]),
-                fires("RestoreVerificationStale", "70m", &[firing("RestoreVerificationStale", "warning",
-                    json!({}), "No backup was restored and proven within 90 days.")]),
+                fires("ExposureUnknown", "10m", &[]),
+                fires("ExposureUnknown", "20m", &[firing("ExposureUnknown", "warning",
+                    json!({"zone": "bz", "role": "standby", "posture": "cold"}),
+                    "Nobody knows whether bz can be reached from outside.")]),
+                fires("DriftCheckStale", "20m", &[firing("DriftCheckStale", "warning",
+                    json!({"zone": "bz", "role": "standby", "posture": "cold"}),
+                    "Nobody compared bz with its state for two hours.")]),
             ],
         },
     ]);
@@ -515,8 +539,6 @@ fn a_real_prometheus_sees_the_world_break_and_mend() {
     until(&env, &at, "MetricsStale ", false);
     until(&env, &at, "ReplicationLagUnknown bz", false);
     until(&env, &at, "StandbyZoneExposed bz", false);
-    // No backup was ever restored to see whether it can be.
-    until(&env, &at, "RestoreVerificationStale ", true);
     let door = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "stray"},
         "spec": {"type": "NodePort", "selector": {"app": "wp"}, "ports": [{"port": 80}]}});
     let services = "/api/v1/namespaces/app/services";
@@ -629,6 +651,29 @@ fn metrics_tell_what_is_known_and_nothing_else() {
     assert!(
         !half.contains("zonewright_zone_exposed{zone=\"pz\""),
         "{half}"
+    );
+    env.clear_faults();
+    // A zone whose credentials are refused says nothing about the other.
+    let refused = zonewright_sandbox::fault::Fault {
+        service: None,
+        method: Some("GET".to_owned()),
+        path: Some(format!("/v2/kubernetes/clusters/{id}/credentials")),
+        nth: 1,
+        count: 10_000,
+        kind: Kind::Status {
+            code: 401,
+            body: None,
+            headers: std::collections::BTreeMap::new(),
+        },
+    };
+    env.wait(env.client().add_fault(&refused)).unwrap();
+    let half = env.expect(0, &["metrics"]);
+    let lag = "zonewright_replication_lag_seconds{zone=\"bz\"}";
+    assert!(half.stdout.contains(lag), "{}", half.text());
+    assert!(
+        half.stderr.contains("pz is not wholly known"),
+        "{}",
+        half.text()
     );
     env.clear_faults();
     // Recorded sends nothing, and knows less.

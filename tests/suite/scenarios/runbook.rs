@@ -117,7 +117,7 @@ fn a_zone_that_is_restored_has_a_runbook_of_its_own() {
     for part in [
         "the vendor (zonewright has no command for it yet)",
         "`bz/kubernetes.secret.db` (off at zones/bz.toml:",
-        "lost at most | 1d of the RPO of 15m",
+        "lost at most | 1d 2h of the RPO of 15m",
         "ZW3020",
     ] {
         assert!(text.contains(part), "{part}: {text}");
@@ -291,6 +291,12 @@ fn the_promotion_runbook_can_be_followed_to_its_end() {
     let replicas = env.table("digitalocean", "database_replicas");
     assert!(replicas.is_empty(), "{replicas:?}");
     assert_switched(&env);
+    // What watches the zones knows it, too: there is no replica any more that could lag.
+    let metrics = env.expect(0, &["metrics", "--recorded"]).stdout;
+    let mode = "zonewright_zone_db_mode{zone=\"bz\",mode=\"writer\"} 1\n";
+    assert!(metrics.contains(mode), "{metrics}");
+    let rules = env.expect(0, &["observability", "rules.yml"]).stdout;
+    assert!(!rules.contains("ReplicationLagUnknown"), "{rules}");
 }
 
 /// Sends the vendor's request of the runbook as a shell would; the id of the new cluster.

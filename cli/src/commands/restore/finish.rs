@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 use zonewright_engine::address::ZoneName;
+use zonewright_engine::check::Proof;
 use zonewright_engine::config::{PostRestore, PostRestoreRun};
 use zonewright_engine::expr::Reference;
 use zonewright_engine::observe::{Inputs, Observations, ObserveError, lookup_seen};
@@ -18,11 +19,11 @@ use crate::Context;
 use crate::args::{Format, RestoreFinishArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::probes;
 use crate::render::restore::finish::{Report, json, text};
 use crate::report::Failure;
 use crate::report::code::Code;
 use crate::stage::Stage;
+use crate::{probes, proofs};
 
 /// Runs the command.
 pub(super) async fn run(ctx: &Context, args: RestoreFinishArgs) -> Result<Exit, Failure> {
@@ -45,6 +46,7 @@ pub(super) async fn run(ctx: &Context, args: RestoreFinishArgs) -> Result<Exit, 
     };
     if args.dry_run || found.reach() == Reach::Whole {
         show(ctx, args.format, &report(found.rows(), args.dry_run));
+        prove(&stage, &inputs, &zone, &found)?;
         return ended(&found);
     }
     if !args.auto_approve {
@@ -61,7 +63,28 @@ pub(super) async fn run(ctx: &Context, args: RestoreFinishArgs) -> Result<Exit, 
         let message = "interrupted; what was done already is not done again";
         return Err(Failure::new(Exit::INTERRUPTED, message));
     }
+    prove(&stage, &inputs, &zone, &finish)?;
     ended(&finish)
+}
+
+/// Keeps that the restored database is as the steps' checks want it; what is not whole proves nothing.
+fn prove(stage: &Stage, inputs: &Inputs, zone: &ZoneName, finish: &Finish) -> Result<(), Failure> {
+    if finish.reach() != Reach::Whole {
+        return Ok(());
+    }
+    let proof = Proof {
+        at: proofs::now(),
+        zone: zone.clone(),
+        check: proofs::RESTORED.to_owned(),
+        verdict: "pass".to_owned(),
+        evidence: format!(
+            "{} steps, none of them needed any more",
+            finish.rows().len()
+        ),
+        millis: 0,
+        spec: inputs.config.digest.to_string(),
+    };
+    proofs::append(stage, &[proof])
 }
 
 /// The database that the steps are about.

@@ -1,0 +1,61 @@
+//! What answers and looks tell the metrics. What is not certain is not known.
+
+use super::ZoneKnown;
+use crate::address::{Address, ZoneName};
+use crate::check::{Answer, Check, DatabaseAnswer, Verdict};
+use crate::drift::DriftReport;
+use crate::observe::{Inputs, Observations};
+use crate::plan::exposure::exposure;
+use crate::provider::Observed;
+
+/// What the lines of a zone tell: whether its database takes writes, how far it is behind, whether the zone
+/// can be reached from outside.
+pub fn learn<'a>(
+    lines: impl IntoIterator<Item = (&'a Check, &'a Verdict, Option<&'a Answer>)>,
+) -> ZoneKnown {
+    let mut out = ZoneKnown::default();
+    let mut doors = Vec::new();
+    for (check, verdict, answer) in lines {
+        if check.is_about_exposure() {
+            doors.push(verdict);
+        }
+        match answer {
+            Some(Answer::Database(DatabaseAnswer::ReadOnly { read_only })) => {
+                out.writes = Some(!read_only);
+            }
+            // A clock that is far off makes no lag of it: the check says unknown then.
+            Some(Answer::Database(DatabaseAnswer::Heartbeat { age_seconds, .. }))
+                if !matches!(verdict, Verdict::Unknown(_)) =>
+            {
+                out.lag_seconds = *age_seconds;
+            }
+            _ => {}
+        }
+    }
+    let open = doors.iter().any(|v| matches!(v, Verdict::Fail(_)));
+    let closed = doors.iter().all(|v| matches!(v, Verdict::Pass(_)));
+    if !doors.is_empty() && (open || closed) {
+        out.exposed = Some(open);
+    }
+    out
+}
+
+/// Whether something of a zone could not be looked at, or was in the middle of a change.
+pub fn unread(seen: &Observations, report: &DriftReport, zone: &ZoneName) -> bool {
+    let of_zone = |a: &Address| a.zone == *zone;
+    let unreadable =
+        |(a, o): (&Address, &Observed)| of_zone(a) && matches!(o, Observed::Unreadable(_));
+    report.in_progress.iter().any(of_zone)
+        || seen.unopened.keys().any(|i| i.zone == *zone)
+        || seen.seen.iter().any(unreadable)
+}
+
+/// Whether a declared object that is live lets somebody in; `None` when nothing was seen.
+pub fn exposed(inputs: &Inputs, seen: &Observations, zone: &ZoneName) -> Option<bool> {
+    let mut objects = seen.seen.iter().filter(|(a, _)| a.zone == *zone).peekable();
+    objects.peek()?;
+    Some(objects.any(|(address, observed)| match observed {
+        Observed::Present(live) => exposure(&inputs.registry, address, &live.attrs).is_some(),
+        _ => false,
+    }))
+}
