@@ -20,6 +20,25 @@ use crate::{cloudflare, digitalocean, s3, seed};
 
 pub use client::{Client, ClientError};
 
+/// How an object storage treats writes. All but the first are what has been seen of real ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Storage {
+    /// Conditions hold, also between requests at the same moment.
+    #[default]
+    Honest,
+    /// Conditions of writes are ignored.
+    IgnoresConditions,
+    /// A condition is checked first, and the write is done later.
+    CheckThenAct,
+    /// Something in front repeats each write and gives the second answer.
+    RepeatsWrites,
+    /// What was deleted is not found, and counts as there for conditions.
+    DeleteMarkers,
+    /// Writes are denied.
+    ReadOnly,
+}
+
 /// Where the vendors' behaviour is not known or differs: how the emulators behave.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -36,6 +55,8 @@ pub struct Switches {
     pub withdrawn_versions: Vec<String>,
     /// Buckets whose objects can be stored and not be read.
     pub unreadable_buckets: Vec<String>,
+    /// How the object storage treats writes; well when missing.
+    pub storage: Storage,
     #[serde(skip)]
     pub(crate) lagging: BTreeMap<String, u32>,
 }

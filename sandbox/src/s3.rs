@@ -4,6 +4,7 @@
 //! in the `Host` header. Requests are signed with the world's key pair; objects that were put with
 //! `x-amz-acl: public-read` are read by everybody.
 
+mod behaviour;
 mod signature;
 
 use std::collections::BTreeMap;
@@ -17,14 +18,18 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::call::{Scene, query_pairs, rfc3339, text};
+use crate::control::Storage;
 use crate::identity::hex;
 use crate::reply::{self, Body};
 
+pub(crate) use behaviour::carry_out;
 use signature::Refusal;
 
 const BUCKETS: &str = "s3/buckets";
 /// Where buckets are found at the sandbox's own address.
 pub(crate) const PREFIX: &str = "/_s3";
+/// What the headers of a user's own metadata begin with.
+const METADATA: &str = "x-amz-meta-";
 const VENDOR: &str = "digitaloceanspaces.com";
 /// The bucket that is there from the beginning, as the account's domains are: the example's media.
 const FIRST_BUCKET: &str = "wp-prod-media";
@@ -48,6 +53,7 @@ struct Call<'a> {
     query: BTreeMap<String, String>,
     bucket: String,
     key: String,
+    checked: bool,
 }
 
 type Answer = Result<Response<Body>, Problem>;
@@ -69,9 +75,12 @@ const CONDITION: Problem = Problem(
     "At least one of the pre-conditions you specified did not hold",
 );
 
-/// Answers a request.
-pub(crate) fn answer(scene: &mut Scene<'_, '_>, req: &Request<Bytes>) -> Response<Body> {
-    let call = Call::new(req);
+/// Answers a request at once. `checked`: its condition was looked at before.
+fn answer(scene: &mut Scene<'_, '_>, req: &Request<Bytes>, checked: bool) -> Response<Body> {
+    let call = Call {
+        checked,
+        ..Call::new(req)
+    };
     let answered = permitted(scene, &call).and_then(|()| route(scene, &call));
     answered.unwrap_or_else(|Problem(status, code, message)| {
         if *req.method() == Method::HEAD {
@@ -121,6 +130,7 @@ impl Call<'_> {
             query: query_pairs(req.uri().query().unwrap_or("")),
             bucket: bucket.to_owned(),
             key: key.to_owned(),
+            checked: false,
         }
     }
 
@@ -178,7 +188,14 @@ fn permitted(scene: &Scene<'_, '_>, call: &Call<'_>) -> Result<(), Problem> {
     let unreadable = scene.switches.unreadable_buckets.contains(&call.bucket);
     match unreadable && call.is_read() && !call.key.is_empty() {
         true => Err(DENIED),
-        false => Ok(()),
+        false => writable(scene, call),
+    }
+}
+
+fn writable(scene: &Scene<'_, '_>, call: &Call<'_>) -> Result<(), Problem> {
+    match scene.switches.storage {
+        Storage::ReadOnly if !call.is_read() => Err(DENIED),
+        _ => Ok(()),
     }
 }
 
@@ -230,6 +247,7 @@ fn route(scene: &mut Scene<'_, '_>, call: &Call<'_>) -> Answer {
             let table = call.objects();
             if scene.txn.tables().get(&table, &call.key).is_some() {
                 scene.txn.delete(&table, &call.key);
+                behaviour::deleted(scene, call);
             }
             Ok(reply::empty(204))
         }
@@ -243,7 +261,8 @@ fn put(scene: &mut Scene<'_, '_>, call: &Call<'_>) -> Answer {
     }
     let table = call.objects();
     let known = scene.txn.tables().get(&table, &call.key);
-    if call.header("if-none-match") == Some("*") && known.is_some() {
+    let there = known.is_some() || behaviour::is_marked(scene, call);
+    if call.header("if-none-match") == Some("*") && there && behaviour::checks(scene, call) {
         return Err(CONDITION);
     }
     if let Some(wanted) = call.header("if-match") {
@@ -253,8 +272,17 @@ fn put(scene: &mut Scene<'_, '_>, call: &Call<'_>) -> Answer {
         }
     }
     let etag = hex(&Sha256::digest(call.req.body())[..16]);
+    let metadata: BTreeMap<&str, &str> = call
+        .req
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| {
+            let name = name.as_str().strip_prefix(METADATA)?;
+            Some((name, value.to_str().ok()?))
+        })
+        .collect();
     let doc = json!({
-        "etag": etag, "body": STANDARD.encode(call.req.body()), "size": call.req.body().len(),
+        "metadata": metadata, "etag": etag, "body": STANDARD.encode(call.req.body()), "size": call.req.body().len(),
         "type": call.header("content-type").unwrap_or("binary/octet-stream"),
         "acl": call.header("x-amz-acl").unwrap_or("private"), "stored_ms": scene.now,
     });
@@ -300,6 +328,14 @@ fn get(scene: &Scene<'_, '_>, call: &Call<'_>) -> Answer {
     ];
     headers.extend(range.map(|r| ("content-range", r)));
     let mut response = reply::empty(status);
+    for (name, value) in object["metadata"].as_object().into_iter().flatten() {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::try_from(format!("{METADATA}{name}")),
+            HeaderValue::try_from(value.as_str().unwrap_or("")),
+        ) {
+            response.headers_mut().insert(name, value);
+        }
+    }
     if *call.req.method() == Method::GET {
         *response.body_mut() = reply::full(body);
     }

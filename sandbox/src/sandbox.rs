@@ -114,6 +114,12 @@ impl Sandbox {
         self.activity.idle()
     }
 
+    /// How the object storage treats writes.
+    pub(crate) fn storage(&self) -> control::Storage {
+        let switches = self.switches.lock();
+        switches.unwrap_or_else(PoisonError::into_inner).storage
+    }
+
     /// Asks the server to stop.
     pub fn stop(&self) {
         self.stopped.send_replace(true);
@@ -210,7 +216,7 @@ impl Sandbox {
                 self.on_stage(|scene| cloudflare::answer(scene, &Call::new(&req, "/client/v4")))
             }
             Service::Kubernetes => self.cluster(req).await,
-            Service::S3 => self.on_stage(|scene| s3::answer(scene, &req)),
+            Service::S3 => s3::carry_out(self, &req).await,
             // On ports of their own.
             Service::Mysql | Service::Dns => reply::empty(404),
         };
