@@ -95,6 +95,8 @@ struct Shell<'a> {
     run: &'a Run<'a>,
     begun: Instant,
     flights: FuturesUnordered<Flight<'a>>,
+    /// How many requests are under way.
+    sent: usize,
     /// Entries that wait for the write under way to end: they go as one batch.
     queue: Vec<(usize, ZoneName, Vec<Entry>)>,
     writing: Option<BoxFuture<'a, Written>>,
@@ -111,6 +113,7 @@ pub async fn run(run: &Run<'_>) -> Result<RunReport, RunError> {
         run,
         begun: Instant::now(),
         flights: FuturesUnordered::new(),
+        sent: 0,
         queue: Vec::new(),
         writing: None,
     };
@@ -144,12 +147,14 @@ pub async fn run(run: &Run<'_>) -> Result<RunReport, RunError> {
                         shell.write_next();
                     }
                     Err(source) => {
+                        shell.end(&mut apply).await;
                         let report = Box::new(apply.report());
                         return Err(RunError::Journal { source, report });
                     }
                 }
             }
             Some((step, input)) = shell.flights.next() => {
+                shell.landed(&input);
                 let commands = apply.on(step, input, shell.now());
                 shell.dispatch(commands);
             }
@@ -195,9 +200,13 @@ impl<'a> Shell<'a> {
                     async move { (step, Input::Looked(look(run, &instance, *target).await)) }
                         .boxed(),
                 ),
-                Command::Send { step, instance, op } => self.flights.push(
-                    async move { (step, Input::Replied(send(run, &instance, &op).await)) }.boxed(),
-                ),
+                Command::Send { step, instance, op } => {
+                    self.sent += 1;
+                    self.flights.push(
+                        async move { (step, Input::Replied(send(run, &instance, &op).await)) }
+                            .boxed(),
+                    );
+                }
                 Command::Open {
                     step,
                     instance,
@@ -216,6 +225,49 @@ impl<'a> Shell<'a> {
         self.write_next();
     }
 
+    fn landed(&mut self, input: &Input) {
+        if matches!(input, Input::Replied(_)) {
+            self.sent -= 1;
+        }
+    }
+
+    /// The log takes no more: nothing is sent any more, and nothing is waited for but the replies to
+    /// what was. What came of it is offered to the log all the same, which may have another place for
+    /// it; an announcement that was not written is none.
+    async fn end(&mut self, apply: &mut Apply<'_>) {
+        loop {
+            for (_, shard, mut entries) in std::mem::take(&mut self.queue) {
+                entries.retain(|entry| matches!(entry, Entry::Outcome { .. }));
+                if !entries.is_empty()
+                    && let Err(error) = self.run.journal.append(&shard, entries).await
+                {
+                    tracing::debug!(%shard, %error, "an outcome is not in the log");
+                }
+            }
+            if self.sent == 0 {
+                return;
+            }
+            let Some((step, input)) = self.flights.next().await else {
+                return;
+            };
+            self.landed(&input);
+            for command in apply.on(step, input, self.now()) {
+                match command {
+                    Command::Emit(event) => self.run.observer.event(&event),
+                    Command::Journal {
+                        step,
+                        shard,
+                        entries,
+                    } => self.queue.push((step, shard, entries)),
+                    Command::Wait { .. }
+                    | Command::Look { .. }
+                    | Command::Send { .. }
+                    | Command::Open { .. } => {}
+                }
+            }
+        }
+    }
+
     /// Group commit: all that gathered during the last write is one batch per shard.
     fn write_next(&mut self) {
         if self.writing.is_some() || self.queue.is_empty() {
@@ -231,10 +283,17 @@ impl<'a> Shell<'a> {
                     steps.push(step);
                     shards.entry(shard).or_default().extend(entries);
                 }
-                for (shard, entries) in shards {
-                    journal.append(&shard, entries).await?;
+                let mut first = Ok(());
+                for (shard, mut entries) in shards {
+                    if first.is_err() {
+                        // Nothing is sent any more; what came of requests is not withheld from
+                        // another shard.
+                        entries.retain(|entry| matches!(entry, Entry::Outcome { .. }));
+                    }
+                    let written = journal.append(&shard, entries).await;
+                    first = first.and(written);
                 }
-                Ok(steps)
+                first.map(|()| steps)
             }
             .boxed(),
         );
