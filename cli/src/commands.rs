@@ -56,10 +56,10 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Cost(args) => cost::run(ctx, &args),
         Command::Restore(command) => Box::pin(restore::run(ctx, command)).await,
         Command::Runbook(args) => runbook::run(ctx, &args),
-        Command::Show(args) => show::run(ctx, &args),
-        Command::Output(args) => output::run(ctx, &args),
+        Command::Show(args) => Box::pin(show::run(ctx, &args)).await,
+        Command::Output(args) => Box::pin(output::run(ctx, &args)).await,
         Command::Graph(args) => graph::run(ctx, &args),
-        Command::State(command) => state::run(ctx, &command),
+        Command::State(command) => Box::pin(state::run(ctx, &command)).await,
         Command::Kubeconfig(args) => Box::pin(kubeconfig::run(ctx, &args)).await,
         Command::Sandbox(command) => Box::pin(sandbox::run(ctx, command)).await,
     }

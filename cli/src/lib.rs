@@ -15,6 +15,7 @@ mod collect;
 pub mod commands;
 pub mod env;
 pub mod exit;
+mod home;
 mod interrupt;
 mod listen;
 mod log;

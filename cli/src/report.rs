@@ -272,6 +272,11 @@ impl From<StateError> for Failure {
             ),
             Class::Damaged | Class::Lost | Class::RolledBack => (Exit::STATE, Some(RESTORE)),
             Class::WorldMismatch => (Exit::STALE, None),
+            Class::Denied => (
+                Exit::CREDENTIALS,
+                Some("check the keys that `[state]` names, and what they may do"),
+            ),
+            Class::Unfit => (Exit::REFUSED, None),
             Class::Newer | Class::Insecure | Class::Io => (Exit::ERROR, None),
         };
         let mut failure = Failure::new(exit, error.to_string()).code(Code::from(&error));
@@ -379,7 +384,7 @@ impl From<JournalError> for Failure {
         let mut failure =
             Failure::new(Exit::PARTIAL, error.to_string()).code(Code::StateUnwritable);
         failure.source = source_of(&error);
-        failure.help("nothing more was sent; look at the disk, then apply again: what was announced before is looked up, never repeated blindly")
+        failure.help("nothing more was sent; look at the disk or the store, then apply again: what was announced before is looked up, never repeated blindly")
     }
 }
 

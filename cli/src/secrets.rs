@@ -14,6 +14,7 @@ use zonewright_engine::plan::Options;
 use zonewright_engine::secret::{DigestKey, LEAST_MASKED, Secret};
 use zonewright_engine::snapshot::State;
 use zonewright_sandbox::lifecycle::Ready;
+use zonewright_zones::Credential;
 
 use crate::report::Failure;
 use crate::report::code::Code;
@@ -128,6 +129,18 @@ impl Sources<'_> {
         }
         out
     }
+}
+
+/// A credential of the store that the state is in. It is needed before there is a digest key.
+pub(crate) fn credential(credential: &Credential, root: &Path) -> Result<Secret, Failure> {
+    let Credential { secret, source } = credential;
+    let used = Use::default();
+    let value = read(source, root).map_err(|why| unset(secret, source, &used, &why))?;
+    Ok(Secret::new(
+        format!("secret.{secret}"),
+        value.as_str(),
+        None,
+    ))
 }
 
 fn note(out: &mut BTreeMap<String, Use>, expr: &Expr, provider: Option<&str>) {

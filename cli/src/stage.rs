@@ -18,14 +18,14 @@ use zonewright_engine::schema::Registry;
 use zonewright_engine::secret::{DigestKey, Secret};
 use zonewright_engine::snapshot::State;
 use zonewright_engine::unread::{Blind, blind, unread};
-use zonewright_state::{Loaded, OsRng, StateDir, StateOptions, Writer, digest_key};
+use zonewright_state::{Loaded, OsRng, StateHome, Writer, digest_key};
 use zonewright_zones::{ChartSpec, Facts};
 
 use crate::project::{Edit, Project};
 use crate::report::Failure;
 use crate::secrets::{self, Sources};
 use crate::world::World;
-use crate::{Context, env, modes, world};
+use crate::{Context, env, home, modes, world};
 
 /// How long a vendor may take to tell prices.
 const PRICE_PATIENCE: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ pub(crate) struct Stage {
     pub(crate) config: Config,
     registry: Registry,
     pub(crate) sessions: Sessions,
-    pub(crate) state_dir: StateDir,
+    pub(crate) home: StateHome,
     key: Option<Arc<DigestKey>>,
 }
 
@@ -65,7 +65,7 @@ impl Stage {
         let registry = world::registry()?;
         let (config, facts) = project.config(ctx, &registry)?;
         let world = World::open(ctx, &project).await?;
-        let state_dir = state_dir(&project, &world, &facts)?;
+        let home = home::open(&project, &world, &facts.state)?;
         let key = key(&project, &world, &facts)?;
         let sessions = Sessions::new(world.providers()?);
         Ok(Stage {
@@ -75,7 +75,7 @@ impl Stage {
             config,
             registry,
             sessions,
-            state_dir,
+            home,
             key,
         })
     }
@@ -108,7 +108,7 @@ impl Stage {
 
     /// Every shard: those of the spec, and those that have files.
     pub(crate) fn shards(&self) -> Result<Vec<ZoneName>, Failure> {
-        let mut out: BTreeSet<ZoneName> = self.state_dir.shards()?;
+        let mut out: BTreeSet<ZoneName> = self.home.shards()?;
         out.extend(self.config.zones.keys().cloned());
         out.insert(ZoneName::edge());
         Ok(out.into_iter().collect())
@@ -143,7 +143,7 @@ impl Stage {
     pub(crate) fn load(&self, held: &State) -> Result<Loaded, Failure> {
         let mut shards = self.shards()?;
         shards.retain(|s| !held.shards.contains_key(s));
-        Ok(self.state_dir.read(&shards)?)
+        Ok(self.home.read(&shards)?)
     }
 
     /// Takes the shards of a selection for writing; `edge` is always among them.
@@ -155,7 +155,7 @@ impl Stage {
     ) -> Result<Writer, Failure> {
         let mut shards = self.shards()?;
         shards.retain(|s| options.selects(s) || s.is_edge());
-        let writer = self.state_dir.acquire(&shards, &holder(command), timeout)?;
+        let writer = self.home.acquire(&shards, &holder(command), timeout)?;
         for notice in writer.notices() {
             self.ctx.term.say(&format!("note: {notice}"));
         }
@@ -325,25 +325,6 @@ fn planning_lineage(state: &State) -> String {
         Some(lineage) if !untouched => lineage.clone(),
         _ => String::new(),
     }
-}
-
-/// The state's directory in a world.
-pub(crate) fn state_dir(
-    project: &Project,
-    world: &World,
-    facts: &Facts,
-) -> Result<StateDir, Failure> {
-    let name = world.name().unwrap_or_default();
-    let created_by = concat!("zonewright ", env!("CARGO_PKG_VERSION"));
-    let mut options = StateOptions::new(&name, created_by);
-    if matches!(world, World::Live) {
-        project.make_private()?;
-    }
-    options.seen = Some(world.private(project).join("seen.json"));
-    Ok(StateDir::open(
-        world.state_dir(project, &facts.state.dir),
-        options,
-    )?)
 }
 
 fn key(project: &Project, world: &World, facts: &Facts) -> Result<Option<Arc<DigestKey>>, Failure> {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Barrier};
 
+use crate::reactor::wait;
 use crate::store::{Put, Store};
 
 /// Runs the suite; `make` gives an empty store each time.
@@ -16,13 +17,6 @@ pub fn run<S: Store + 'static>(make: impl Fn() -> S) {
     for _ in 0..8 {
         race(make());
     }
-}
-
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("invariant: a runtime without drivers starts")
-        .block_on(future)
 }
 
 fn put(store: &impl Store, key: &str, bytes: &[u8]) -> Put {

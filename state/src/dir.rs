@@ -22,13 +22,13 @@ use crate::history;
 use crate::lock::{self, Lock};
 use crate::meta::{self, Meta};
 use crate::rng::{OsRng, Rng};
-use crate::seen::{Mark, Seen, SeenFile};
+use crate::seen::{Mark, Seen, SeenFile, check_mark};
 use crate::shard::log::{self, Begin, ShardLog};
 use crate::shard::{self, Shard};
 use crate::store::file::FileStore;
 use crate::vfs::real::RealVfs;
 use crate::vfs::{self, Vfs};
-use crate::writer::Writer;
+use crate::writer::{Log, Writer};
 
 /// Between two looks of a reader.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -278,7 +278,7 @@ impl StateDir {
         let Some(mark) = seen.and_then(|seen| seen.shards.get(shard)) else {
             return Ok(None);
         };
-        let Mark { serial, seq, head } = *mark;
+        let Mark { serial, seq, .. } = *mark;
         let file = vfs.locate(&shard::state_path(shard));
         if found.journal.is_none() {
             let history = history::list(vfs, shard)?;
@@ -288,26 +288,12 @@ impl StateDir {
                 history: history.into_iter().map(|item| item.file).collect(),
             });
         }
-        let behind = found.seq < seq || found.snapshot.serial < serial;
-        let forked = found.seq == seq && found.head != head;
-        if !behind && !forked {
-            return Ok(None);
-        }
-        if self.options.accept_rollback {
-            return Ok(Some(Notice::RollbackAccepted {
-                shard: shard.clone(),
-                seen_serial: serial,
-                serial: found.snapshot.serial,
-            }));
-        }
-        Err(StateError::RolledBack {
-            shard: shard.clone(),
-            file,
+        let now = Mark {
             serial: found.snapshot.serial,
             seq: found.seq,
-            seen_serial: serial,
-            seen_seq: seq,
-        })
+            head: found.head,
+        };
+        check_mark(shard, &file, *mark, now, self.options.accept_rollback)
     }
 
     /// Takes shards for writing, in the order of their names; all or none. Blocks up to `timeout`.
@@ -358,7 +344,7 @@ impl StateDir {
                 keep: self.options.keep_history,
             };
             let log = ShardLog::begin(begin, read, lock, holder, note)?;
-            logs.insert(shard, Arc::new(Mutex::new(log)));
+            logs.insert(shard, Log::File(Arc::new(Mutex::new(log))));
         }
         let writer = Writer {
             lineage: meta.lineage,
@@ -472,7 +458,7 @@ impl std::fmt::Debug for StateDir {
 }
 
 /// One notice for all shards of one writer. An unfinished end of its log is what it writes just now.
-fn running(notices: &mut Vec<Notice>, shard: &ZoneName, by: Option<Box<Holder>>) {
+pub(crate) fn running(notices: &mut Vec<Notice>, shard: &ZoneName, by: Option<Box<Holder>>) {
     let same = notices.iter_mut().find_map(|notice| match notice {
         Notice::Running { shards, holder } if *holder == by => Some(shards),
         _ => None,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::journal::{Holder, IllegalEntry};
 
+use crate::store::{Store, StoreError};
 use crate::vfs::Refusal;
 
 /// What went wrong with the state.
@@ -136,6 +137,42 @@ pub enum StateError {
         /// The shard.
         shard: ZoneName,
     },
+    /// Another writer took the shard over: what this one would write comes too late.
+    #[error(
+        "the state of shard {shard} was taken over by {}; what was under way is looked up by the next run",
+        HolderText(holder.as_deref())
+    )]
+    Fenced {
+        /// The shard.
+        shard: ZoneName,
+        /// Who has it now, when the log says so.
+        holder: Option<Box<Holder>>,
+    },
+    /// There is no state where it should be.
+    #[error(
+        "there is no state in {place}; `zonewright state init` looks at the place and makes one"
+    )]
+    Uninitialised {
+        /// The store.
+        place: String,
+    },
+    /// The store cannot be used, or must not be.
+    #[error("the state in {place} cannot be used")]
+    Store {
+        /// The store.
+        place: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// The kind of store cannot do what is asked.
+    #[error("a state in {place} cannot be {what}")]
+    Unsupported {
+        /// The store.
+        place: String,
+        /// What was asked.
+        what: &'static str,
+    },
     /// The file system refused.
     #[error("cannot {doing} {}", file.display())]
     Io {
@@ -166,6 +203,10 @@ pub enum Class {
     Newer,
     /// Permissions or file types are refused.
     Insecure,
+    /// The store's credentials lack a right, or are none.
+    Denied,
+    /// The store lies, or can do less than is asked of it.
+    Unfit,
     /// Anything else that stops a read or a write.
     Io,
 }
@@ -181,7 +222,16 @@ impl StateError {
             StateError::World { .. } | StateError::Lineage { .. } => Class::WorldMismatch,
             StateError::Newer { .. } => Class::Newer,
             StateError::Insecure(_) => Class::Insecure,
+            StateError::Store { source, .. } if source.is_denied() => Class::Denied,
+            StateError::Store {
+                source: StoreError::Untrusted { .. },
+                ..
+            }
+            | StateError::Unsupported { .. } => Class::Unfit,
+            StateError::Fenced { .. } => Class::Locked,
             StateError::Illegal { .. }
+            | StateError::Store { .. }
+            | StateError::Uninitialised { .. }
             | StateError::NotHeld { .. }
             | StateError::Poisoned { .. }
             | StateError::Io { .. } => Class::Io,
@@ -197,6 +247,14 @@ impl StateError {
                 doing,
                 source,
             },
+        }
+    }
+
+    /// Wraps a failure of a store.
+    pub(crate) fn store(store: &dyn Store, source: StoreError) -> StateError {
+        StateError::Store {
+            place: store.place(),
+            source,
         }
     }
 
@@ -273,6 +331,38 @@ pub enum Notice {
         /// Who it was, when the journal still says so.
         holder: Option<Box<Holder>>,
     },
+    /// A writer is taken for dead, and its shard was taken over.
+    TakenOver {
+        /// The shard.
+        shard: ZoneName,
+        /// Its number.
+        epoch: u64,
+        /// For how long it was silent, in seconds; absent when its process is known to be gone.
+        silent_s: Option<u64>,
+        /// Who it was.
+        holder: Option<Box<Holder>>,
+    },
+    /// What came of requests was kept on this host when the store did not answer, and is in the log now.
+    Rescued {
+        /// The shard.
+        shard: ZoneName,
+        /// How many outcomes.
+        outcomes: usize,
+    },
+    /// What came of requests was kept on this host and is no part of the state yet.
+    RescueWaits {
+        /// The shard.
+        shard: ZoneName,
+        /// The file.
+        file: PathBuf,
+    },
+    /// What was kept on this host does not fit any more: another writer went on.
+    RescueUnfit {
+        /// The shard.
+        shard: ZoneName,
+        /// Where it is kept.
+        file: PathBuf,
+    },
     /// An older state was accepted because the caller said so.
     RollbackAccepted {
         /// The shard.
@@ -326,6 +416,36 @@ impl fmt::Display for Notice {
                     None => Ok(()),
                 }
             }
+            Notice::TakenOver {
+                shard,
+                epoch,
+                silent_s,
+                holder,
+            } => {
+                write!(
+                    f,
+                    "writer {epoch} of shard {shard} ({}) ",
+                    HolderText(holder.as_deref())
+                )?;
+                match silent_s {
+                    Some(s) => write!(f, "was silent for {s} s; it was taken for dead"),
+                    None => f.write_str("is dead; its process on this host is gone"),
+                }
+            }
+            Notice::Rescued { shard, outcomes } => write!(
+                f,
+                "{outcomes} outcomes of shard {shard} that the store did not take before are in its log now"
+            ),
+            Notice::RescueWaits { shard, file } => write!(
+                f,
+                "{} holds outcomes of shard {shard} that the store did not take; the next apply writes them to the log",
+                file.display()
+            ),
+            Notice::RescueUnfit { shard, file } => write!(
+                f,
+                "another run of shard {shard} went on after the store failed; what this host had kept is in {}, and what exists is found by its marker",
+                file.display()
+            ),
             Notice::RollbackAccepted {
                 shard,
                 seen_serial,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::canon::{self, Digest};
 
-use crate::error::StateError;
+use crate::error::{Notice, StateError};
 use crate::vfs::real::{RealVfs, split};
 use crate::vfs::{self, Open, Vfs};
 
@@ -30,6 +30,36 @@ pub struct Mark {
     pub seq: u64,
     /// The digest of that batch.
     pub head: Digest,
+}
+
+/// Compares where a shard is with where it was seen.
+pub(crate) fn check_mark(
+    shard: &ZoneName,
+    file: &Path,
+    seen: Mark,
+    now: Mark,
+    accept_rollback: bool,
+) -> Result<Option<Notice>, StateError> {
+    let behind = now.seq < seen.seq || now.serial < seen.serial;
+    let forked = now.seq == seen.seq && now.head != seen.head;
+    if !behind && !forked {
+        return Ok(None);
+    }
+    if accept_rollback {
+        return Ok(Some(Notice::RollbackAccepted {
+            shard: shard.clone(),
+            seen_serial: seen.serial,
+            serial: now.serial,
+        }));
+    }
+    Err(StateError::RolledBack {
+        shard: shard.clone(),
+        file: file.to_owned(),
+        serial: now.serial,
+        seq: now.seq,
+        seen_serial: seen.serial,
+        seen_seq: seen.seq,
+    })
 }
 
 /// What this host has seen of a project.

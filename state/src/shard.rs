@@ -19,6 +19,7 @@ use crate::record;
 use crate::vfs::{self, Vfs};
 
 pub(crate) mod log;
+pub(crate) mod undo;
 
 /// The name of a shard's snapshot.
 pub(crate) fn state_path(shard: &ZoneName) -> String {

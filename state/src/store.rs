@@ -7,6 +7,10 @@ use futures::future::BoxFuture;
 
 pub mod file;
 pub mod memory;
+pub mod probe;
+pub mod s3;
+
+pub use probe::Lie;
 
 /// What became of [`Store::put_new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,24 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// The store does something else than it says, so that nothing can rest on it.
+    #[error("{place} cannot keep a state, as `{key}` shows: {lie}")]
+    Untrusted {
+        /// The store.
+        place: String,
+        /// The object that showed it.
+        key: String,
+        /// What is wrong with it.
+        lie: Lie,
+    },
+}
+
+impl StoreError {
+    /// Whether the credentials lack a right, or are none.
+    pub fn is_denied(&self) -> bool {
+        let denied = std::io::ErrorKind::PermissionDenied;
+        matches!(self, StoreError::Io { source, .. } if source.kind() == denied)
+    }
 }
 
 /// The result of a store's future.
@@ -41,6 +63,8 @@ pub type StoreResult<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store of immutable objects, and of hints that nothing depends on.
 pub trait Store: Send + Sync {
+    /// Where it is, for messages: `s3://bucket/prefix`.
+    fn place(&self) -> String;
     /// Makes an object unless the key exists. Durable when it returns.
     fn put_new<'a>(&'a self, key: &'a str, bytes: &'a [u8]) -> StoreResult<'a, Put>;
     /// The bytes of an object.

@@ -7,10 +7,12 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::journal::{Entry, Journal, JournalError};
-use zonewright_engine::snapshot::State;
+use zonewright_engine::snapshot::{Snapshot, State};
 
 use crate::error::{Notice, StateError};
-use crate::seen::SeenFile;
+use crate::reactor::{runtime, wait};
+use crate::remote::log::RemoteLog;
+use crate::seen::{Mark, SeenFile};
 use crate::shard::log::ShardLog;
 
 /// The only one that writes its shards. Dropped without [`Writer::release`], the locks go free and
@@ -20,7 +22,7 @@ pub struct Writer {
     pub(crate) nonce: String,
     pub(crate) seen: Option<SeenFile>,
     pub(crate) notices: Vec<Notice>,
-    pub(crate) logs: BTreeMap<ZoneName, Arc<Mutex<ShardLog>>>,
+    pub(crate) logs: BTreeMap<ZoneName, Log>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -32,8 +34,68 @@ impl std::fmt::Debug for Writer {
     }
 }
 
+/// The log of one shard, wherever it is.
+#[derive(Clone)]
+pub(crate) enum Log {
+    /// In files: calls block for as long as the disk does.
+    File(Arc<Mutex<ShardLog>>),
+    /// In a store.
+    Remote(Arc<RemoteLog>),
+}
+
 fn locked(log: &Mutex<ShardLog>) -> MutexGuard<'_, ShardLog> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Log {
+    fn epoch(&self) -> u64 {
+        match self {
+            Log::File(log) => locked(log).epoch(),
+            Log::Remote(log) => log.epoch(),
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        match self {
+            Log::File(log) => locked(log).mark(),
+            Log::Remote(log) => log.mark(),
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        match self {
+            Log::File(log) => locked(log).snapshot().clone(),
+            Log::Remote(log) => log.snapshot(),
+        }
+    }
+
+    async fn append(&self, entries: Vec<Entry>) -> Result<(), StateError> {
+        match self {
+            Log::File(log) => locked(log).append(entries),
+            Log::Remote(log) => log.append(entries).await,
+        }
+    }
+
+    async fn checkpoint(&self) -> Result<(), StateError> {
+        match self {
+            Log::File(log) => locked(log).checkpoint(),
+            Log::Remote(log) => log.checkpoint().await,
+        }
+    }
+
+    pub(crate) async fn release(&self) -> Result<(), StateError> {
+        match self {
+            Log::File(log) => locked(log).release(),
+            Log::Remote(log) => log.release().await,
+        }
+    }
+
+    fn unlock(&self) {
+        match self {
+            Log::File(log) => locked(log).unlock(),
+            Log::Remote(log) => log.unlock(),
+        }
+    }
 }
 
 impl Writer {
@@ -49,16 +111,13 @@ impl Writer {
 
     /// The writer's number in each shard.
     pub fn epochs(&self) -> BTreeMap<ZoneName, u64> {
-        let epoch =
-            |(shard, log): (&ZoneName, &Arc<Mutex<ShardLog>>)| (shard.clone(), locked(log).epoch());
+        let epoch = |(shard, log): (&ZoneName, &Log)| (shard.clone(), log.epoch());
         self.logs.iter().map(epoch).collect()
     }
 
     /// The state of the held shards: everything that is durable.
     pub fn state(&self) -> State {
-        let snapshot = |(shard, log): (&ZoneName, &Arc<Mutex<ShardLog>>)| {
-            (shard.clone(), locked(log).snapshot().clone())
-        };
+        let snapshot = |(shard, log): (&ZoneName, &Log)| (shard.clone(), log.snapshot());
         State {
             shards: self.logs.iter().map(snapshot).collect(),
         }
@@ -67,25 +126,25 @@ impl Writer {
     /// Appends one batch to a shard; for callers that block anyway.
     ///
     /// # Errors
-    /// The shard is not held, an entry is illegal (nothing is written), or the disk failed.
+    /// The shard is not held, an entry is illegal (nothing is written), or the disk or the store
+    /// failed.
     pub fn append_now(&self, shard: &ZoneName, entries: Vec<Entry>) -> Result<(), StateError> {
-        let log = self.log(shard)?;
-        locked(log).append(entries)
+        wait(self.log(shard)?.append(entries))
     }
 
-    fn log(&self, shard: &ZoneName) -> Result<&Arc<Mutex<ShardLog>>, StateError> {
+    fn log(&self, shard: &ZoneName) -> Result<&Log, StateError> {
         self.logs.get(shard).ok_or_else(|| StateError::NotHeld {
             shard: shard.clone(),
         })
     }
 
-    /// Writes the snapshot of every shard and starts their journals anew.
+    /// Writes the snapshot of every shard, and starts the journals of files anew.
     ///
     /// # Errors
-    /// The disk failed; the shard takes no more writes, what was durable still is.
+    /// The disk or the store failed; the shard takes no more writes, what was durable still is.
     pub fn checkpoint(&self) -> Result<(), StateError> {
         for log in self.logs.values() {
-            locked(log).checkpoint()?;
+            wait(log.checkpoint())?;
         }
         self.raise_marks()
     }
@@ -94,16 +153,16 @@ impl Writer {
     /// failure).
     ///
     /// # Errors
-    /// The disk failed; what was durable still is.
+    /// The disk or the store failed; what was durable still is.
     pub fn release(self) -> Result<(), StateError> {
         let mut first = Ok(());
         for log in self.logs.values() {
-            let released = locked(log).release();
+            let released = wait(log.release());
             first = first.and(released);
         }
         first = first.and(self.raise_marks());
         for log in self.logs.values() {
-            locked(log).unlock();
+            log.unlock();
         }
         first
     }
@@ -112,8 +171,7 @@ impl Writer {
         let Some(seen) = &self.seen else {
             return Ok(());
         };
-        let mark =
-            |(shard, log): (&ZoneName, &Arc<Mutex<ShardLog>>)| (shard.clone(), locked(log).mark());
+        let mark = |(shard, log): (&ZoneName, &Log)| (shard.clone(), log.mark());
         let marks: Vec<_> = self.logs.iter().map(mark).collect();
         seen.set(&self.lineage, marks, &self.nonce)
     }
@@ -130,17 +188,12 @@ impl Journal for Writer {
                 shard: shard.clone(),
                 source,
             };
-            let log = Arc::clone(self.log(shard).map_err(|e| failed(e.into_io()))?);
-            let write = move || locked(&log).append(entries);
-            // Off the runtime's threads where there is a runtime; a future that is dropped does
-            // not stop the write, which then is the batch in flight.
-            let done = match tokio::runtime::Handle::try_current() {
-                Ok(runtime) => runtime
-                    .spawn_blocking(write)
-                    .await
-                    .map_err(|e| failed(std::io::Error::other(e)))?,
-                Err(_) => write(),
-            };
+            let log = self.log(shard).map_err(|e| failed(e.into_io()))?.clone();
+            // A future that is dropped does not stop the write, which then is the batch in flight.
+            let done = runtime()
+                .spawn(async move { log.append(entries).await })
+                .await
+                .map_err(|e| failed(std::io::Error::other(e)))?;
             done.map_err(|e| failed(e.into_io()))
         }
         .boxed()

@@ -3,6 +3,7 @@
 use zonewright_tests::Env;
 
 mod beside;
+mod bucket;
 mod change;
 mod charts;
 mod contradictions;

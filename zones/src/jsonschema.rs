@@ -5,6 +5,8 @@
 use serde_json::{Map, Value as Json, json};
 use zonewright_engine::schema::{Attr, Form, KindSchema, ProviderSchema, Registry, Type};
 
+use crate::load::BACKENDS;
+
 /// JSON Schema (draft 7) of `zonewright.toml` and `zones/*.toml`.
 pub fn json_schema(registry: &Registry) -> Json {
     let mut zone = zone_tables(registry);
@@ -107,11 +109,6 @@ fn root_tables(registry: &Registry) -> Map<String, Json> {
         ("blackbox", text("`host:port` of the blackbox exporter.")),
         ("resolvers", addresses),
     ]);
-    let state = props([
-        ("backend", json!({ "enum": ["file"] })),
-        ("dir", text("The directory of the state.")),
-        ("digest_key", source("The key of secret digests.")),
-    ]);
     let secrets = json!({
         "type": "object",
         "description": "Where secrets come from.",
@@ -142,13 +139,51 @@ fn root_tables(registry: &Registry) -> Map<String, Json> {
                 "Who is told when a zone is in trouble.",
             ),
         ),
-        ("state", closed(state, &[], "Where the state is kept.")),
+        ("state", state()),
         ("secret", secrets),
         (
             "shared",
             closed(kinds(registry, true), &[], "Resources of no zone."),
         ),
     ])
+}
+
+/// `[state]`.
+fn state() -> Json {
+    let credential = |doc: &str| json!({ "type": "string", "description": doc, "pattern": r"^\$\{\s*secret\.[^}]+\}$" });
+    let s3 = closed(
+        props([
+            ("bucket", text("The bucket; it must exist.")),
+            ("region", text("The region of the bucket.")),
+            (
+                "endpoint",
+                json!({ "type": "string", "pattern": "^https://",
+                "description": "The address of the service; the one of AWS when absent." }),
+            ),
+            ("prefix", text("What all keys begin with.")),
+            (
+                "access_key",
+                credential("The id of the access key, by reference."),
+            ),
+            ("secret_key", credential("The access key, by reference.")),
+        ]),
+        &["bucket", "region", "access_key", "secret_key"],
+        "Objects in a bucket.",
+    );
+    let state = props([
+        ("backend", json!({ "enum": BACKENDS })),
+        (
+            "dir",
+            text("The directory of the state, for backend `file`."),
+        ),
+        (
+            "ttl",
+            text("How long a writer may be silent before another takes over: `60s`."),
+        ),
+        ("digest_key", source("The key of secret digests.")),
+        ("s3", s3),
+    ]);
+    closed(state, &[], "Where the state is kept.")
 }
 
 /// The tables of a zone file, or of an overlay, in which nothing is required.

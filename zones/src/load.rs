@@ -41,6 +41,7 @@ mod value;
 mod yaml;
 
 pub use job::job;
+pub(crate) use root::BACKENDS;
 
 /// At most this many diagnostics are shown: what comes after mostly follows from them.
 pub const MAX_SHOWN: usize = 50;

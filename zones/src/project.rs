@@ -1,5 +1,8 @@
 //! What the root file says besides resources; at hand even when the rest has mistakes.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 pub use zonewright_engine::config::Objectives;
 use zonewright_engine::config::SecretSource;
 
@@ -19,17 +22,72 @@ pub struct Facts {
 /// Where and how the state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateSettings {
-    /// The directory of the file backend, relative to the project.
-    pub dir: String,
+    /// The store.
+    pub backend: Backend,
+    /// How long a writer of a store elsewhere may be silent before it is taken for dead.
+    pub ttl: Duration,
     /// The key of secret digests.
     pub digest_key: Option<SecretSource>,
+}
+
+impl StateSettings {
+    /// What `ttl` may be.
+    pub const TTL_RANGE: RangeInclusive<Duration> =
+        Duration::from_secs(2)..=Duration::from_secs(3600);
 }
 
 impl Default for StateSettings {
     fn default() -> Self {
         StateSettings {
-            dir: "state".to_owned(),
+            backend: Backend::File {
+                dir: "state".to_owned(),
+            },
+            ttl: Duration::from_secs(60),
             digest_key: None,
         }
     }
+}
+
+/// A store of the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Backend {
+    /// Files.
+    File {
+        /// The directory, relative to the project.
+        dir: String,
+    },
+    /// Objects in a bucket.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The region.
+        region: String,
+        /// The address; the one of AWS in the region when absent.
+        endpoint: Option<String>,
+        /// What all keys begin with.
+        prefix: String,
+        /// The id of the access key.
+        access_key: Credential,
+        /// The access key.
+        secret_key: Credential,
+    },
+}
+
+impl Backend {
+    /// Its name in the spec.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Backend::File { .. } => "file",
+            Backend::S3 { .. } => "s3",
+        }
+    }
+}
+
+/// A credential of a store: a declared secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Its name in `[secret]`.
+    pub secret: String,
+    /// Where it comes from.
+    pub source: SecretSource,
 }

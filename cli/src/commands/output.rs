@@ -16,8 +16,8 @@ use crate::render::value;
 use crate::report::Failure;
 
 /// Runs the command.
-pub(crate) fn run(ctx: &Context, args: &OutputArgs) -> Result<Exit, Failure> {
-    let state = Recorded::open(ctx)?.state;
+pub(crate) async fn run(ctx: &Context, args: &OutputArgs) -> Result<Exit, Failure> {
+    let state = Recorded::open(ctx).await?.state;
     let Some(what) = &args.what else {
         everything(ctx, &state, args.format);
         return Ok(Exit::DONE);

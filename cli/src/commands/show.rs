@@ -17,9 +17,9 @@ use crate::report::Failure;
 use crate::world::registry;
 
 /// Runs the command.
-pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
     let Some(what) = &args.what else {
-        let recorded = Recorded::open(ctx)?;
+        let recorded = Recorded::open(ctx).await?;
         state::list(ctx, &recorded.state, args.format);
         return Ok(Exit::DONE);
     };
@@ -31,7 +31,7 @@ pub(crate) fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure> {
     let address: Address = what
         .parse()
         .map_err(|e| Failure::error(format!("`{what}` is no file and no address")).because(e))?;
-    let recorded = Recorded::open(ctx)?;
+    let recorded = Recorded::open(ctx).await?;
     state::show(ctx, &recorded.state, &address, args.format)?;
     Ok(Exit::DONE)
 }

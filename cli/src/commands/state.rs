@@ -1,39 +1,42 @@
 //! `zonewright state …`: looks at the state, without a lock and without anything outside.
-//! Only `restore` writes.
+//! Only `init`, `migrate` and `restore` write.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::snapshot::State;
-use zonewright_state::StateDir;
-use zonewright_zones::Facts;
+use zonewright_state::StateHome;
+use zonewright_zones::{Backend, Facts};
 
 use crate::Context;
 use crate::args::{Format, StateCommand};
 use crate::exit::Exit;
+use crate::home;
 use crate::project::Project;
 use crate::render;
 use crate::render::text::escape;
 use crate::report::Failure;
-use crate::stage::state_dir;
 use crate::world::{self, World};
 
+mod init;
 mod restore;
 
 /// Runs the command.
-pub(crate) fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, Failure> {
-    if let StateCommand::Restore(args) = command {
-        return restore::run(ctx, args);
+pub(crate) async fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, Failure> {
+    match command {
+        StateCommand::Restore(args) => return restore::run(ctx, args).await,
+        StateCommand::Init => return init::run(ctx).await,
+        StateCommand::List(_) | StateCommand::Show { .. } | StateCommand::History(_) => {}
     }
-    let recorded = Recorded::open(ctx)?;
+    let recorded = Recorded::open(ctx).await?;
     match command {
         StateCommand::List(args) => list(ctx, &recorded.state, args.format),
         StateCommand::Show { address, format } => {
             show(ctx, &recorded.state, address, format.format)?
         }
         StateCommand::History(args) => history(ctx, &recorded, args.format)?,
-        StateCommand::Restore(_) => {}
+        _ => {}
     }
     Ok(Exit::DONE)
 }
@@ -42,13 +45,13 @@ pub(crate) fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, Failure
 pub(crate) struct Recorded {
     pub(crate) state: State,
     /// Absent for emulators that were never served.
-    dir: Option<StateDir>,
+    dir: Option<StateHome>,
 }
 
 impl Recorded {
     /// Reads every shard that has files.
-    pub(crate) fn open(ctx: &Context) -> Result<Recorded, Failure> {
-        let Some(dir) = at_rest(ctx)? else {
+    pub(crate) async fn open(ctx: &Context) -> Result<Recorded, Failure> {
+        let Some(dir) = at_rest(ctx).await? else {
             return Ok(Recorded {
                 state: State::default(),
                 dir: None,
@@ -66,20 +69,44 @@ impl Recorded {
     }
 }
 
-/// The state's directory, without starting anything; absent for emulators that were never served.
-fn at_rest(ctx: &Context) -> Result<Option<StateDir>, Failure> {
-    let project = Project::find(ctx)?;
-    let facts = facts(ctx, &project)?;
-    let world = World::at_rest(ctx, &project);
-    if world.name().is_none() {
-        return Ok(None);
-    }
-    state_dir(&project, &world, &facts).map(Some)
+/// The state of a project.
+struct AtRest {
+    project: Project,
+    world: World,
+    facts: Facts,
 }
 
-fn facts(ctx: &Context, project: &Project) -> Result<Facts, Failure> {
-    let registry = world::registry()?;
-    Ok(project.load(&registry, ctx.global.sandbox.is_some()).facts)
+impl AtRest {
+    /// The project and its world. Emulators are started only for a state that is kept in them.
+    async fn of(ctx: &Context) -> Result<AtRest, Failure> {
+        let project = Project::find(ctx)?;
+        let registry = world::registry()?;
+        let facts = project.load(&registry, ctx.global.sandbox.is_some()).facts;
+        let world = World::at_rest(ctx, &project);
+        let elsewhere = matches!(facts.state.backend, Backend::S3 { .. });
+        let world = match &world {
+            World::Sandbox { id: Some(_), .. } if elsewhere => World::open(ctx, &project).await?,
+            _ => world,
+        };
+        Ok(AtRest {
+            project,
+            world,
+            facts,
+        })
+    }
+
+    fn home(&self) -> Result<StateHome, Failure> {
+        home::open(&self.project, &self.world, &self.facts.state)
+    }
+}
+
+/// The state, without starting what need not run; absent for emulators that were never served.
+async fn at_rest(ctx: &Context) -> Result<Option<StateHome>, Failure> {
+    let at_rest = AtRest::of(ctx).await?;
+    if at_rest.world.name().is_none() {
+        return Ok(None);
+    }
+    at_rest.home().map(Some)
 }
 
 /// Everything that is recorded.

@@ -4,7 +4,7 @@
 use zonewright_engine::plan::build::PlanError;
 use zonewright_engine::provider::ErrorClass;
 use zonewright_engine::restore::Blocked;
-use zonewright_state::StateError;
+use zonewright_state::{Class, StateError};
 
 use crate::exit::Exit;
 
@@ -124,6 +124,14 @@ StateIllegal "ZW5009"
 "an entry of the log was refused before it was written\n\nIt cannot follow what is recorded. This is a bug of zonewright; the state is as it was."
 StateUnwritable "ZW5010"
 "the state cannot be read or written\n\nThe disk is full, gone or read-only, or a right is missing. Nothing is sent that could not be recorded. Mend the disk, then apply again: what was announced is looked up, never repeated blindly."
+StateTakenOver "ZW5011"
+"another writer took the state over\n\nA state in a store has no lock beside its log: who writes has made the log's next object. A writer that was silent for longer than `[state] ttl` (paused, cut off, asleep) is taken for dead, and the next one goes on. Its own next write then comes too late and it stops at once. What it had sent is announced in the log and looked up by the run that took over; what came of it after that is kept on this host, and the next apply here says where."
+StateUninitialised "ZW5012"
+"there is no state where `[state]` says\n\nA store that holds nothing is either new or the wrong one, and planning against the wrong one would make everything a second time. `zonewright state init` finds out whether the store is fit to keep a state, and makes one. Check bucket, prefix or address first."
+StateStore "ZW5013"
+"the store of the state does not answer, or refuses\n\nThe message says which store, which object and why. Nothing that could not be announced in the log was sent. What came of requests that were under way when the store went away is kept in `.zonewright/rescue` and written to the log by the next apply on this host. Exit 9 when the credentials lack a right, else 1, or 3 when something was changed before."
+StateUnfit "ZW5014"
+"the store cannot keep a state\n\nEverything rests on one promise: of several writers that make the same object at once exactly one wins, and nothing replaces it. `zonewright state init` and `zonewright state doctor` try that with eight writers at once. Stores have been seen that ignore the condition, check it before they write, or keep a deleted object as a marker that is neither there nor gone; the message says which it is. Use another store or another product of the same vendor: nothing on our side can make up for it."
 NotSent "ZW6001"
 "a request could not be sent\n\nNo connection: the network, a proxy or the other side is down, or the address is wrong. Nothing was done by it. It was tried several times."
 NotYet "ZW6002"
@@ -240,6 +248,11 @@ impl From<&StateError> for Code {
             StateError::Lineage { .. } => Code::StateLineage,
             StateError::Newer { .. } => Code::StateNewer,
             StateError::Insecure(_) => Code::StateInsecure,
+            StateError::Fenced { .. } => Code::StateTakenOver,
+            StateError::Uninitialised { .. } => Code::StateUninitialised,
+            StateError::Store { .. } if error.class() == Class::Unfit => Code::StateUnfit,
+            StateError::Store { .. } => Code::StateStore,
+            StateError::Unsupported { .. } => Code::StateUnfit,
             StateError::Illegal { .. } | StateError::NotHeld { .. } => Code::StateIllegal,
             StateError::Poisoned { .. } | StateError::Io { .. } => Code::StateUnwritable,
         }

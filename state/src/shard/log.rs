@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use zonewright_engine::address::{Address, ZoneName};
+use zonewright_engine::address::ZoneName;
 use zonewright_engine::canon::{self, Digest};
-use zonewright_engine::journal::{Entry, Holder, fold};
-use zonewright_engine::snapshot::{LastRun, OpenIntent, Record, Snapshot};
+use zonewright_engine::journal::{Entry, Holder};
+use zonewright_engine::snapshot::Snapshot;
 
-use super::{Shard, journal_path, state_path};
+use super::{Shard, journal_path, state_path, undo};
 use crate::error::{Notice, StateError};
 use crate::format::{self, Stored};
 use crate::frame;
@@ -28,7 +28,7 @@ use crate::vfs::{self, Open, Vfs, VfsFile};
 const AHEAD: u64 = 64 * 1024;
 
 /// Records after which releasing the shard makes a checkpoint even though nothing changed.
-const LONG_RECORDS: u64 = 256;
+pub(crate) const LONG_RECORDS: u64 = 256;
 
 /// Bytes after which it does.
 const LONG_BYTES: u64 = 1024 * 1024;
@@ -145,7 +145,7 @@ impl ShardLog {
         if entries.is_empty() {
             return Ok(());
         }
-        let undo = self.fold(&entries)?;
+        let undo = undo::fold_all(&mut self.snapshot, &entries)?;
         let intent = entries.iter().any(|e| matches!(e, Entry::Intent { .. }));
         let payload = canon::bytes(&Batch {
             v: record::VERSION,
@@ -175,20 +175,6 @@ impl ShardLog {
             });
         }
         Ok(())
-    }
-
-    fn fold(&mut self, entries: &[Entry]) -> Result<Undo, StateError> {
-        let undo = Undo::of(&self.snapshot, entries);
-        for entry in entries {
-            if let Err(source) = fold(&mut self.snapshot, entry) {
-                undo.apply(&mut self.snapshot);
-                return Err(StateError::Illegal {
-                    shard: self.shard.clone(),
-                    source,
-                });
-            }
-        }
-        Ok(undo)
     }
 
     fn write(&mut self, bytes: &[u8], intent: bool) -> Result<(), StateError> {
@@ -280,65 +266,6 @@ impl ShardLog {
         self.poisoned = true;
         if let Some(lock) = self.lock.take() {
             lock.release();
-        }
-    }
-}
-
-/// What a batch may change, as it was before.
-struct Undo {
-    serial: u64,
-    last_run: Option<LastRun>,
-    records: Vec<(Address, Option<Record>, Option<OpenIntent>)>,
-}
-
-impl Undo {
-    fn of(snapshot: &Snapshot, entries: &[Entry]) -> Undo {
-        let mut records = Vec::new();
-        let mut keep = |address: &Address| {
-            records.push((
-                address.clone(),
-                snapshot.records.get(address).cloned(),
-                snapshot.open.get(address).cloned(),
-            ));
-        };
-        for entry in entries {
-            match entry {
-                Entry::Intent { record, .. } | Entry::Import { record } => keep(&record.address),
-                Entry::Outcome {
-                    address, result, ..
-                } => {
-                    keep(address);
-                    use zonewright_engine::journal::OpResult::{Created, Done};
-                    if let Created { record } | Done { record } = result {
-                        keep(&record.address);
-                    }
-                }
-                Entry::Forget { address, .. } => keep(address),
-                Entry::Acquire { .. }
-                | Entry::Release { .. }
-                | Entry::Run(_)
-                | Entry::Note { .. } => {}
-            }
-        }
-        Undo {
-            serial: snapshot.serial,
-            last_run: snapshot.last_run.clone(),
-            records,
-        }
-    }
-
-    fn apply(self, snapshot: &mut Snapshot) {
-        snapshot.serial = self.serial;
-        snapshot.last_run = self.last_run;
-        for (address, record, open) in self.records {
-            match record {
-                Some(record) => snapshot.records.insert(address.clone(), record),
-                None => snapshot.records.remove(&address),
-            };
-            match open {
-                Some(open) => snapshot.open.insert(address, open),
-                None => snapshot.open.remove(&address),
-            };
         }
     }
 }

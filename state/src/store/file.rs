@@ -132,6 +132,10 @@ fn failed(key: &str, doing: &'static str) -> impl Fn(io::Error) -> StoreError {
 }
 
 impl Store for FileStore {
+    fn place(&self) -> String {
+        self.vfs.locate("").display().to_string()
+    }
+
     fn put_new<'a>(&'a self, key: &'a str, bytes: &'a [u8]) -> StoreResult<'a, Put> {
         async move { self.put_new_now(key, bytes) }.boxed()
     }

@@ -14,9 +14,13 @@ use super::declare::Decl;
 use super::realm::Realm;
 use super::{Ctx, types, unreadable};
 use crate::diag::{Code, Draft};
-use crate::project::{Facts, Objectives, StateSettings};
+use crate::project::{Facts, Objectives};
 use crate::suggest;
 use crate::tree::{Entry, Item, Loc, Table, Tree};
+
+mod state;
+
+pub(crate) use state::BACKENDS;
 
 /// The root file's name.
 pub(super) const ROOT: &str = "zonewright.toml";
@@ -78,7 +82,8 @@ pub(super) fn read(ctx: &Ctx<'_>) -> Project {
         root.project(sub("project"), table.get("project"), &mut out);
     }
     out.facts.objectives = root.objectives(sub("objectives"));
-    out.facts.state = root.state(sub("state"));
+    let here = table.get("state").map_or(start(file), |e| e.value.at);
+    out.facts.state = root.state(sub("state"), here, &out.secrets);
     out
 }
 
@@ -312,27 +317,6 @@ impl Root<'_, '_> {
             self.ctx.report(types::bad_duration(text, at));
         }
         parsed
-    }
-
-    fn state(&self, table: &Table) -> StateSettings {
-        self.known(table, &["backend", "dir", "digest_key"], "[state]");
-        if let Some((backend, at)) = self.text(table, "backend")
-            && backend != "file"
-        {
-            let message = format!("the state backend `{backend}` is not supported in this version");
-            let draft = Draft::new(Code::BackendUnsupported, message)
-                .label(at, "only `file` is")
-                .help("write `backend = \"file\"`; the state is then in `[state] dir`");
-            self.ctx.report(draft);
-        }
-        let mut out = StateSettings::default();
-        if let Some((dir, _)) = self.text(table, "dir") {
-            dir.clone_into(&mut out.dir);
-        }
-        out.digest_key = table
-            .get("digest_key")
-            .and_then(|e| self.secret("digest_key", &e.value));
-        out
     }
 
     fn secrets(&self, table: &Table) -> BTreeMap<String, SecretSource> {

@@ -51,6 +51,8 @@ cases! {
     after_mistakes
     ambiguous_standby
     backend
+    backend_s3_mistakes
+    backend_s3_without_table
     bad_cidr
     bad_container
     bad_name

@@ -153,7 +153,10 @@ fn facts_and_charts_are_there_in_spite_of_mistakes() {
          //- zones/pz.toml\n[kubernetes.chart.a]\nchart = \"oci://x\"\nversion = \"1\"\nnamespace = \"web\"\nvalues = { a = \"${zone.name}\" }\n",
     );
     assert!(loaded.config.is_none());
-    assert_eq!(loaded.facts.state.dir, "st");
+    let dir = zonewright_zones::Backend::File {
+        dir: "st".to_owned(),
+    };
+    assert_eq!(loaded.facts.state.backend, dir);
     assert_eq!(loaded.facts.objectives.rto.map(|d| d.as_secs()), Some(1800));
     let chart = &loaded.charts[0];
     assert_eq!(

@@ -13,8 +13,10 @@ use crate::report::Failure;
 use crate::stage::holder;
 
 /// Runs the command.
-pub(super) fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
-    let dir = at_rest(ctx)?.ok_or_else(|| Failure::error("nothing was ever recorded here"))?;
+pub(super) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
+    let dir = at_rest(ctx)
+        .await?
+        .ok_or_else(|| Failure::error("nothing was ever recorded here"))?;
     let mut known: BTreeSet<ZoneName> = dir.shards()?;
     known.extend(dir.high_water()?.into_keys());
     if known.is_empty() {

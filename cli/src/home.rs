@@ -1,0 +1,127 @@
+//! Opens the state where `[state]` says. Under `--sandbox` it stays with the emulators: in their object
+//! storage when the spec says a bucket, else in files beside them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use zonewright_engine::secret::Secret;
+use zonewright_sandbox::lifecycle::Ready;
+use zonewright_state::remote::{RemoteOptions, RemoteState};
+use zonewright_state::store::Store;
+use zonewright_state::store::s3::{S3Options, S3Store};
+use zonewright_state::{StateDir, StateError, StateHome, StateOptions};
+use zonewright_zones::{Backend, Credential, StateSettings};
+
+use crate::project::Project;
+use crate::report::Failure;
+use crate::secrets;
+use crate::world::World;
+
+/// The state of a project in a world.
+pub(crate) fn open(
+    project: &Project,
+    world: &World,
+    settings: &StateSettings,
+) -> Result<StateHome, Failure> {
+    let name = world.name().unwrap_or_default();
+    let created_by = concat!("zonewright ", env!("CARGO_PKG_VERSION"));
+    let mut common = StateOptions::new(&name, created_by);
+    if matches!(world, World::Live) {
+        project.make_private()?;
+    }
+    let private = world.private(project);
+    common.seen = Some(private.join("seen.json"));
+    let Some(store) = store(project, world, &settings.backend)? else {
+        let dir = match &settings.backend {
+            Backend::File { dir } => dir.as_str(),
+            Backend::S3 { .. } => "",
+        };
+        let path = world.state_dir(project, dir);
+        return Ok(StateHome::Dir(StateDir::open(path, common)?));
+    };
+    let options = RemoteOptions {
+        common,
+        ttl: settings.ttl,
+        private: Some(private),
+    };
+    Ok(StateHome::Remote(RemoteState::new(store, options)))
+}
+
+/// The store elsewhere, if the state is in one.
+fn store(
+    project: &Project,
+    world: &World,
+    backend: &Backend,
+) -> Result<Option<Arc<dyn Store>>, Failure> {
+    match (backend, world) {
+        (Backend::File { .. }, _) => Ok(None),
+        (Backend::S3 { .. }, World::Sandbox { ready: None, .. }) => {
+            Err(Failure::error("the emulators do not run"))
+        }
+        (
+            Backend::S3 {
+                bucket,
+                region,
+                endpoint,
+                prefix,
+                access_key,
+                secret_key,
+            },
+            _,
+        ) => {
+            let own = Access {
+                endpoint: endpoint.clone(),
+                keys: (access_key, secret_key),
+            };
+            let (endpoint, access_key, secret_key) = own.of(project.root(), world.ready())?;
+            let options = S3Options {
+                bucket: bucket.clone(),
+                region: region.clone(),
+                endpoint,
+                prefix: prefix.clone(),
+                access_key,
+                secret_key,
+            };
+            let store = S3Store::new(&options).map_err(|source| StateError::Store {
+                place: format!("s3://{bucket}"),
+                source,
+            })?;
+            Ok(Some(Arc::new(store)))
+        }
+    }
+}
+
+/// How a bucket is reached.
+struct Access<'a> {
+    endpoint: Option<String>,
+    keys: (&'a Credential, &'a Credential),
+}
+
+impl Access<'_> {
+    /// The emulators take nothing but their own keys.
+    fn of(
+        self,
+        root: &Path,
+        ready: Option<&Ready>,
+    ) -> Result<(Option<String>, Secret, Secret), Failure> {
+        let Some(ready) = ready else {
+            let (access_key, secret_key) = self.keys;
+            return Ok((
+                self.endpoint,
+                secrets::credential(access_key, root)?,
+                secrets::credential(secret_key, root)?,
+            ));
+        };
+        let pairs = ready.env();
+        let own = |name: &str| {
+            let found = pairs.iter().find(|(n, _)| *n == name);
+            let value = found.map(|(_, value)| value.clone());
+            Secret::new(name, value.unwrap_or_default(), None)
+        };
+        Ok((
+            Some(ready.endpoints().s3()),
+            own("SPACES_ACCESS_KEY_ID"),
+            own("SPACES_SECRET_ACCESS_KEY"),
+        ))
+    }
+}

@@ -1,0 +1,114 @@
+//! A project's state wherever it is kept: in files of this host, or in a store elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::journal::Holder;
+
+use crate::dir::{Loaded, StateDir};
+use crate::error::StateError;
+use crate::history;
+use crate::remote::RemoteState;
+use crate::restore::{Restored, Source};
+use crate::seen::Mark;
+use crate::writer::Writer;
+
+/// A project's state.
+#[derive(Debug)]
+pub enum StateHome {
+    /// In a directory.
+    Dir(StateDir),
+    /// In a store elsewhere.
+    Remote(RemoteState),
+}
+
+impl StateHome {
+    /// Where it is, for messages.
+    pub fn place(&self) -> String {
+        match self {
+            StateHome::Dir(dir) => dir.path().display().to_string(),
+            StateHome::Remote(remote) => remote.place(),
+        }
+    }
+
+    /// Reads shards without a lock, also while a writer is active.
+    ///
+    /// # Errors
+    /// The state is damaged, lost, rolled back, newer, or of another world; it cannot be reached.
+    pub fn read(&self, shards: &[ZoneName]) -> Result<Loaded, StateError> {
+        match self {
+            StateHome::Dir(dir) => dir.read(shards),
+            StateHome::Remote(remote) => remote.read(shards),
+        }
+    }
+
+    /// Takes shards for writing, in the order of their names; all or none. Blocks up to `timeout`.
+    ///
+    /// # Errors
+    /// As for [`StateHome::read`]; another writer holds a shard.
+    pub fn acquire(
+        &self,
+        shards: &[ZoneName],
+        holder: &Holder,
+        timeout: Duration,
+    ) -> Result<Writer, StateError> {
+        match self {
+            StateHome::Dir(dir) => dir.acquire(shards, holder, timeout),
+            StateHome::Remote(remote) => remote.acquire(shards, holder, timeout),
+        }
+    }
+
+    /// The earlier snapshots of a shard, newest first.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub fn history(&self, shard: &ZoneName) -> Result<Vec<history::Item>, StateError> {
+        match self {
+            StateHome::Dir(dir) => dir.history(shard),
+            StateHome::Remote(remote) => remote.history(shard),
+        }
+    }
+
+    /// The high-water marks of this host, by shard.
+    ///
+    /// # Errors
+    /// Their file is damaged.
+    pub fn high_water(&self) -> Result<BTreeMap<ZoneName, Mark>, StateError> {
+        match self {
+            StateHome::Dir(dir) => dir.high_water(),
+            StateHome::Remote(remote) => remote.high_water(),
+        }
+    }
+
+    /// The shards that something is recorded of.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub fn shards(&self) -> Result<BTreeSet<ZoneName>, StateError> {
+        match self {
+            StateHome::Dir(dir) => dir.shards(),
+            StateHome::Remote(remote) => remote.shards(),
+        }
+    }
+
+    /// Makes a shard usable again. Objects of a store are never replaced, so that a store elsewhere is
+    /// repaired there: by putting back what is missing.
+    ///
+    /// # Errors
+    /// There is nothing whole to go on from, another writer holds the shard, or it cannot be written.
+    pub fn restore(
+        &self,
+        shard: &ZoneName,
+        source: Source,
+        holder: &Holder,
+    ) -> Result<Restored, StateError> {
+        match self {
+            StateHome::Dir(dir) => dir.restore(shard, source, holder),
+            StateHome::Remote(remote) => Err(StateError::Unsupported {
+                place: remote.place(),
+                what: "restored: its objects are never replaced; put back those that are missing, or move the state to another place with `zonewright state migrate`",
+            }),
+        }
+    }
+}

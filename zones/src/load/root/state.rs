@@ -1,0 +1,207 @@
+//! `[state]`: where the state is kept, and by which credentials it is reached.
+
+use std::collections::BTreeMap;
+
+use zonewright_engine::config::SecretSource;
+
+use super::Root;
+use crate::diag::{Code, Draft};
+use crate::load::hygiene;
+use crate::project::{Backend, Credential, StateSettings};
+use crate::suggest;
+use crate::tree::{Loc, Table};
+
+/// The kinds of stores.
+pub(crate) const BACKENDS: [&str; 2] = ["file", "s3"];
+
+/// What all kinds of stores have in common.
+const COMMON: [&str; 3] = ["backend", "digest_key", "ttl"];
+
+impl Root<'_, '_> {
+    pub(super) fn state(
+        &self,
+        table: &Table,
+        here: Loc,
+        secrets: &BTreeMap<String, SecretSource>,
+    ) -> StateSettings {
+        let (name, at) = self.text(table, "backend").unwrap_or(("file", here));
+        let own = if name == "file" { "dir" } else { name };
+        let known: Vec<&str> = COMMON.into_iter().chain([own]).collect();
+        if BACKENDS.contains(&name) {
+            self.known(table, &known, &format!("[state] with backend `{name}`"));
+        }
+        let place = Place {
+            root: self,
+            table: table.get(name).and_then(|_| self.sub(table, name)),
+            at: table.get(name).map_or(here, |entry| entry.value.at),
+            name,
+            secrets,
+        };
+        let mut out = StateSettings::default();
+        match name {
+            "file" => {
+                if let Some((dir, _)) = self.text(table, "dir") {
+                    out.backend = Backend::File {
+                        dir: dir.to_owned(),
+                    };
+                }
+            }
+            "s3" => out.backend = place.s3().unwrap_or(out.backend),
+            other => self.unknown_backend(other, at),
+        }
+        if let Some(ttl) = self.duration(table, "ttl") {
+            out.ttl = ttl;
+            if !(StateSettings::TTL_RANGE).contains(&ttl) {
+                let at = table.get("ttl").map_or(here, |entry| entry.value.at);
+                let draft = Draft::new(Code::StatePlace, "`ttl` is between 2s and 1h")
+                    .label(at, "here")
+                    .help("after so long a silence another writer takes over; `60s` is what is used without it");
+                self.ctx.report(draft);
+            }
+        }
+        out.digest_key = table
+            .get("digest_key")
+            .and_then(|e| self.secret("digest_key", &e.value));
+        out
+    }
+
+    fn unknown_backend(&self, name: &str, at: Loc) {
+        let known = BACKENDS.map(|b| format!("`{b}`")).join(", ");
+        let draft = Draft::new(
+            Code::BackendUnsupported,
+            format!("there is no state backend `{name}`"),
+        )
+        .label(at, format!("one of {known}"))
+        .maybe_help(suggest::help(name, BACKENDS));
+        self.ctx.report(draft);
+    }
+}
+
+/// The table of one kind of store.
+struct Place<'a, 'r, 'c> {
+    root: &'a Root<'r, 'c>,
+    table: Option<&'a Table>,
+    at: Loc,
+    name: &'a str,
+    secrets: &'a BTreeMap<String, SecretSource>,
+}
+
+impl Place<'_, '_, '_> {
+    fn known(&self, names: &[&str]) {
+        if let Some(table) = self.table {
+            self.root
+                .known(table, names, &format!("[state.{}]", self.name));
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(name))
+    }
+
+    fn optional(&self, name: &str) -> Option<(&str, Loc)> {
+        self.root.text(self.table?, name)
+    }
+
+    fn required(&self, name: &str, example: &str) -> Option<String> {
+        if !self.has(name) {
+            let example = format!("{name} = \"{example}\"");
+            self.root.missing(self.at, name, &example);
+        }
+        self.optional(name).map(|(text, _)| text.to_owned())
+    }
+
+    /// Credentials come by reference only, so that none is in a file.
+    fn credential(&self, name: &str) -> Option<Credential> {
+        if !self.has(name) {
+            let example = format!("{name} = \"${{secret.state_{name}}}\"");
+            self.root.missing(self.at, name, &example);
+        }
+        let (text, at) = self.optional(name)?;
+        let inner = text.strip_prefix("${").and_then(|t| t.strip_suffix('}'));
+        let Some(secret) = inner.and_then(|t| t.trim().strip_prefix("secret.")) else {
+            hygiene::literal(self.root.ctx, &format!("the value of `{name}`"), at);
+            return None;
+        };
+        match self.secrets.get(secret) {
+            Some(source) => Some(Credential {
+                secret: secret.to_owned(),
+                source: source.clone(),
+            }),
+            None => {
+                let names = self.secrets.keys().map(String::as_str);
+                let message = format!("the secret `{secret}` is not declared");
+                let draft = Draft::new(Code::UnknownSecret, message)
+                    .label(at, "here")
+                    .maybe_help(suggest::help(secret, names));
+                self.root.ctx.report(draft);
+                None
+            }
+        }
+    }
+
+    /// A name without what would lead out of it.
+    fn plain(&self, name: &str) -> Option<String> {
+        let (text, at) = self.optional(name)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+        let parts_ok = text
+            .split('/')
+            .all(|p| !p.is_empty() && !p.starts_with('.'));
+        if text.is_empty() || (text.chars().all(fits) && parts_ok) {
+            return Some(text.to_owned());
+        }
+        let draft = Draft::new(
+            Code::StatePlace,
+            format!("`{text}` cannot be part of a key"),
+        )
+        .label(at, "here")
+        .help(
+            "write letters, digits, `-`, `_` and `.`, with `/` between parts and none around them",
+        );
+        self.root.ctx.report(draft);
+        None
+    }
+
+    fn endpoint(&self) -> Option<String> {
+        let (text, at) = self.optional("endpoint")?;
+        let host = text
+            .strip_prefix("https://")
+            .map(|rest| rest.trim_end_matches('/'));
+        if host.is_some_and(|h| !h.is_empty() && !h.contains(['@', '?', '#'])) {
+            return Some(text.trim_end_matches('/').to_owned());
+        }
+        let draft = Draft::new(
+            Code::StatePlace,
+            format!("`{text}` is no address of a store"),
+        )
+        .label(at, "here")
+        .help("write `https://` and the host, as in `https://fra1.digitaloceanspaces.com`");
+        self.root.ctx.report(draft);
+        None
+    }
+
+    fn s3(&self) -> Option<Backend> {
+        self.known(&[
+            "bucket",
+            "region",
+            "endpoint",
+            "prefix",
+            "access_key",
+            "secret_key",
+        ]);
+        // All of them are looked at before the first mistake ends it.
+        let bucket = self.required("bucket", "shop-state");
+        let region = self.required("region", "fra1");
+        let endpoint = self.endpoint();
+        let prefix = self.plain("prefix");
+        let (access_key, secret_key) =
+            (self.credential("access_key"), self.credential("secret_key"));
+        Some(Backend::S3 {
+            bucket: bucket?,
+            region: region?,
+            endpoint,
+            prefix: prefix.unwrap_or_default(),
+            access_key: access_key?,
+            secret_key: secret_key?,
+        })
+    }
+}
