@@ -9,7 +9,7 @@ use std::path::Path;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 const FILE: &str = "identity.json";
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -40,6 +40,18 @@ impl fmt::Debug for Identity {
 }
 
 impl Identity {
+    /// The identity that a number stands for: a world that can be made again. It protects nothing.
+    pub fn of_seed(seed: u64) -> Identity {
+        let digest = Sha256::digest(seed.to_le_bytes());
+        Identity {
+            id: hex(&digest[..6]),
+            port: None,
+            mysql_port: None,
+            dns_port: None,
+            key: hex(&digest),
+        }
+    }
+
     /// Reads the identity of a directory, or makes one.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 mod call;
 pub mod charts;
+pub mod clock;
 mod cloudflare;
 pub mod control;
 mod digitalocean;

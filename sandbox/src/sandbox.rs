@@ -7,15 +7,17 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::call::{Call, Scene, bearer};
+use crate::clock::{Clock, MachineClock};
 use crate::control::{self, Switches};
 use crate::fault::{Board, Kind};
 use crate::identity::Identity;
@@ -59,8 +61,21 @@ impl Sandbox {
         profile: Profile,
         origin: impl Into<String>,
     ) -> Result<Sandbox, OpenError> {
+        Sandbox::open_at(dir, profile, origin, Arc::new(MachineClock))
+    }
+
+    /// The same with another clock than the machine's.
+    ///
+    /// # Errors
+    /// The directory cannot be read or written.
+    pub fn open_at(
+        dir: &Path,
+        profile: Profile,
+        origin: impl Into<String>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Sandbox, OpenError> {
         let open = || -> io::Result<Sandbox> {
-            let world = World::open(dir, profile)?;
+            let world = World::open_at(dir, profile, clock)?;
             let identity = Identity::load_or_create(dir)?;
             world.trust_cloudflare_token(identity.cloudflare_token());
             Ok(Sandbox {

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::clock::{Clock, MachineClock};
 use crate::kubernetes::Memory;
 use crate::profile::Profile;
 
@@ -178,6 +178,7 @@ impl Txn<'_> {
 pub struct World {
     dir: PathBuf,
     profile: Profile,
+    clock: Arc<dyn Clock>,
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
     kubernetes: Memory,
@@ -190,15 +191,23 @@ struct Inner {
 }
 
 impl World {
-    /// Opens the world of a directory, which is created when missing.
+    /// Opens the world of a directory, which is created when missing; time is the machine's.
     ///
     /// # Errors
     /// The directory cannot be created or the log cannot be read or written.
     pub fn open(dir: &Path, profile: Profile) -> io::Result<World> {
+        World::open_at(dir, profile, Arc::new(MachineClock))
+    }
+
+    /// The same with another clock.
+    ///
+    /// # Errors
+    /// The directory cannot be created or the log cannot be read or written.
+    pub fn open_at(dir: &Path, profile: Profile, clock: Arc<dyn Clock>) -> io::Result<World> {
         std::fs::create_dir_all(dir)?;
         let path = dir.join("world.log");
         let mut tables = replay(&path)?;
-        retime(dir, profile, &mut tables)?;
+        retime(dir, profile, clock.now_ms(), &mut tables)?;
         tables.forget();
         compact(dir, &path, &tables)?;
         let log = OpenOptions::new().append(true).open(&path)?;
@@ -206,6 +215,7 @@ impl World {
         Ok(World {
             dir: dir.to_owned(),
             profile,
+            clock,
             inner: Mutex::new(Inner { tables, log }),
             changed,
             kubernetes: Memory::default(),
@@ -243,7 +253,7 @@ impl World {
 
     /// Milliseconds since the epoch: the clock that stored times use.
     pub fn now_ms(&self) -> u64 {
-        now_ms()
+        self.clock.now_ms()
     }
 
     /// Reads under the lock.
@@ -284,7 +294,7 @@ impl World {
 
 /// What was under way when the world was closed takes as long as the profile says that it is opened
 /// with now, not as long as the last one did.
-fn retime(dir: &Path, profile: Profile, tables: &mut Tables) -> io::Result<()> {
+fn retime(dir: &Path, profile: Profile, now: u64, tables: &mut Tables) -> io::Result<()> {
     let path = dir.join("profile");
     let last = match std::fs::read_to_string(&path) {
         Ok(name) => Profile::parse(name.trim()).unwrap_or(profile),
@@ -292,7 +302,6 @@ fn retime(dir: &Path, profile: Profile, tables: &mut Tables) -> io::Result<()> {
         Err(e) => return Err(e),
     };
     if last != profile {
-        let now = now_ms();
         for row in tables.tables.values_mut().flat_map(BTreeMap::values_mut) {
             retime_value(row, now, &|left| profile.convert(last, left));
         }
@@ -318,13 +327,6 @@ fn retime_value(value: &mut Value, now: u64, convert: &impl Fn(u64) -> u64) {
         }
         _ => {}
     }
-}
-
-/// Milliseconds since the epoch.
-fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn replay(path: &Path) -> io::Result<Tables> {

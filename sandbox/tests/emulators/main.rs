@@ -17,27 +17,43 @@ mod schemas;
 mod workloads;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use zonewright_sandbox::Sandbox;
+use zonewright_sandbox::clock::{Clock, MachineClock};
 use zonewright_sandbox::profile::Profile;
 use zonewright_sandbox::reply::Body;
+
+/// A clock that is ahead of the machine's by so many milliseconds.
+#[derive(Default)]
+struct Ahead(AtomicU64);
+
+impl Clock for Ahead {
+    fn now_ms(&self) -> u64 {
+        MachineClock.now_ms() + self.0.load(Ordering::SeqCst)
+    }
+}
 
 /// A sandbox without a socket.
 pub(crate) struct World {
     pub(crate) sandbox: Arc<Sandbox>,
+    clock: Arc<Ahead>,
     _dir: tempfile::TempDir,
 }
 
 impl World {
     pub(crate) fn new(profile: Profile) -> World {
         let dir = tempfile::tempdir().unwrap();
-        let sandbox = Sandbox::open(dir.path(), profile, "http://127.0.0.1:4000").unwrap();
+        let clock = Arc::new(Ahead::default());
+        let origin = "http://127.0.0.1:4000";
+        let sandbox = Sandbox::open_at(dir.path(), profile, origin, clock.clone()).unwrap();
         World {
             sandbox: Arc::new(sandbox),
+            clock,
             _dir: dir,
         }
     }
@@ -62,21 +78,9 @@ impl World {
         value
     }
 
-    /// Lets time pass: every stored time moves into the past.
+    /// Lets time pass.
     pub(crate) fn pass(&self, seconds: u64) {
-        let move_back = |txn: &mut zonewright_sandbox::world::Txn<'_>| {
-            let tables: Vec<String> = txn.tables().names("").cloned().collect();
-            for table in tables {
-                let rows = txn.tables().list(&table);
-                let rows: Vec<(String, Value)> =
-                    rows.map(|(key, doc)| (key.clone(), doc.clone())).collect();
-                for (key, mut doc) in rows {
-                    age(&mut doc, seconds * 1000);
-                    txn.put(&table, &key, doc);
-                }
-            }
-        };
-        self.sandbox.world().write(move_back).unwrap();
+        self.clock.0.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 
     /// A running cluster.
@@ -194,21 +198,6 @@ impl Cluster<'_> {
         let object = serde_json::json!({"apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": name}});
         self.apply(&object).await;
-    }
-}
-
-fn age(value: &mut Value, ms: u64) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| age(item, ms)),
-        Value::Object(map) => {
-            for (name, field) in map {
-                match field.as_u64() {
-                    Some(at) if name.ends_with("_ms") => *field = Value::from(at - ms),
-                    _ => age(field, ms),
-                }
-            }
-        }
-        _ => {}
     }
 }
 
