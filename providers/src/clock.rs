@@ -1,8 +1,9 @@
 //! The port to time: pauses and rate limits go through it, so that tests do not wait.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 /// A clock that only goes forward.
 pub trait Clock: Send + Sync {
@@ -13,7 +14,7 @@ pub trait Clock: Send + Sync {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// The clock of the machine.
+/// The clock of the machine, or of a runtime whose time is paused.
 #[derive(Debug, Clone, Copy)]
 pub struct TokioClock {
     start: Instant,

@@ -19,9 +19,12 @@ use zonewright_engine::schema::{
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::Value;
 
+use crate::transport::Transport;
+
 mod billing;
 mod body;
 mod canonical;
+mod carrier;
 pub(crate) mod client;
 pub(crate) mod discovery;
 pub(crate) mod exposure;
@@ -41,11 +44,24 @@ pub use client::Options;
 
 /// The provider.
 pub fn provider(options: Options) -> Arc<dyn Provider> {
-    Arc::new(Kubernetes { options })
+    Arc::new(Kubernetes {
+        options,
+        transport: None,
+    })
+}
+
+/// The provider whose requests to clusters of a cloud go through a given transport: for emulators in
+/// the same process. A kubeconfig still leads over the network, if the options allow one.
+pub fn provider_over(transport: Arc<dyn Transport>, options: Options) -> Arc<dyn Provider> {
+    Arc::new(Kubernetes {
+        options,
+        transport: Some(transport),
+    })
 }
 
 struct Kubernetes {
     options: Options,
+    transport: Option<Arc<dyn Transport>>,
 }
 
 impl Provider for Kubernetes {
@@ -103,7 +119,9 @@ impl Provider for Kubernetes {
     ) -> BoxFuture<'a, Result<Arc<dyn Session>, ProviderError>> {
         async move {
             let api = match container {
-                Some((_, credentials)) => client::Api::open(&self.options, credentials)?,
+                Some((_, credentials)) => {
+                    client::Api::open(&self.options, self.transport.clone(), credentials)?
+                }
                 None => client::Api::from_kubeconfig(&self.options, config).await?,
             };
             Ok(Arc::new(session::Cluster::new(api)) as Arc<dyn Session>)

@@ -23,5 +23,5 @@ pub use cloudflare::{cloudflare, cloudflare_at};
 pub use digitalocean::{Lists, digitalocean, digitalocean_at, digitalocean_lists};
 pub use transport::{
     HttpOptions, HttpSetupError, HttpTransport, Transport, TransportError, TransportErrorKind,
-    install_crypto,
+    install_crypto, patience,
 };

@@ -12,7 +12,7 @@ use http::{Method, Request, Response};
 
 /// Time to establish a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for a read, from the first byte sent to the last byte received.
+/// Time for a read.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for everything else: vendors take longer over writes.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -26,6 +26,14 @@ pub trait Transport: Send + Sync {
         &self,
         request: Request<Bytes>,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>>;
+}
+
+/// How long a request may take, from the first byte sent to the last byte received.
+pub fn patience(method: &Method) -> Duration {
+    match *method {
+        Method::GET | Method::HEAD => READ_TIMEOUT,
+        _ => WRITE_TIMEOUT,
+    }
 }
 
 /// How far a request got.
@@ -135,11 +143,7 @@ impl HttpTransport {
     }
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let timeout = if matches!(*request.method(), Method::GET | Method::HEAD) {
-            READ_TIMEOUT
-        } else {
-            WRITE_TIMEOUT
-        };
+        let timeout = patience(request.method());
         let mut request = reqwest::Request::try_from(request).map_err(|e| describe(&e))?;
         *request.timeout_mut() = Some(timeout);
         let mut reply = self

@@ -4,6 +4,7 @@
 //! deletions with a precondition.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,7 +20,9 @@ use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::secret::{Purpose, Secret};
 use zonewright_engine::value::Value;
 
+use super::carrier;
 use super::failure::Refusal;
+use crate::transport::{Transport, TransportError, TransportErrorKind};
 
 /// No answer is larger; a page of custom resource definitions has tens of megabytes.
 const MOST_BYTES: usize = 64 << 20;
@@ -37,6 +40,9 @@ pub struct Options {
     pub attempts: u32,
     /// The pause after the first of them; each later one is twice as long.
     pub pause: Duration,
+    /// How long a create is repeated that may work in a moment: the discovery of a kind that was just
+    /// defined, its handler and the webhooks about it all lag behind.
+    pub settle: Duration,
     /// Whether a kubeconfig is accepted. A rehearsal against emulated clouds must not reach a real
     /// cluster.
     pub kubeconfig: bool,
@@ -50,6 +56,7 @@ impl Default for Options {
             page: 500,
             attempts: 4,
             pause: Duration::from_millis(500),
+            settle: Duration::from_secs(30),
             kubeconfig: true,
         }
     }
@@ -110,14 +117,25 @@ fn bad(message: &str) -> ProviderError {
 }
 
 impl Api {
-    /// Connects with the credentials of the container.
-    pub(crate) fn open(options: &Options, secret: &Secret) -> Result<Api, ProviderError> {
+    /// Connects with the credentials of the container, through the transport if there is one.
+    pub(crate) fn open(
+        options: &Options,
+        transport: Option<Arc<dyn Transport>>,
+        secret: &Secret,
+    ) -> Result<Api, ProviderError> {
         let text = secret
             .expose(Purpose::Request)
             .ok_or_else(|| bad("the cluster's credentials are not at hand"))?;
         let credentials: Credentials = serde_json::from_str(text)
             .map_err(|_| bad("the cluster's credentials are not of the expected form"))?;
-        Api::connect(options, config(credentials)?)
+        match transport {
+            None => Api::connect(options, config(credentials)?),
+            Some(transport) => Ok(Api {
+                client: carrier::client(transport, &server(&credentials)?, &credentials.token)
+                    .ok_or_else(|| bad("the cluster's token is not fit for a header"))?,
+                options: options.clone(),
+            }),
+        }
     }
 
     /// Connects as a kubeconfig says, which `[providers.kubernetes]` holds as a secret.
@@ -277,12 +295,13 @@ impl Api {
     }
 }
 
+fn server(credentials: &Credentials) -> Result<Uri, ProviderError> {
+    let server = credentials.server.parse();
+    server.map_err(|_| bad("the cluster's server is no URL"))
+}
+
 fn config(credentials: Credentials) -> Result<kube::Config, ProviderError> {
-    let uri: Uri = credentials
-        .server
-        .parse()
-        .map_err(|_| bad("the cluster's server is no URL"))?;
-    let mut config = kube::Config::new(uri);
+    let mut config = kube::Config::new(server(&credentials)?);
     let bundle = credentials.certificate_authority_data.unwrap_or_default();
     if !bundle.is_empty() {
         config.root_cert = Some(certificates(&bundle)?);
@@ -326,6 +345,9 @@ fn lost(error: &kube::Error) -> Failure {
                     | std::io::ErrorKind::HostUnreachable
                     | std::io::ErrorKind::NetworkUnreachable
             );
+        }
+        if let Some(transport) = cause.downcast_ref::<TransportError>() {
+            refused |= transport.kind == TransportErrorKind::NotSent;
         }
         causes.push(cause.to_string());
         source = cause.source();

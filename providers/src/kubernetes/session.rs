@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 use zonewright_engine::address::Kind;
 use zonewright_engine::provider::{
     ErrorClass, Live, Observed, Op, Outcome, ProviderError, ReadTarget, Session, Status, Verb, Wait,
@@ -18,6 +19,9 @@ use super::discovery::Discovery;
 use super::failure::Refusal;
 use super::kinds::{Identity, Resource};
 use super::{ready, refresh};
+
+/// Between two attempts of a create.
+const SETTLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A session in one cluster.
 pub(crate) struct Cluster {
@@ -105,7 +109,7 @@ fn poll_after(kind: &str) -> Duration {
 impl Cluster {
     async fn carry_out(&self, op: &Op) -> Result<Outcome, ProviderError> {
         match &op.verb {
-            Verb::Create { desired } => self.create(&self.subject(op, desired).await?).await,
+            Verb::Create { desired } => self.settle(op, desired).await,
             Verb::Update { id, desired, .. } => {
                 let subject = self.subject(op, desired).await?;
                 self.write(&subject, Some(id), true).await
@@ -122,6 +126,29 @@ impl Cluster {
                 Some(subject) => self.find(&subject).await,
                 None => Ok(Outcome::Found(Vec::new())),
             },
+        }
+    }
+
+    /// Creates, and again what may work in a moment: to the engine a create is never harmless to repeat,
+    /// but this one looks at what is there first.
+    async fn settle(&self, op: &Op, desired: &Value) -> Result<Outcome, ProviderError> {
+        let until = Instant::now() + self.api.options.settle;
+        loop {
+            let done = match self.subject(op, desired).await {
+                Ok(subject) => self.create(&subject).await,
+                Err(error) => Err(error),
+            };
+            let pause = match &done {
+                Err(e) => match e.class {
+                    ErrorClass::Transient { after } => after.unwrap_or(SETTLE_PAUSE),
+                    _ => return done,
+                },
+                Ok(_) => return done,
+            };
+            if Instant::now() + pause > until {
+                return done;
+            }
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -71,7 +71,7 @@ impl Cluster {
             ..Options::default()
         };
         Ok(Cluster {
-            api: Api::open(&options, credentials)?,
+            api: Api::open(&options, None, credentials)?,
             discovery: Discovery::default(),
         })
     }
