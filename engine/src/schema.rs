@@ -273,6 +273,9 @@ pub struct Typical {
     pub update: Duration,
     /// To delete it, until it is gone.
     pub delete: Duration,
+    /// The attribute that names what it is made from, and how long that must have been ready before it
+    /// can be: the vendor copies from something that a fresh source does not have yet.
+    pub source: Option<(&'static str, Duration)>,
 }
 
 impl Typical {
@@ -282,6 +285,15 @@ impl Typical {
             create: Duration::from_secs(create),
             update: Duration::from_secs(update),
             delete: Duration::from_secs(delete),
+            source: None,
+        }
+    }
+
+    /// The same for what is made from something that must have been ready for this many seconds.
+    pub const fn made_from(self, attr: &'static str, seconds: u64) -> Typical {
+        Typical {
+            source: Some((attr, Duration::from_secs(seconds))),
+            ..self
         }
     }
 }

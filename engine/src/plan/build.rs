@@ -491,7 +491,7 @@ fn steps(inputs: &Inputs, changes: &[Change]) -> Vec<Step> {
             .iter()
             .filter(|a| !matches!(a, Action::NoOp | Action::Read))
             .map(|&action| Step {
-                seconds: typical_seconds(inputs, change, action),
+                seconds: estimate::seconds(inputs, changes, change, action),
                 node: StepNode::Act {
                     address: change.address.clone(),
                     action,
@@ -501,31 +501,6 @@ fn steps(inputs: &Inputs, changes: &[Change]) -> Vec<Step> {
     let mut steps: Vec<Step> = opens.chain(acts).collect();
     steps.sort_by(|a, b| a.node.cmp(&b.node));
     steps
-}
-
-fn typical_seconds(inputs: &Inputs, change: &Change, action: Action) -> u64 {
-    let Some(schema) = inputs.registry.kind(&change.address.kind) else {
-        return 0;
-    };
-    let rules = inputs.object_rules(&change.address);
-    let duration = match action {
-        Action::Create | Action::Update | Action::Adopt if rules.is_some() => {
-            let object = change
-                .desired
-                .as_ref()
-                .map(|e| e.eval(&|_: &Reference| crate::expr::Lookup::Later { secret: false }));
-            rules
-                .zip(object)
-                .map(|(r, o)| (r.typical)(&o))
-                .unwrap_or_default()
-        }
-        Action::Create | Action::Adopt => schema.typical.create,
-        Action::Update if change.reason == Reason::RecordOnly => std::time::Duration::ZERO,
-        Action::Update => schema.typical.update,
-        Action::Delete => schema.typical.delete,
-        Action::NoOp | Action::Read | Action::Forget => std::time::Duration::ZERO,
-    };
-    duration.as_secs()
 }
 
 fn instances(

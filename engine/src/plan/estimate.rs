@@ -1,9 +1,18 @@
 //! How long a plan should take: the longest path through its steps.
 
+use std::time::Duration;
+
 use petgraph::Direction;
 use petgraph::graphmap::DiGraphMap;
 
-use super::{Estimate, Step};
+use super::{Action, Change, Estimate, Reason, Step};
+use crate::expr::{Expr, Lookup, Reference};
+use crate::observe::Inputs;
+
+/// Seconds that an action typically takes. `changes` are those of the whole plan.
+pub(super) fn seconds(inputs: &Inputs, changes: &[Change], change: &Change, action: Action) -> u64 {
+    typical(inputs, change, action) + source_wait(inputs, changes, change, action)
+}
 
 /// Seconds from the start of each step to the end of the longest path behind it. `order` is a
 /// topological order.
@@ -47,4 +56,46 @@ pub(super) fn estimate(graph: &DiGraphMap<usize, ()>, order: &[usize], steps: &[
         seconds,
         critical_path,
     }
+}
+
+/// How long what it is made from must have been ready, when that is made by the same plan.
+fn source_wait(inputs: &Inputs, changes: &[Change], change: &Change, action: Action) -> u64 {
+    let schema = inputs.registry.kind(&change.address.kind);
+    let source = schema.and_then(|s| s.typical.source);
+    let (Action::Create, Some((attr, wait)), Some(desired)) = (action, source, &change.desired)
+    else {
+        return 0;
+    };
+    let references = desired.get(attr).map(Expr::references).unwrap_or_default();
+    let fresh = references.iter().any(|(reference, _)| {
+        let address = reference.address();
+        let made = address.and_then(|a| changes.iter().find(|c| c.address == *a));
+        made.is_some_and(|c| c.actions.contains(&Action::Create))
+    });
+    if fresh { wait.as_secs() } else { 0 }
+}
+
+fn typical(inputs: &Inputs, change: &Change, action: Action) -> u64 {
+    let Some(schema) = inputs.registry.kind(&change.address.kind) else {
+        return 0;
+    };
+    let rules = inputs.object_rules(&change.address);
+    let duration = match action {
+        Action::Create | Action::Update | Action::Adopt if rules.is_some() => {
+            let object = change
+                .desired
+                .as_ref()
+                .map(|e| e.eval(&|_: &Reference| Lookup::Later { secret: false }));
+            rules
+                .zip(object)
+                .map(|(r, o)| (r.typical)(&o))
+                .unwrap_or_default()
+        }
+        Action::Create | Action::Adopt => schema.typical.create,
+        Action::Update if change.reason == Reason::RecordOnly => Duration::ZERO,
+        Action::Update => schema.typical.update,
+        Action::Delete => schema.typical.delete,
+        Action::NoOp | Action::Read | Action::Forget => Duration::ZERO,
+    };
+    duration.as_secs()
 }

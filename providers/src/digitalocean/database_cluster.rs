@@ -314,6 +314,7 @@ fn schema() -> KindSchema {
         marked: true,
         kept_when_off: false,
         protect: true,
+        // 4 to 8 minutes are usual for MySQL; the middle.
         typical: Typical::secs(360, 300, 60),
         identity: &["name"],
     }

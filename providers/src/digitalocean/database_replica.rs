@@ -358,7 +358,9 @@ fn schema() -> KindSchema {
         marked: false,
         kept_when_off: false,
         protect: true,
-        typical: Typical::secs(600, 300, 60),
+        // A server of 4 to 8 minutes that begins with its source's backup, which adds time: the long end.
+        // A fresh source has none; the vendor's Terraform provider waits for it up to 30 minutes.
+        typical: Typical::secs(480, 300, 60).made_from("source", 600),
         identity: &["source", "name"],
     }
 }

@@ -449,6 +449,7 @@ fn schema() -> KindSchema {
         marked: true,
         kept_when_off: false,
         protect: false,
+        // 4 to 8 minutes are usual; the middle.
         typical: Typical::secs(360, 300, 120),
         identity: &["name"],
     }

@@ -8,7 +8,8 @@ use crate::reply;
 use super::error::ApiError;
 use super::{Answer, all, catalog, database};
 
-/// How long after it is ready a database has its first backup, in the vendor's seconds.
+/// How long after it is ready a database has its first backup, in the vendor's seconds. The vendor gives no
+/// figure; its Terraform provider waits for one up to 30 minutes.
 pub(super) const FIRST: u64 = 600;
 const DAY: u64 = 24 * 3600;
 const KEPT: u64 = 7;

@@ -16,8 +16,8 @@ use super::{
 
 pub(super) const TABLE: &str = "digitalocean/kubernetes_clusters";
 
-// The vendor's usual durations, in seconds.
-const CREATE: u64 = 300;
+// The vendor's usual durations, in seconds: 4 to 8 minutes until it runs, here the middle.
+const CREATE: u64 = 360;
 const DELETE: u64 = 60;
 const UPGRADE: u64 = 600;
 

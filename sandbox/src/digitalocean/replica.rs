@@ -118,7 +118,7 @@ fn create(scene: &mut Scene<'_, '_>, call: &Call, parent: &str) -> Answer {
         "project_id": source["project_id"], "host": database::host(scene, name),
         "maintenance_window": source["maintenance_window"], "forked": true,
         "events": ["cluster_create"],
-        "created_ms": scene.now, "online_ms": scene.after(database::CREATE),
+        "created_ms": scene.now, "online_ms": scene.after(database::COPY),
     });
     tag::ensure(scene, tags.iter().map(String::as_str));
     database::store(scene, TABLE, doc.clone());

@@ -42,7 +42,7 @@ async fn a_database_comes_online_and_names_are_unique_in_the_account() {
             r#"{"name":"wp"}"#,
         )
         .await;
-    world.pass(301);
+    world.pass(361);
     let up = world.expect(200, &line, "").await;
     assert_eq!(up["database"]["status"], "online");
     assert_eq!(up["database"]["connection"]["port"], 25060);
@@ -68,7 +68,7 @@ async fn a_replica_needs_a_backup_and_its_promotion_keeps_its_id() {
         .await;
     assert_eq!(early["id"], "precondition_failed");
     let backups = format!("GET /v2/databases/{parent}/backups");
-    world.pass(301);
+    world.pass(361);
     let none = world.expect(200, &backups, "").await;
     assert_eq!(none["backups"], json!([]));
     world
@@ -89,7 +89,7 @@ async fn a_replica_needs_a_backup_and_its_promotion_keeps_its_id() {
         .expect(412, &format!("PUT {replicas}/wp-bz/promote"), "")
         .await;
     let get = format!("GET {replicas}/wp-bz");
-    world.pass(301);
+    world.pass(481);
     let up = world.expect(200, &get, "").await;
     assert_eq!(up["replica"]["status"], "online");
     let host = up["replica"]["connection"]["host"].clone();

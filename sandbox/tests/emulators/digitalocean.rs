@@ -150,7 +150,7 @@ async fn a_cluster_goes_through_its_life_and_holds_its_vpc() {
     assert_eq!(made["kubernetes_cluster"]["endpoint"], "");
     let line = format!("GET /v2/kubernetes/clusters/{cluster}");
     world.expect(409, &format!("{line}/credentials"), "").await;
-    world.pass(301);
+    world.pass(361);
     let up = world.expect(200, &line, "").await;
     assert_eq!(state(&up), "running");
     let endpoint = format!("http://127.0.0.1:4000/clusters/{cluster}");

@@ -13,8 +13,8 @@ const BALANCERS: &str = "digitalocean/load_balancers";
 const CLEANUP: &str = "service.kubernetes.io/load-balancer-cleanup";
 const ID: &str = "kubernetes.digitalocean.com/load-balancer-id";
 
-/// Seconds until a load balancer has an address.
-const PROVISIONING: u64 = 90;
+/// Seconds until a load balancer has an address: 1 to 3 minutes are usual, here the middle.
+const PROVISIONING: u64 = 120;
 
 pub(super) fn look(ctx: &mut Ctx<'_, '_>, it: Looked) -> Option<u64> {
     if it.object["spec"]["selector"].is_object() && !it.is_terminating() {
