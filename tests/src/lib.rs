@@ -12,6 +12,7 @@ use zonewright_sandbox::control::Client;
 use zonewright_sandbox::fault::{Fault, Kind};
 
 pub mod control_plane;
+pub mod simulation;
 
 /// A copy of a project in a directory of its own, with its own sandbox.
 pub struct Env {

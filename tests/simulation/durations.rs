@@ -1,0 +1,97 @@
+//! What plans say about time, compared with the time that it takes.
+
+use std::time::Duration;
+
+use zonewright_engine::address::ZoneName;
+use zonewright_engine::objectives::Forecast;
+use zonewright_tests::simulation::project::Project;
+use zonewright_tests::simulation::{Applied, Settings, Simulation, simulate};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn example() -> Project {
+    Project::example("wordpress-dr")
+}
+
+/// The steps that took longest, for who reads a failure.
+fn slowest(applied: &Applied) -> String {
+    let mut spans: Vec<_> = applied.timeline.spans().into_iter().collect();
+    spans.sort_by_key(|(_, span)| std::cmp::Reverse(span.ended));
+    let lines = spans.iter().take(25).map(|(step, span)| {
+        let step = &applied.plan.steps[*step];
+        format!(
+            "{:>8.1}s to {:>8.1}s, expected {:>4}s: {}",
+            span.begun.as_secs_f64(),
+            span.ended.unwrap_or_default().as_secs_f64(),
+            step.seconds,
+            step.node
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Applies these zones, whole, and finds nothing left to do.
+async fn apply(simulation: &Simulation, zones: &[&str]) -> Applied {
+    let applied = simulation.apply(zones).await;
+    let failed: Vec<_> = applied.report.failed().collect();
+    assert!(applied.report.is_complete(), "{failed:#?}");
+    let again = simulation.plan(zones).await.plan;
+    assert!(again.is_empty(), "{:#?}", again.summary());
+    applied
+}
+
+/// The forecast for the backup zone and what it took to make it beside a primary of a day.
+fn backup_zone(project: Project) -> (Forecast, Applied) {
+    simulate(Settings::realistic(project), async |simulation| {
+        apply(simulation, &["pz", "edge"]).await;
+        simulation.elapse(DAY).await;
+        let applied = apply(simulation, &["bz"]).await;
+        let bz = "bz".parse::<ZoneName>().unwrap();
+        (applied.plan.forecasts[&bz].clone(), applied)
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "both figures are worth reading")]
+fn assert_forecast(what: &str, forecast: &Forecast, applied: &Applied) {
+    let expected = forecast.ready.seconds as f64;
+    let measured = applied.took.as_secs_f64();
+    println!("{what}: ready from nothing in {expected} s by the plan, {measured:.0} s measured");
+    let off = (measured - expected).abs() / expected;
+    assert!(
+        off <= 0.10,
+        "{what}: {expected} s expected, {measured:.1} s measured\n{}",
+        slowest(applied)
+    );
+}
+
+#[test]
+fn bz_02_a_zone_with_a_replica_is_ready_when_the_plan_says() {
+    let (forecast, applied) = backup_zone(example());
+    assert_forecast("strategy replica", &forecast, &applied);
+}
+
+#[test]
+fn bz_02_a_zone_without_a_database_is_ready_when_the_plan_says() {
+    let mut project = example();
+    project.edit(
+        "zones/bz.toml",
+        "strategy = \"replica\"",
+        "strategy = \"restore\"",
+    );
+    let (forecast, applied) = backup_zone(project);
+    assert_forecast("strategy restore", &forecast, &applied);
+}
+
+#[test]
+fn two_zones_from_nothing_take_as_long_as_their_longest_path() {
+    simulate(Settings::realistic(example()), async |simulation| {
+        let applied = apply(simulation, &[]).await;
+        let path = applied.plan.estimate.seconds as f64;
+        let measured = applied.took.as_secs_f64();
+        let ratio = measured / path;
+        println!(
+            "two zones from nothing: {path} s along the longest path, {measured:.0} s measured: x{ratio:.3}"
+        );
+        assert!(ratio <= 1.05, "x{ratio:.3}\n{}", slowest(&applied));
+    });
+}

@@ -1,0 +1,8 @@
+//! The whole engine on virtual time: what cannot be waited for, and what must be repeatable.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that panics is a test that fails"
+)]
+
+mod durations;
+mod repeatable;
