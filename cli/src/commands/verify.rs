@@ -19,8 +19,10 @@ use crate::{probes, proofs};
 
 /// Checks under way at once.
 const AT_ONCE: usize = 6;
-/// The pause before what failed is asked again.
-const AGAIN: Duration = Duration::from_secs(5);
+/// The pause before what failed is asked again; each later one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// No pause is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A check with what came of it.
 #[derive(Debug, Clone)]
@@ -177,6 +179,7 @@ fn made(round: &Round<'_>) -> Vec<Probe> {
 
 async fn until_green(prober: &Probes, round: &Round<'_>) -> Vec<Line> {
     let until = Instant::now() + round.wait;
+    let mut pause = FIRST_PAUSE;
     let mut lines = once(prober, round.zone, round.checks.clone(), round.read_only).await;
     loop {
         let failed: Vec<Check> = lines
@@ -184,10 +187,13 @@ async fn until_green(prober: &Probes, round: &Round<'_>) -> Vec<Line> {
             .filter(|l| l.verdict.is_failure())
             .map(|l| l.check.clone())
             .collect();
-        if failed.is_empty() || Instant::now() + AGAIN > until {
+        let left = until.saturating_duration_since(Instant::now());
+        if failed.is_empty() || left.is_zero() {
             return lines;
         }
-        tokio::time::sleep(AGAIN).await;
+        // The last look is at the end of the wait.
+        tokio::time::sleep(pause.min(left)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
         for line in once(prober, round.zone, failed, round.read_only).await {
             if let Some(place) = lines.iter_mut().find(|l| l.check.id == line.check.id) {
                 *place = line;

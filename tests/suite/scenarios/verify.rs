@@ -590,3 +590,42 @@ fn a_wrong_token_is_said_to_be_one() {
         assert!(!text.contains("a-token-of-nobody"), "{text}");
     }
 }
+
+/// `--wait` asks again what is red, and only that; what stays red to the end is an answer as well.
+#[test]
+fn what_is_red_is_asked_again_until_the_wait_is_over() {
+    let env = ready();
+    let verify = |wait: &[&str]| {
+        let only = ["--only", "exposure-cloud", "--only", "networks"];
+        let args = [&["verify", "--zone", "bz"], &only[..], wait].concat();
+        env.clear_requests();
+        let output = env.run(&args);
+        let asked = |path: &str| {
+            let all = env.requests();
+            let to = |r: &&Value| r["method"] == "GET" && r["path"] == path;
+            all.iter().filter(to).count()
+        };
+        (output, asked("/v2/load_balancers"), asked("/v2/vpcs"))
+    };
+    let refuse = |count| fault(&env, "GET", "/v2/load_balancers*", count, status(403));
+    // Red at first, green a moment later; what was green is not asked twice.
+    refuse(2);
+    let (output, lists, networks) = verify(&["--wait", "10m"]);
+    assert_eq!(output.code, 0, "{}", output.text());
+    for line in ["pass    exposure-cloud", "pass    networks"] {
+        assert!(output.stdout.contains(line), "{}", output.text());
+    }
+    assert_eq!((lists, networks), (3, 1));
+    env.clear_faults();
+    // Red to the end.
+    refuse(1000);
+    let (output, lists, networks) = verify(&["--wait", "1s"]);
+    assert_eq!(output.code, 6, "{}", output.text());
+    assert!(lists > 1, "{lists}: {}", output.text());
+    assert_eq!(networks, 1);
+    // Without a wait there is one answer.
+    let (output, lists, _) = verify(&[]);
+    assert_eq!((output.code, lists), (6, 1), "{}", output.text());
+    env.clear_faults();
+    env.assert_settled();
+}
