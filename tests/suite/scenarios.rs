@@ -24,6 +24,7 @@ mod restore;
 mod roles;
 mod runbook;
 mod secrets;
+mod shown;
 mod stop;
 mod unread;
 mod verify;

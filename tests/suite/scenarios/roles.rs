@@ -26,6 +26,44 @@ fn replicas(env: &zonewright_tests::Env, cluster: &str) -> Vec<u64> {
         .collect()
 }
 
+/// What bills in the backup zone's region, by the ground truth of `sandbox cost`, in US dollars a month.
+fn monthly(env: &zonewright_tests::Env) -> f64 {
+    let cost = env.expect(0, &["sandbox", "cost"]).json();
+    let items = cost["items"].as_array().unwrap().iter();
+    let here = items.filter(|item| {
+        let region = &item["region"];
+        region == "sfo3" || region["slug"] == "sfo3"
+    });
+    here.map(|item| item["monthly"].as_f64().unwrap()).sum()
+}
+
+/// BZ-28, BZ-21: off -> warm -> cold -> off, each followed by an empty plan and paid for as it should be.
+#[test]
+fn postures_go_round_and_off_bills_nothing() {
+    let env = example();
+    env.edit("zones/bz.toml", "posture = \"cold\"", "posture = \"off\"");
+    env.expect(0, &["apply", "--auto-approve"]);
+    let cluster = "wp-bz-doks-sfo3";
+    let off = || {
+        assert_eq!(names(&env, "kubernetes_clusters"), ["wp-pz-doks-nyc3"]);
+        assert_eq!(names(&env, "vpcs"), ["vpc-wp-pz"]);
+        assert_eq!(names(&env, "database_replicas"), [""; 0]);
+        assert_eq!(records(&env).len(), 3, "the reservation stays");
+        assert_eq!(monthly(&env), 0.0);
+        env.assert_settled();
+    };
+    off();
+    // A node at 24.00 and a replica at 15.15; nothing that runs in the node bills by itself.
+    for (posture, count) in [("warm", 1), ("cold", 0)] {
+        env.expect(0, &["posture", "--zone", "bz", posture, "--auto-approve"]);
+        assert_eq!(replicas(&env, cluster), [count]);
+        assert_eq!(monthly(&env), 39.15, "{posture}");
+        env.assert_settled();
+    }
+    env.expect(0, &["posture", "--zone", "bz", "off", "--auto-approve"]);
+    off();
+}
+
 /// BZ-28, BZ-21: cold -> warm -> off -> cold, each followed by an empty plan.
 #[test]
 fn a_posture_is_an_edit_a_plan_and_an_apply() {
