@@ -2,7 +2,7 @@
 //! providers and the secrets of one project in one world.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,11 +78,6 @@ impl Stage {
             home,
             key,
         })
-    }
-
-    /// The project's directory.
-    pub(crate) fn root(&self) -> &Path {
-        self.project.root()
     }
 
     /// Writes an edit of the spec.

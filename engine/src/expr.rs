@@ -28,6 +28,8 @@ pub struct Origin {
     pub start: usize,
     /// First byte after it.
     pub end: usize,
+    /// The overlay that it was written in: `role.standby`, `posture.warm`.
+    pub overlay: Option<Arc<str>>,
 }
 
 impl fmt::Display for Origin {

@@ -26,8 +26,13 @@ use crate::value::Value;
 /// vendor promises no figure of its own.
 pub const LAG_ALARM: Duration = Duration::from_secs(60);
 
-/// What Cloudflare's automatic TTL (`1`) stands for.
+/// Seconds that an answer is cached when the vendor chooses (`ttl = 1`, Cloudflare's "automatic").
 const AUTOMATIC_TTL: u64 = 300;
+
+/// Seconds that a record is cached, as its TTL is written.
+pub fn cached_for(ttl: u64) -> u64 {
+    if ttl == 1 { AUTOMATIC_TTL } else { ttl }
+}
 
 /// What a zone can achieve.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -366,8 +371,7 @@ impl<'a> Look<'a> {
         let each = flipped.map(|r| {
             let update = self.schema(r).map_or(0, |s| s.typical.update.as_secs());
             match r.body.get("ttl").and_then(number) {
-                Some(1) => update + AUTOMATIC_TTL,
-                Some(ttl) => update + ttl,
+                Some(ttl) => update + cached_for(ttl),
                 None => update,
             }
         });

@@ -15,7 +15,6 @@ use serde::Serialize;
 
 use crate::address::{Address, AttrPath, Kind, Name, ZoneName};
 use crate::config::{Config, Resource};
-use crate::expr::Origin;
 use crate::observe::{Inputs, Observations};
 use crate::value::Value;
 
@@ -71,7 +70,7 @@ pub struct ChartFacts {
 }
 
 /// What is compared, beyond configuration and state.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     /// One zone.
     pub left: &'a ZoneName,
@@ -79,14 +78,6 @@ pub struct Question<'a> {
     pub right: &'a ZoneName,
     /// The charts of both.
     pub charts: &'a [ChartFacts],
-    /// The role or posture whose overlay holds a place.
-    pub overlay: &'a dyn Fn(&Origin) -> Option<String>,
-}
-
-impl std::fmt::Debug for Question<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Question").finish_non_exhaustive()
-    }
 }
 
 /// Two zones compared.

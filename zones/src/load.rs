@@ -120,6 +120,11 @@ impl Ctx<'_> {
         self.sources.borrow().origin(at)
     }
 
+    /// Everything in a table was written in an overlay: `role.standby`.
+    pub(crate) fn mark_overlay(&self, table: &Table, overlay: &str) {
+        self.sources.borrow_mut().mark(table, &overlay.into());
+    }
+
     /// The place of an origin that came from [`Ctx::origin`].
     pub(crate) fn loc(&self, at: &Origin) -> Loc {
         let file = self.sources.borrow().find(&at.file);

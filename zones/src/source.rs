@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use zonewright_engine::expr::Origin;
 
-use crate::tree::Loc;
+use crate::tree::{Item, Loc, Table};
 
 /// The largest input file. Rendered charts with all their definitions stay under 6 MiB.
 pub const MAX_FILE: u64 = 8 * 1024 * 1024;
@@ -220,6 +220,8 @@ pub(crate) fn offset(at: usize) -> u32 {
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
     files: Vec<Source>,
+    /// What is written in overlays: where each value starts, where it ends, and whose it is.
+    overlays: BTreeMap<(u32, u32), (u32, Arc<str>)>,
 }
 
 impl Sources {
@@ -244,7 +246,28 @@ impl Sources {
             line: source.position(loc.start).0,
             start: loc.start as usize,
             end: loc.end as usize,
+            overlay: self.overlay(loc),
         }
+    }
+
+    /// Everything in a table was written in an overlay.
+    pub(crate) fn mark(&mut self, table: &Table, overlay: &Arc<str>) {
+        for entry in table.values() {
+            let at = entry.value.at;
+            match &entry.value.node {
+                Item::Table(inner) => self.mark(inner, overlay),
+                _ => {
+                    let whose = (at.end, overlay.clone());
+                    self.overlays.insert((at.file, at.start), whose);
+                }
+            }
+        }
+    }
+
+    fn overlay(&self, loc: Loc) -> Option<Arc<str>> {
+        let before = self.overlays.range(..=(loc.file, loc.start));
+        let ((file, _), (end, overlay)) = before.last()?;
+        (*file == loc.file && loc.end <= *end).then(|| overlay.clone())
     }
 
     /// Blanks a secret, so that no diagnostic shows it, not even as a neighbouring line.

@@ -22,7 +22,6 @@ pub(super) fn compare(
         match sides[1].get(relative) {
             Some(right) => {
                 let mut walk = Walk {
-                    ask,
                     words,
                     resource: relative.to_string(),
                     out: &mut out,
@@ -167,7 +166,6 @@ fn same(left: Option<&Value>, right: Option<&Value>) -> bool {
 }
 
 struct Walk<'a> {
-    ask: &'a Question<'a>,
     words: &'a [Words; 2],
     resource: String,
     out: &'a mut Vec<Found>,
@@ -226,12 +224,9 @@ impl Walk<'_> {
         places: [Option<&Origin>; 2],
         exprs: [Option<&Expr>; 2],
     ) -> Option<Cause> {
-        let mut overlays = places
-            .iter()
-            .flatten()
-            .filter_map(|at| (self.ask.overlay)(at));
+        let mut overlays = places.iter().flatten().filter_map(|at| at.overlay.as_ref());
         if let Some(of) = overlays.next() {
-            return Some(Cause::Overlay { of });
+            return Some(Cause::Overlay { of: of.to_string() });
         }
         let once = exprs.iter().all(Option::is_some) && places[0] == places[1];
         (once && places[0].is_some() && !is_version(path)).then_some(Cause::Settings)

@@ -9,15 +9,13 @@ use crate::address::{Address, ZoneName};
 use crate::check::qualified;
 use crate::config::{Config, DatabaseDecision, Resource, SecretSource, Strategy};
 use crate::expr::{Expr, Lookup, Node, Reference};
+use crate::objectives::cached_for;
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::parity::Relative;
 use crate::plan::roles::{is_replica, is_writer};
 use crate::restore::default_name;
 use crate::schema::HandRestore;
 use crate::value::Value;
-
-/// What Cloudflare's automatic TTL (`1`) stands for.
-const AUTOMATIC_TTL: u64 = 300;
 
 /// The spec before and after, and what is asked of it again and again.
 pub(super) struct Facts<'a> {
@@ -135,7 +133,7 @@ impl<'a> Facts<'a> {
                 Flip {
                     resource,
                     name: self.name(resource),
-                    ttl: ttl.map(|t| if t == 1 { AUTOMATIC_TTL } else { t }),
+                    ttl: ttl.map(cached_for),
                     proxied: proxied == Some(true),
                 }
             })

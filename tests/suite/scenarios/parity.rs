@@ -92,6 +92,26 @@ fn bz_26_the_example_is_clean_once_it_is_applied() {
     env.expect(0, &["parity", "bz", "pz"]);
 }
 
+/// What looks like a table's header inside a text is none.
+#[test]
+fn an_overlay_is_known_by_its_table_and_not_by_its_lines() {
+    let env = mirrored();
+    let bz = std::fs::read_to_string(env.path().join("zones/bz.toml")).unwrap();
+    let overlay = "\n[role.standby.digitalocean.vpc.main]\ndescription = \"\"\"\n[mysqld]\n\"\"\"\nname = \"vpc-other\"\n";
+    env.write("zones/bz.toml", &format!("{bz}{overlay}"));
+    env.expect(0, &["apply", "--auto-approve"]);
+    let report = env
+        .expect(0, &["parity", "pz", "bz", "--format", "json"])
+        .json();
+    let explained = report["explained"].as_array().unwrap();
+    let name = explained
+        .iter()
+        .find(|e| e["resource"] == "digitalocean.vpc.main" && e["path"] == "name");
+    let name = name.unwrap_or_else(|| panic!("{explained:#?}"));
+    assert_eq!(name["because"]["of"], "role.standby");
+    env.assert_settled();
+}
+
 #[test]
 fn bz_26_what_was_changed_in_one_zone_is_named() {
     let env = mirrored();

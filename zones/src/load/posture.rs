@@ -56,7 +56,11 @@ pub(super) fn check(ctx: &Ctx<'_>, table: &Table) {
         return;
     };
     for (key, entry) in overlays {
-        if !NAMES.contains(&key.as_str()) || entry.value.table().is_none() {
+        if NAMES.contains(&key.as_str())
+            && let Some(layer) = entry.value.table()
+        {
+            ctx.mark_overlay(layer, &format!("posture.{key}"));
+        } else {
             let draft = Draft::new(Code::UnknownPosture, format!("there is no posture `{key}`"))
                 .label(entry.key, "a zone stands by `off`, `cold` or `warm`")
                 .maybe_help(suggest::help(key, NAMES));

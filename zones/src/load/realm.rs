@@ -333,7 +333,10 @@ fn overlays(ctx: &Ctx<'_>, table: &Table) {
         return;
     };
     for (key, entry) in roles {
-        if !["active", "standby"].contains(&key.as_str()) || entry.value.table().is_none() {
+        let known = ["active", "standby"].contains(&key.as_str());
+        if known && let Some(layer) = entry.value.table() {
+            ctx.mark_overlay(layer, &format!("role.{key}"));
+        } else {
             let draft = Draft::new(Code::UnknownTable, format!("there is no role `{key}`"))
                 .label(entry.key, "a zone is `active` or `standby`")
                 .help("write `[role.active.…]` or `[role.standby.…]`");

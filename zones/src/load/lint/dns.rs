@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::config::Role;
 use zonewright_engine::expr::Node;
+use zonewright_engine::objectives::cached_for;
 use zonewright_engine::schema::Part;
 
 use super::Finding;
@@ -94,13 +95,14 @@ fn against_objective(spec: &Spec<'_>, edge: &ZoneName, record: &Item<'_>) {
     let (Some(rto), Some(ttl)) = (objective.map(|d| d.as_secs()), ttl) else {
         return;
     };
-    if ttl > 1 && ttl.saturating_mul(2) > rto {
+    let cached = cached_for(ttl);
+    if cached.saturating_mul(2) > rto {
         spec.report(
             edge,
             Finding {
                 code: Code::TtlMismatch,
                 message: format!(
-                    "a TTL of {ttl} seconds takes more than half of the RTO, {rto} seconds"
+                    "answers that are cached for {cached} seconds take more than half of the RTO, {rto} seconds"
                 ),
                 at: record.at_attr("ttl"),
                 label: "resolvers keep leading to the old zone for as long".to_owned(),
