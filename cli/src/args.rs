@@ -10,6 +10,7 @@ use zonewright_engine::canon::Digest;
 
 use crate::{env, exit};
 
+mod bucket;
 mod check;
 mod cost;
 mod database;
@@ -19,6 +20,7 @@ pub(crate) mod restore;
 mod runbook;
 mod state;
 
+pub use bucket::BucketArgs;
 pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
 pub use cost::CostArgs;
 pub use database::{Backups, Certificate, DatabaseArgs, Replication};
@@ -464,7 +466,7 @@ pub enum SandboxCommand {
     Database(DatabaseArgs),
     /// Print what bills at this moment, as JSON.
     Cost(WorldArgs),
-    /// Make a bucket of the object storage, if it is not there.
+    /// Make a bucket of the object storage, if it is not there; have it copied into another.
     Bucket(BucketArgs),
     /// Print everything that the emulators hold, as JSON.
     Dump(WorldArgs),
@@ -478,16 +480,6 @@ pub struct WorldArgs {
     /// The directory of the emulators; by default that of the project.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-}
-
-/// Arguments of `sandbox bucket`.
-#[derive(Debug, Args)]
-pub struct BucketArgs {
-    /// Which sandbox.
-    #[command(flatten)]
-    pub world: WorldArgs,
-    /// The name of the bucket.
-    pub name: String,
 }
 
 /// Arguments of `sandbox serve`.

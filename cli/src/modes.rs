@@ -64,7 +64,7 @@ fn other(
     mode: Mode,
 ) -> Result<Vec<Line>, String> {
     let edited = edited(project, zone, mode).map_err(|e| e.to_string())?;
-    let loaded = edited.load(registry, sandbox);
+    let loaded = edited.read(registry, sandbox);
     let Some(config) = loaded.config else {
         let first = loaded
             .diagnostics

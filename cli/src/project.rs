@@ -145,6 +145,20 @@ impl Project {
 
     /// Reads the spec. Under the sandbox, charts that are not vendored have stand-ins.
     pub(crate) fn load(&self, registry: &Registry, sandbox: bool) -> Loaded {
+        self.loaded(registry, sandbox, zonewright_zones::load)
+    }
+
+    /// The same without a look for contradictions.
+    pub(crate) fn read(&self, registry: &Registry, sandbox: bool) -> Loaded {
+        self.loaded(registry, sandbox, zonewright_zones::read)
+    }
+
+    fn loaded(
+        &self,
+        registry: &Registry,
+        sandbox: bool,
+        read: impl FnOnce(&dyn Files, &dyn Charts, &Registry) -> Loaded,
+    ) -> Loaded {
         let files = Edited {
             disk: DiskFiles::new(&self.root),
             edits: &self.edits,
@@ -152,7 +166,7 @@ impl Project {
         let vendored = VendoredCharts(&files);
         let stand_ins = StandIns(&vendored);
         let charts: &dyn Charts = if sandbox { &stand_ins } else { &vendored };
-        zonewright_zones::load(&files, charts, registry)
+        read(&files, charts, registry)
     }
 
     /// Reads the spec, says what is wrong with it, and ends the command when it has errors.

@@ -14,15 +14,17 @@ use crate::provider::ProviderError;
 
 mod derive;
 mod judge;
+mod media;
 mod probe;
 mod readiness;
 
 pub(crate) use derive::qualified;
 pub use derive::{DatabaseEntries, checks, database_entries};
 pub use judge::judge;
+pub use media::{Copies, PROBES, Stored};
 pub use probe::{
     Answer, Container, DatabaseAnswer, DatabaseAsk, DatabaseProbe, DnsAnswer, DnsAsk, Entry, Found,
-    MediaProbe, MirrorPair, MirrorRow, ObjectRef, Probe, ServiceRef, SmokeProbe, Tls,
+    MediaProbe, MediaSource, MirrorPair, MirrorRow, ObjectRef, Probe, ServiceRef, SmokeProbe, Tls,
 };
 pub use readiness::{Gate, Proof, Readiness, Standing, readiness};
 

@@ -59,6 +59,8 @@ pub struct Zone {
     pub posture: Option<Posture>,
     /// How it gets its data when it takes over (`[database]`).
     pub database: Option<DatabaseDecision>,
+    /// Where its uploads are (`[media]`).
+    pub media: Option<Media>,
     /// Its settings after inheritance and overlays (`${zone.…}`), `name` and `role` included.
     pub settings: BTreeMap<String, Value>,
     /// Where its file starts.
@@ -207,6 +209,31 @@ pub enum PostRestoreRun {
     Job(String),
 }
 
+/// Where the uploads of a zone are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// The address of the object storage: `https://nyc3.digitaloceanspaces.com`.
+    pub endpoint: String,
+    /// The bucket.
+    pub bucket: String,
+    /// Whose it is.
+    pub mode: MediaMode,
+}
+
+/// Whether zones share a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaMode {
+    /// One bucket is that of every zone.
+    Single,
+    /// Each zone has its own: that of the zone that serves is copied into the others.
+    Replicated {
+        /// Who copies, for those who read.
+        by: String,
+        /// Seconds within which an object has to be in the copies.
+        max_lag_s: u64,
+    },
+}
+
 /// A configured provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instance {
@@ -299,6 +326,8 @@ pub struct Observability {
     pub blackbox: String,
     /// Resolvers that the names are asked at.
     pub resolvers: Vec<String>,
+    /// The header of responses that names the zone, if they have one.
+    pub zone_header: Option<String>,
 }
 
 impl Observability {

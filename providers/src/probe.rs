@@ -14,7 +14,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value as Json;
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{Answer, Entry, Probe, Prober, SmokeProbe};
+use zonewright_engine::check::{Answer, Entry, MediaProbe, Probe, Prober, SmokeProbe};
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::secret::{DigestKey, Secret};
 
@@ -140,7 +140,14 @@ impl Probes {
                 let cluster = self.cluster(zone)?;
                 rehearsal::certificate(cluster, issuer, namespace, name).await?
             }
-            Probe::Media(media) => self.store(zone, media).await?.round_trip().await?,
+            Probe::Media(media) => {
+                let own = self.store(zone, media).await?;
+                let source = match &media.source {
+                    Some(of) => Some(self.bucket(zone, media, (&of.endpoint, &of.bucket)).await?),
+                    None => None,
+                };
+                own.prove(source.as_ref()).await?
+            }
             Probe::Mirror { of, pairs } => {
                 mirror::compare(
                     self.cluster(zone)?,
@@ -162,15 +169,22 @@ impl Probes {
         })
     }
 
-    async fn store(
+    async fn store(&self, zone: &ZoneName, media: &MediaProbe) -> Result<s3::Store, ProviderError> {
+        let own = (media.endpoint.as_str(), media.bucket.as_str());
+        self.bucket(zone, media, own).await
+    }
+
+    /// A bucket, with the credentials that the zone has for its own.
+    async fn bucket(
         &self,
         zone: &ZoneName,
-        media: &zonewright_engine::check::MediaProbe,
+        media: &MediaProbe,
+        (endpoint, bucket): (&str, &str),
     ) -> Result<s3::Store, ProviderError> {
         let key = self.entry(zone, &media.key).await?;
         let secret = self.entry(zone, &media.secret).await?;
-        let endpoint = self.overrides.s3.as_deref().unwrap_or(&media.endpoint);
-        s3::Store::open(endpoint, &media.bucket, zone.as_str(), (&key, &secret))
+        let endpoint = self.overrides.s3.as_deref().unwrap_or(endpoint);
+        s3::Store::open(endpoint, bucket, zone.as_str(), (&key, &secret))
     }
 }
 

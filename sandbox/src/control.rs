@@ -18,6 +18,7 @@ use crate::reply::{self, Body};
 use crate::sandbox::Sandbox;
 use crate::{cloudflare, digitalocean, s3, seed};
 
+pub use crate::s3::replication::Bucket;
 pub use client::{Client, ClientError};
 
 /// How an object storage treats writes. All but the first are what has been seen of real ones.
@@ -103,15 +104,7 @@ pub(crate) fn answer(sandbox: &Sandbox, rest: &str, req: &Request<Bytes>) -> Res
         ("GET", ["cost"]) => {
             sandbox.on_stage(|scene| reply::json(200, &digitalocean::bill::now(scene)))
         }
-        ("POST", ["buckets", name]) => {
-            sandbox.on_stage(|scene| match s3::make_bucket(scene, name) {
-                true => reply::empty(204),
-                false => refuse(
-                    400,
-                    "a bucket has a name of small letters, digits and hyphens",
-                ),
-            })
-        }
+        ("POST", ["buckets", name]) => bucket(sandbox, name, req.body()),
         ("POST", ["zones"]) => add_zone(sandbox, req.body()),
         ("POST", ["reset"]) => sandbox.on_stage(|scene| {
             seed::reset(scene);
@@ -149,6 +142,28 @@ fn add_fault(sandbox: &Sandbox, body: &Bytes) -> Response<Body> {
         Ok(fault) => reply::json(201, &json!({"id": sandbox.board.add(fault)})),
         Err(error) => refuse(400, &error.to_string()),
     }
+}
+
+/// Makes a bucket, if it is not there, and changes what is asked.
+fn bucket(sandbox: &Sandbox, name: &str, body: &Bytes) -> Response<Body> {
+    let asked = match body.is_empty() {
+        true => Ok(s3::replication::Bucket::default()),
+        false => serde_json::from_slice(body),
+    };
+    let asked = match asked {
+        Ok(asked) => asked,
+        Err(error) => return refuse(400, &error.to_string()),
+    };
+    sandbox.on_stage(|scene| {
+        if !s3::make_bucket(scene, name) {
+            let message = "a bucket has a name of small letters, digits and hyphens";
+            return refuse(400, message);
+        }
+        match s3::replication::change(scene, name, &asked) {
+            Ok(()) => reply::empty(204),
+            Err(why) => refuse(404, &why),
+        }
+    })
 }
 
 fn add_zone(sandbox: &Sandbox, body: &Bytes) -> Response<Body> {

@@ -5,6 +5,7 @@
 //! `x-amz-acl: public-read` are read by everybody.
 
 mod behaviour;
+pub(crate) mod replication;
 mod signature;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ use crate::reply::{self, Body};
 pub(crate) use behaviour::carry_out;
 use signature::Refusal;
 
+/// The namespace of replies, which clients insist on.
+const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 const BUCKETS: &str = "s3/buckets";
 /// Where buckets are found at the sandbox's own address.
 pub(crate) const PREFIX: &str = "/_s3";
@@ -75,8 +78,14 @@ const CONDITION: Problem = Problem(
     "At least one of the pre-conditions you specified did not hold",
 );
 
-/// Answers a request at once. `checked`: its condition was looked at before.
+/// Answers a request at once, with the time of the world. `checked`: its condition was looked at before.
 fn answer(scene: &mut Scene<'_, '_>, req: &Request<Bytes>, checked: bool) -> Response<Body> {
+    replication::work(scene);
+    let date = http_date(scene.now);
+    with_headers(reply_to(scene, req, checked), &[("date", date)])
+}
+
+fn reply_to(scene: &mut Scene<'_, '_>, req: &Request<Bytes>, checked: bool) -> Response<Body> {
     let call = Call {
         checked,
         ..Call::new(req)
@@ -139,12 +148,20 @@ impl Call<'_> {
     }
 
     fn objects(&self) -> String {
-        format!("s3/objects/{}", self.bucket)
+        objects_of(&self.bucket)
     }
 
     fn is_read(&self) -> bool {
         [Method::GET, Method::HEAD].contains(self.req.method())
     }
+}
+
+fn objects_of(bucket: &str) -> String {
+    format!("s3/objects/{bucket}")
+}
+
+fn etag(body: &Bytes) -> String {
+    hex(&Sha256::digest(body)[..16])
 }
 
 fn permitted(scene: &Scene<'_, '_>, call: &Call<'_>) -> Result<(), Problem> {
@@ -271,7 +288,7 @@ fn put(scene: &mut Scene<'_, '_>, call: &Call<'_>) -> Answer {
             return Err(CONDITION);
         }
     }
-    let etag = hex(&Sha256::digest(call.req.body())[..16]);
+    let etag = etag(call.req.body());
     let metadata: BTreeMap<&str, &str> = call
         .req
         .headers()
@@ -376,7 +393,9 @@ fn buckets(scene: &Scene<'_, '_>) -> Response<Body> {
         .collect();
     xml(
         200,
-        &format!("<ListAllMyBucketsResult><Buckets>{all}</Buckets></ListAllMyBucketsResult>"),
+        &format!(
+            "<ListAllMyBucketsResult xmlns=\"{NAMESPACE}\"><Buckets>{all}</Buckets></ListAllMyBucketsResult>"
+        ),
     )
 }
 
@@ -437,7 +456,7 @@ fn list(scene: &Scene<'_, '_>, call: &Call<'_>) -> Response<Body> {
     xml(
         200,
         &format!(
-            "<ListBucketResult><Name>{}</Name><Prefix>{}</Prefix><KeyCount>{count}</KeyCount>\
+            "<ListBucketResult xmlns=\"{NAMESPACE}\"><Name>{}</Name><Prefix>{}</Prefix><KeyCount>{count}</KeyCount>\
              <MaxKeys>{most}</MaxKeys><IsTruncated>{more}</IsTruncated>{next}{contents}{groups}\
              </ListBucketResult>",
             call.bucket,

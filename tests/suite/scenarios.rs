@@ -12,6 +12,7 @@ mod crash;
 mod exposure;
 mod finish;
 mod lifecycle;
+mod media;
 mod mirror;
 mod observability;
 mod options;

@@ -98,17 +98,6 @@ fn root_tables(registry: &Registry) -> Map<String, Json> {
         "A difference that is meant.",
     );
     let parity = props([("allow", json!({ "type": "array", "items": allowance }))]);
-    let addresses = json!({ "type": "array", "items": { "type": "string" },
-        "description": "Resolvers that the names are asked at." });
-    let observability = props([
-        ("owner", text("Who has to act on alerts.")),
-        (
-            "runbooks",
-            text("The address that the runbooks' names are put behind."),
-        ),
-        ("blackbox", text("`host:port` of the blackbox exporter.")),
-        ("resolvers", addresses),
-    ]);
     let secrets = json!({
         "type": "object",
         "description": "Where secrets come from.",
@@ -134,7 +123,7 @@ fn root_tables(registry: &Registry) -> Map<String, Json> {
         (
             "observability",
             closed(
-                observability,
+                observability(),
                 &["owner", "runbooks"],
                 "Who is told when a zone is in trouble.",
             ),
@@ -186,6 +175,25 @@ fn state() -> Json {
     closed(state, &[], "Where the state is kept.")
 }
 
+/// `[observability]`.
+fn observability() -> Map<String, Json> {
+    let addresses = json!({ "type": "array", "items": { "type": "string" },
+        "description": "Resolvers that the names are asked at." });
+    props([
+        ("owner", text("Who has to act on alerts.")),
+        (
+            "runbooks",
+            text("The address that the runbooks' names are put behind."),
+        ),
+        ("blackbox", text("`host:port` of the blackbox exporter.")),
+        ("resolvers", addresses),
+        (
+            "zone_header",
+            text("The header of responses that names the zone: `X-Zone`."),
+        ),
+    ])
+}
+
 /// The tables of a zone file, or of an overlay, in which nothing is required.
 fn zone_tables(registry: &Registry) -> Map<String, Json> {
     let settings = json!({
@@ -209,7 +217,32 @@ fn zone_tables(registry: &Registry) -> Map<String, Json> {
     );
     out.insert("zone".to_owned(), settings);
     out.insert("database".to_owned(), database());
+    out.insert("media".to_owned(), media());
     out
+}
+
+/// `[media]`. Nothing is required: an overlay may bring the rest.
+fn media() -> Json {
+    let media = props([
+        (
+            "mode",
+            json!({
+                "enum": ["single", "replicated"],
+                "description": "One bucket for all zones, or one in each with copies.",
+            }),
+        ),
+        ("endpoint", text("The address of the object storage.")),
+        ("bucket", text("The bucket of this zone.")),
+        (
+            "by",
+            text("Who copies, where there is a bucket in each zone."),
+        ),
+        (
+            "max_lag",
+            text("The time within which an object has to be in the copies: `15m`."),
+        ),
+    ]);
+    closed(media, &[], "Where the uploads of the zone are.")
 }
 
 /// `[database]`. Nothing is required: an overlay may bring the rest.

@@ -21,7 +21,7 @@ pub use diag::{Code, Diagnostic, Label, Place, Position, Record, Severity, codes
 pub use edit::{set_active, set_posture};
 pub use format::fmt;
 pub use jsonschema::json_schema;
-pub use load::{Loaded, MAX_SHOWN, job, load};
+pub use load::{Loaded, MAX_SHOWN, job, load, read};
 pub use project::{Backend, Credential, Facts, Objectives, StateSettings};
 pub use reference::reference_markdown;
 pub use source::{DiskFiles, FileError, Files, MAX_FILE, MemoryFiles};

@@ -24,10 +24,12 @@ mod body;
 mod cycle;
 mod database;
 mod declare;
+mod fields;
 mod hygiene;
 mod instance;
 mod job;
 mod lint;
+mod media;
 mod meta;
 mod network;
 mod object;
@@ -65,6 +67,16 @@ pub struct Loaded {
 
 /// Loads a project: `zonewright.toml`, its zone files and the files that they name.
 pub fn load(files: &dyn Files, charts: &dyn Charts, registry: &Registry) -> Loaded {
+    loaded(files, charts, registry, true)
+}
+
+/// The same without a look for contradictions, which takes as long again: for readings that nobody is told
+/// the diagnostics of.
+pub fn read(files: &dyn Files, charts: &dyn Charts, registry: &Registry) -> Loaded {
+    loaded(files, charts, registry, false)
+}
+
+fn loaded(files: &dyn Files, charts: &dyn Charts, registry: &Registry, lints: bool) -> Loaded {
     let ctx = Ctx {
         files,
         charts,
@@ -74,7 +86,8 @@ pub fn load(files: &dyn Files, charts: &dyn Charts, registry: &Registry) -> Load
         texts: RefCell::default(),
     };
     let project = root::read(&ctx);
-    let realms = realm::read(&ctx, &project);
+    let files = realm::files(&ctx, &project);
+    let realms = realm::all(&ctx, &project, &files);
     network::zones(&ctx, &realms);
     let (decls, chart_specs) = declare::all(&ctx, &project, &realms);
     let world = scope::World {
@@ -84,13 +97,50 @@ pub fn load(files: &dyn Files, charts: &dyn Charts, registry: &Registry) -> Load
         decls: &decls,
     };
     database::sources(&world);
+    media::agree(&world);
     let instances = instance::all(&world);
     let resources = body::all(&world);
     network::resources(&world, &resources);
     cycle::check(&ctx, &instances, &resources);
-    lint::all(&world, &instances, &resources);
+    if lints {
+        lint::all(&world, &instances, &resources);
+        other_roles(&ctx, &project, &files);
+    }
     let config = root::config(&ctx, &project, &realms, &decls, instances, resources);
     ctx.finish(config, project.facts, chart_specs)
+}
+
+/// Looks for what contradicts itself only once another zone serves: records that do not follow. Mistakes
+/// that come up with other roles are those of the day on which the roles are swapped.
+fn other_roles(ctx: &Ctx<'_>, project: &root::Project, files: &realm::ZoneFiles<'_>) {
+    let failed = |d: &Draft| d.code.severity() == Severity::Error;
+    if ctx.drafts.borrow().iter().any(failed) {
+        return;
+    }
+    let others = project.zones.iter().map(|(zone, _)| zone);
+    for zone in others.filter(|z| project.active.as_ref() != Some(z)) {
+        let mut swapped = project.clone();
+        swapped.active = Some(zone.clone());
+        let known = ctx.drafts.take();
+        let realms = realm::all(ctx, &swapped, files);
+        let (decls, _) = declare::all(ctx, &swapped, &realms);
+        let world = scope::World {
+            ctx,
+            project: &swapped,
+            realms: &realms,
+            decls: &decls,
+        };
+        let (instances, resources) = (instance::all(&world), body::all(&world));
+        lint::records(&world, &instances, &resources);
+        let found = ctx.drafts.replace(known);
+        for mut draft in found.into_iter().filter(|d| d.code == Code::RecordFixed) {
+            let same = |d: &Draft| (d.at(), &d.message) == (draft.at(), &draft.message);
+            if !ctx.drafts.borrow().iter().any(same) {
+                draft.message = format!("{}, once `{zone}` serves", draft.message);
+                ctx.report(draft);
+            }
+        }
+    }
 }
 
 /// What all passes share.

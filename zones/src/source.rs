@@ -239,6 +239,11 @@ impl Sources {
         text.get(loc.start as usize..loc.end as usize).unwrap_or("")
     }
 
+    /// The text of a file as it was read.
+    pub(crate) fn text(&self, file: u32) -> &str {
+        &self.get(file).original
+    }
+
     pub(crate) fn origin(&self, loc: Loc) -> Origin {
         let source = self.get(loc.file);
         Origin {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 use tokio::signal::unix::{SignalKind, signal};
-use zonewright_sandbox::control::Client;
 use zonewright_sandbox::control::database::{self as control, Behaviour};
+use zonewright_sandbox::control::{Bucket, Client};
 use zonewright_sandbox::fault::{self, Fault};
 use zonewright_sandbox::lifecycle::{self, Ready, ServeError, ServeOptions};
 use zonewright_sandbox::profile;
@@ -35,10 +35,15 @@ pub(crate) async fn run(ctx: &Context, command: SandboxCommand) -> Result<Exit, 
         SandboxCommand::Fault(command) => fault(ctx, command).await?,
         SandboxCommand::Cost(args) => ctx.term.pretty(&client(ctx, &args).await?.cost().await?),
         SandboxCommand::Bucket(args) => {
-            client(ctx, &args.world)
-                .await?
-                .add_bucket(&args.name)
-                .await?;
+            let copied_to = args.copy_to.or(args.no_copy.then(String::new));
+            let asked = Bucket {
+                copied_to,
+                copy_lag_seconds: args.copy_lag.map_or(0, |d| d.as_secs()),
+                put: args.put,
+                age_seconds: args.age.map_or(0, |d| d.as_secs()),
+            };
+            let client = client(ctx, &args.world).await?;
+            client.bucket(&args.name, &asked).await?;
         }
         SandboxCommand::Database(args) => database(ctx, args).await?,
         SandboxCommand::Dump(args) => ctx.term.pretty(&client(ctx, &args).await?.dump().await?),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use super::probe::{
-    Container, DatabaseAsk, DatabaseProbe, DnsAsk, Entry, MediaProbe, MirrorPair, ObjectRef, Probe,
-    ServiceRef, SmokeProbe,
+    Container, DatabaseAsk, DatabaseProbe, DnsAsk, Entry, MirrorPair, ObjectRef, Probe, ServiceRef,
+    SmokeProbe,
 };
 use super::{Check, Severity};
 use crate::address::{Address, ZoneName};
@@ -19,6 +19,8 @@ use crate::plan::roles::is_promoted;
 use crate::restore;
 use crate::schema::{Form, KindSchema, Part};
 use crate::value::Value;
+
+mod media;
 
 const SERVERS: [Part; 2] = [Part::Replica, Part::Writer];
 const DAY: Duration = Duration::from_secs(86_400);
@@ -457,13 +459,7 @@ impl<'a> Spec<'a> {
                 MONTH,
             ));
         }
-        if let (Some(endpoint), Some(bucket)) =
-            (self.setting("media_endpoint"), self.setting("media_bucket"))
-        {
-            let title = "an object goes into the media bucket, comes back equal and is removed";
-            let probe = self.media(endpoint, bucket);
-            out.push(writing(check("media", title, &["BZ-23"], probe), WEEK));
-        }
+        out.extend(self.media());
         out.extend(self.smoke());
         out
     }
@@ -482,27 +478,6 @@ impl<'a> Spec<'a> {
                 name: format!("zonewright-probe-{}.{domain}", self.zone),
             },
             _ => Probe::Missing("the spec has no DNS record or no namespace".to_owned()),
-        }
-    }
-
-    fn media(&self, endpoint: &str, bucket: &str) -> Probe {
-        let entries = self.entries();
-        let find = |end: &str, not: &str| {
-            let fits = |e: &&(Entry, &Expr)| e.0.key.ends_with(end) && !e.0.key.ends_with(not);
-            entries.iter().find(fits).map(|(e, _)| e.clone())
-        };
-        let key = find("ACCESS_KEY_ID", "SECRET_ACCESS_KEY");
-        match (key, find("SECRET_ACCESS_KEY", "ACCESS_KEY_ID")) {
-            (Some(key), Some(secret)) => Probe::Media(MediaProbe {
-                endpoint: endpoint.to_owned(),
-                bucket: bucket.to_owned(),
-                key,
-                secret,
-            }),
-            _ => Probe::Missing(
-                "no Secret of the zone has entries that end with ACCESS_KEY_ID and SECRET_ACCESS_KEY"
-                    .to_owned(),
-            ),
         }
     }
 

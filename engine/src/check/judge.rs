@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use serde_json::Value as Json;
 
 use super::probe::{Answer, DatabaseAnswer, DnsAnswer, Found, MirrorRow, Probe};
-use super::{Check, LAG_LIMIT, Verdict};
+use super::{Check, LAG_LIMIT, Verdict, media};
 use crate::objectives::words;
 use crate::provider::ProviderError;
 use crate::restore::{self, Backup};
@@ -48,6 +48,10 @@ pub fn judge(check: &Check, answer: &Result<Answer, ProviderError>) -> Verdict {
         (Probe::Dns(_), Answer::Dns(answers)) => dns(answers),
         (Probe::Mirror { .. }, Answer::Mirror(rows)) => mirror(rows),
         (Probe::Smoke(_), Answer::Http { status, body }) => http(*status, body),
+        (Probe::Media(probe), Answer::Media { trip, copies }) => {
+            let max_lag = probe.source.as_ref().map(|s| s.max_lag_s);
+            media::judge(trip, copies.as_ref(), max_lag)
+        }
         (_, Answer::Done(Ok(evidence))) => Verdict::Pass(evidence.clone()),
         (_, Answer::Done(Err(evidence))) => Verdict::Fail(evidence.clone()),
         _ => Verdict::Unknown("the answer is to another question".to_owned()),

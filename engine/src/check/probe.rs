@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::media::Copies;
 use crate::address::ZoneName;
 use crate::restore::{Backup, Known};
 
@@ -124,6 +125,19 @@ pub struct MediaProbe {
     pub key: Entry,
     /// Its secret.
     pub secret: Entry,
+    /// The bucket that this one has to be a copy of.
+    pub source: Option<MediaSource>,
+}
+
+/// The bucket of the zone that serves, where the others have copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaSource {
+    /// Its endpoint.
+    pub endpoint: String,
+    /// The bucket.
+    pub bucket: String,
+    /// Seconds within which an object has to be in the copy.
+    pub max_lag_s: u64,
 }
 
 /// A Secret in two zones.
@@ -205,7 +219,7 @@ pub enum Probe {
         /// The name on it.
         name: String,
     },
-    /// An object that is put, read, compared and removed.
+    /// An object that is put, read, compared and removed; and what is copied from another bucket.
     Media(MediaProbe),
     /// Secrets against those of another zone.
     Mirror {
@@ -310,6 +324,13 @@ pub enum Answer {
     Dns(Vec<DnsAnswer>),
     /// To what is done rather than read: how it went.
     Done(Result<String, String>),
+    /// To [`Probe::Media`].
+    Media {
+        /// How the round trip went.
+        trip: Result<String, String>,
+        /// What the copy holds.
+        copies: Option<Copies>,
+    },
     /// To [`Probe::Mirror`].
     Mirror(Vec<MirrorRow>),
     /// To a smoke test through a Service.

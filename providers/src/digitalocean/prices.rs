@@ -125,12 +125,11 @@ fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// Buckets are not managed here; that a zone keeps its media in one is in its settings.
+/// Buckets are not managed here; that a zone keeps its media in one is said by `[media]`.
 fn account(settings: &Map) -> Vec<Charge> {
-    let endpoint = settings.get("media_endpoint").and_then(Value::as_str);
-    let used = settings.contains_key("media_bucket")
-        && endpoint.is_some_and(|e| e.contains("digitaloceanspaces.com"));
-    if used {
+    let media = settings.get("media");
+    let endpoint = media.and_then(|m| m.get("endpoint")?.as_str());
+    if endpoint.is_some_and(|e| e.contains("digitaloceanspaces.com")) {
         vec![Charge::of("spaces", 1)]
     } else {
         Vec::new()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
-use zonewright_engine::check::Answer;
+use zonewright_engine::check::{Answer, PROBES};
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::secret::{Purpose, Secret};
 
@@ -12,7 +12,15 @@ use super::{CONNECT, READ, failed};
 
 /// How long a signed address counts.
 const SIGNED: Duration = Duration::from_secs(60);
-const PREFIX: &str = "zonewright-probe";
+
+mod copies;
+
+/// A reply that went well.
+struct Reply {
+    body: String,
+    /// The store's time, as it says it.
+    date: Option<String>,
+}
 
 /// A bucket.
 pub(super) struct Store {
@@ -58,11 +66,21 @@ impl Store {
             client,
             bucket,
             credentials: Credentials::new(value(key)?, value(secret)?),
-            prefix: format!("{PREFIX}/{zone}/"),
+            prefix: format!("{PROBES}{zone}/"),
         })
     }
 
-    pub(super) async fn round_trip(&self) -> Result<Answer, ProviderError> {
+    /// Whether the bucket works, and holds what the one has that it is a copy of.
+    pub(super) async fn prove(&self, source: Option<&Store>) -> Result<Answer, ProviderError> {
+        let trip = self.round_trip().await?;
+        let copies = match source {
+            Some(source) if trip.is_ok() => Some(copies::compare(source, self).await?),
+            _ => None,
+        };
+        Ok(Answer::Media { trip, copies })
+    }
+
+    async fn round_trip(&self) -> Result<Result<String, String>, ProviderError> {
         let mut nonce = [0u8; 16];
         getrandom::fill(&mut nonce).map_err(|e| failed(e.to_string()))?;
         let body: String = nonce.iter().map(|b| format!("{b:02x}")).collect();
@@ -72,9 +90,7 @@ impl Store {
             let put = self.bucket.put_object(credentials, &name).sign(SIGNED);
             self.send(self.client.put(put).body(body.clone()), "put")
                 .await?;
-            let get = self.bucket.get_object(credentials, &name).sign(SIGNED);
-            let back = self.send(self.client.get(get), "read").await?;
-            if back == body {
+            if self.read(&name).await? == body {
                 Ok(())
             } else {
                 Err("what was read is not what was put".to_owned())
@@ -83,10 +99,15 @@ impl Store {
         let done = steps.await;
         let removed = self.remove(&name).await;
         let bucket = self.bucket.name();
-        Ok(Answer::Done(match (done, removed) {
+        Ok(match (done, removed) {
             (Ok(()), Ok(())) => Ok(format!("put, read, compared and removed in {bucket}")),
             (Err(why), _) | (Ok(()), Err(why)) => Err(format!("{bucket}: {why}")),
-        }))
+        })
+    }
+
+    async fn read(&self, name: &str) -> Result<String, String> {
+        let url = self.bucket.get_object(Some(&self.credentials), name);
+        self.send(self.client.get(url.sign(SIGNED)), "read").await
     }
 
     async fn remove(&self, name: &str) -> Result<(), String> {
@@ -114,15 +135,22 @@ impl Store {
         Ok(found.contents.len())
     }
 
-    /// Sends one request. An address holds a signature: no error names it.
+    /// Sends one request.
     async fn send(&self, request: reqwest::RequestBuilder, doing: &str) -> Result<String, String> {
+        self.dated(request, doing).await.map(|reply| reply.body)
+    }
+
+    /// The same, with the store's time. An address holds a signature: no error names it.
+    async fn dated(&self, request: reqwest::RequestBuilder, doing: &str) -> Result<Reply, String> {
         let answer = request.send().await;
         let answer = answer.map_err(|e| format!("cannot {doing}: {}", e.without_url()))?;
         let status = answer.status().as_u16();
+        let date = answer.headers().get("date");
+        let date = date.and_then(|d| d.to_str().ok()).map(str::to_owned);
         let body = answer.text().await;
         let body = body.map_err(|e| format!("cannot {doing}: {}", e.without_url()))?;
         if (200..300).contains(&status) {
-            return Ok(body);
+            return Ok(Reply { body, date });
         }
         let code = body
             .split("<Code>")

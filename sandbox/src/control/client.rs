@@ -188,13 +188,15 @@ impl Client {
         self.call(Method::GET, "/cost", None).await
     }
 
-    /// Makes a bucket, if it is not there.
+    /// Makes a bucket, if it is not there, and changes what is asked.
     ///
     /// # Errors
-    /// The sandbox cannot be asked or refuses the name.
-    pub async fn add_bucket(&self, name: &str) -> Result<(), ClientError> {
+    /// The sandbox cannot be asked or refuses the name, or the other bucket is not there.
+    pub async fn bucket(&self, name: &str, asked: &super::Bucket) -> Result<(), ClientError> {
         let path = format!("/buckets/{name}");
-        self.call(Method::POST, &path, None).await.map(drop)
+        self.call(Method::POST, &path, Some(json!(asked)))
+            .await
+            .map(drop)
     }
 
     /// Adds a Cloudflare zone.

@@ -8,6 +8,7 @@ use zonewright_engine::address::{Address, RefText, ZoneName, ZoneSelector};
 use zonewright_engine::config::{DatabaseDecision, PostRestore, PostRestoreRun, Restore, Strategy};
 use zonewright_engine::schema::Part;
 
+use super::fields::Fields;
 use super::realm::Realm;
 use super::root::Project;
 use super::scope::World;
@@ -81,32 +82,20 @@ pub(super) fn decision(
     table: &Table,
     at: Loc,
 ) -> Option<DatabaseDecision> {
-    let reader = Reader {
-        ctx,
-        project,
-        realm,
-    };
-    reader.known(table, &KEYS, "[database]");
-    let strategy = match reader.text(table, "strategy") {
+    let fields = Fields { ctx, realm };
+    let reader = Reader { fields, project };
+    fields.known(table, &KEYS, "[database]");
+    let strategy = match fields.text(table, "strategy") {
         Some(("replica", _)) => Some(Strategy::Replica),
         Some(("restore", _)) => Some(Strategy::Restore),
         Some((_, at)) => {
             let wanted = "\"replica\" or \"restore\"";
-            reader.report(types::wrong(at, "strategy", wanted, "another text"));
+            fields.report(types::wrong(at, "strategy", wanted, "another text"));
             None
         }
         None => None,
     };
-    let required = |name: &str| {
-        let found = reader.text(table, name);
-        if !table.contains_key(name) {
-            let draft = Draft::new(Code::MissingAttribute, format!("`{name}` is missing"))
-                .label(at, "in [database]")
-                .help(EXAMPLE);
-            reader.report(draft);
-        }
-        found.map(|(text, _)| text.to_owned())
-    };
+    let required = |name: &str| fields.required(table, name, ("[database]", at), EXAMPLE);
     if !table.contains_key("strategy") {
         required("strategy");
     }
@@ -126,52 +115,13 @@ pub(super) fn decision(
 }
 
 struct Reader<'r, 'a> {
-    ctx: &'r Ctx<'a>,
+    fields: Fields<'r, 'a>,
     project: &'r Project,
-    realm: &'r Realm,
 }
 
 impl Reader<'_, '_> {
     fn report(&self, draft: Draft) {
-        self.ctx.report(self.realm.inherited(draft));
-    }
-
-    fn known(&self, table: &Table, names: &[&str], what: &str) {
-        for (key, entry) in table {
-            if !names.contains(&key.as_str()) {
-                let draft = Draft::new(Code::UnknownAttribute, format!("{what} has no `{key}`"))
-                    .label(entry.key, "not known")
-                    .maybe_help(suggest::help(key, names.iter().copied()));
-                self.report(draft);
-            }
-        }
-    }
-
-    fn text<'t>(&self, table: &'t Table, name: &str) -> Option<(&'t str, Loc)> {
-        let tree = &table.get(name)?.value;
-        let Some(text) = tree.str() else {
-            self.report(types::wrong(tree.at, name, "text", tree.what()));
-            return None;
-        };
-        if text.trim().is_empty() {
-            let wanted = "text that says something";
-            self.report(types::wrong(tree.at, name, wanted, "an empty text"));
-            return None;
-        }
-        Some((text, tree.at))
-    }
-
-    fn owned(&self, table: &Table, name: &str) -> Option<String> {
-        self.text(table, name).map(|(text, _)| text.to_owned())
-    }
-
-    fn seconds(&self, table: &Table, name: &str) -> Option<u64> {
-        let (text, at) = self.text(table, name)?;
-        let found = types::duration(text);
-        if found.is_none() {
-            self.report(types::bad_duration(text, at));
-        }
-        found.map(|d| d.as_secs())
+        self.fields.report(draft);
     }
 
     fn restore(&self, tree: &Tree) -> Option<Restore> {
@@ -179,8 +129,8 @@ impl Reader<'_, '_> {
             self.report(types::wrong(tree.at, "restore", "a table", tree.what()));
             return None;
         };
-        self.known(table, &RESTORE, "[database.restore]");
-        let Some((text, at)) = self.text(table, "source") else {
+        self.fields.known(table, &RESTORE, "[database.restore]");
+        let Some((text, at)) = self.fields.text(table, "source") else {
             if !table.contains_key("source") {
                 let draft = Draft::new(Code::MissingAttribute, "`source` is missing")
                     .label(tree.at, "in [database.restore]")
@@ -191,18 +141,18 @@ impl Reader<'_, '_> {
         };
         Some(Restore {
             source: self.source(text, at)?,
-            window: self.owned(table, "window"),
-            max_age_s: self.seconds(table, "max_age"),
-            size: self.owned(table, "size"),
-            region: self.owned(table, "region"),
-            name: self.owned(table, "name"),
+            window: self.fields.owned(table, "window"),
+            max_age_s: self.fields.seconds(table, "max_age"),
+            size: self.fields.owned(table, "size"),
+            region: self.fields.owned(table, "region"),
+            name: self.fields.owned(table, "name"),
             backup: self.backup(table),
         })
     }
 
     fn backup(&self, table: &Table) -> String {
         let latest = "latest".to_owned();
-        let Some((text, at)) = self.text(table, "backup") else {
+        let Some((text, at)) = self.fields.text(table, "backup") else {
             return latest;
         };
         if text != latest && text.parse::<Timestamp>().is_err() {
@@ -285,7 +235,7 @@ impl Reader<'_, '_> {
             ));
             return None;
         };
-        self.known(table, &STEP, "[[database.post_restore]]");
+        self.fields.known(table, &STEP, "[[database.post_restore]]");
         for name in ["name", "check"] {
             if !table.contains_key(name) {
                 let draft = Draft::new(Code::MissingAttribute, format!("`{name}` is missing"))
@@ -294,12 +244,15 @@ impl Reader<'_, '_> {
                 self.report(draft);
             }
         }
-        let run = match (self.owned(table, "sql"), self.owned(table, "job")) {
+        let run = match (
+            self.fields.owned(table, "sql"),
+            self.fields.owned(table, "job"),
+        ) {
             (Some(sql), None) => Some(PostRestoreRun::Sql(sql)),
             (None, Some(job)) => {
                 // Read now, so that a file that is not there is found before it is needed.
                 let at = table.get("job").map_or(tree.at, |e| e.value.at);
-                if let Some(text) = self.ctx.text(&job, at) {
+                if let Some(text) = self.fields.ctx.text(&job, at) {
                     job::check(&text, at, &mut |draft| self.report(draft));
                 }
                 Some(PostRestoreRun::Job(job))
@@ -312,9 +265,9 @@ impl Reader<'_, '_> {
             }
         };
         Some(PostRestore {
-            name: self.owned(table, "name")?,
+            name: self.fields.owned(table, "name")?,
             run: run?,
-            check: self.owned(table, "check")?,
+            check: self.fields.owned(table, "check")?,
         })
     }
 }

@@ -142,7 +142,7 @@ impl<'a> Collector<'_, '_, 'a> {
         let own: &[&str] = if edge {
             &[]
         } else {
-            &["zone", "database", "providers", "role", "posture"]
+            &["zone", "database", "media", "providers", "role", "posture"]
         };
         let known: Vec<&str> = providers.chain(own.iter().copied()).collect();
         let what = if edge { "[shared]" } else { "a zone file" };

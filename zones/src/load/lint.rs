@@ -17,7 +17,9 @@ mod database;
 mod dns;
 mod issuers;
 mod network;
+mod place;
 mod replica;
+mod restored;
 mod scale;
 mod spec;
 
@@ -41,8 +43,22 @@ pub(super) fn all(
         database::check(&spec, zone);
         scale::check(&spec, zone);
         replica::check(&spec, zone);
+        restored::check(&spec, zone);
     }
     dns::check(&spec);
+}
+
+/// Looks at records alone.
+pub(super) fn records(
+    world: &World<'_, '_>,
+    instances: &BTreeMap<InstanceId, Instance>,
+    resources: &BTreeMap<Address, Resource>,
+) {
+    let failed = |d: &Draft| d.code.severity() == Severity::Error;
+    if world.ctx.drafts.borrow().iter().any(failed) {
+        return;
+    }
+    dns::check(&Spec::of(world, instances, resources));
 }
 
 /// A finding about something that a zone has.

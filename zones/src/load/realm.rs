@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 
 use zonewright_engine::address::{AttrPath, Segment, ZoneName};
-use zonewright_engine::config::{DatabaseDecision, Posture, Role};
+use zonewright_engine::config::{DatabaseDecision, Media, Posture, Role};
 use zonewright_engine::value::{Map, Value};
 
 use super::root::{Project, start};
 use super::template::{self, Piece};
-use super::{Ctx, database, posture, types, unreadable};
+use super::{Ctx, database, media, posture, types, unreadable};
 use crate::diag::{Code, Draft};
 use crate::suggest;
 use crate::tree::{self, Entry, Item, Loc, Table, Tree};
@@ -24,8 +24,12 @@ pub(crate) struct Realm {
     /// `None` for the edge and the zone that serves.
     pub(super) posture: Option<Posture>,
     pub(super) database: Option<DatabaseDecision>,
+    /// Where its uploads are, and where that is written.
+    pub(super) media: Option<(Media, Loc)>,
     /// Where `[database.restore]` names its source.
     pub(super) restore_from: Option<Loc>,
+    /// Where it says the size of what is restored.
+    pub(super) restored_size: Option<Loc>,
     pub(super) file: u32,
     /// Where it says what it extends.
     pub(super) extends: Option<Loc>,
@@ -85,18 +89,31 @@ pub(super) struct ZoneFile {
     extends: Option<(String, Loc)>,
 }
 
-pub(super) fn read(ctx: &Ctx<'_>, project: &Project) -> BTreeMap<ZoneName, Realm> {
-    let mut files: BTreeMap<&str, ZoneFile> = BTreeMap::new();
+/// The files of zones by name.
+pub(super) type ZoneFiles<'p> = BTreeMap<&'p str, ZoneFile>;
+
+/// Reads the zones' files.
+pub(super) fn files<'p>(ctx: &Ctx<'_>, project: &'p Project) -> ZoneFiles<'p> {
+    let mut files = ZoneFiles::new();
     for (zone, at) in &project.zones {
         if let Some(file) = zone_file(ctx, zone, *at) {
             files.insert(zone.as_str(), file);
         }
     }
     unlisted(ctx, project);
+    files
+}
+
+/// The zones with the roles that the project gives them.
+pub(super) fn all(
+    ctx: &Ctx<'_>,
+    project: &Project,
+    files: &ZoneFiles<'_>,
+) -> BTreeMap<ZoneName, Realm> {
     let mut realms = BTreeMap::from([(ZoneName::edge(), edge(project))]);
     for (zone, _) in &project.zones {
         if let Some(own) = files.get(zone.as_str()) {
-            let realm = build(ctx, project, zone, own, &files);
+            let realm = build(ctx, project, zone, own, files);
             realms.insert(zone.clone(), realm);
         }
     }
@@ -170,7 +187,9 @@ fn edge(project: &Project) -> Realm {
         role: None,
         posture: None,
         database: None,
+        media: None,
         restore_from: None,
+        restored_size: None,
         file: project.file,
         extends: None,
         bases: Vec::new(),
@@ -254,7 +273,7 @@ fn build(
     project: &Project,
     zone: &ZoneName,
     own: &ZoneFile,
-    files: &BTreeMap<&str, ZoneFile>,
+    files: &ZoneFiles<'_>,
 ) -> Realm {
     let chain = chain(ctx, zone.as_str(), own, files);
     let role = if project.active.as_ref() == Some(zone) {
@@ -306,13 +325,16 @@ fn build(
         }
         None => Table::new(),
     };
-    let (settings, database, providers) = (take("zone"), take("database"), take("providers"));
+    let (settings, providers) = (take("zone"), take("providers"));
+    let (database, media) = (take("database"), take("media"));
     let mut realm = Realm {
         name: zone.clone(),
         role: Some(role),
         posture,
         database: None,
+        media: None,
         restore_from: None,
+        restored_size: None,
         file: own.file,
         extends: own.extends.as_ref().map(|(_, at)| *at),
         bases: chain
@@ -324,7 +346,7 @@ fn build(
         providers,
         settings,
     };
-    settle(ctx, project, &mut realm, role, database);
+    settle(ctx, project, &mut realm, (database, media));
     realm
 }
 
@@ -430,8 +452,9 @@ fn take_out(ctx: &Ctx<'_>, mut base: Option<&mut Table>, unset: &Tree) {
 }
 
 /// Adds the settings that zonewright makes, then resolves settings in settings.
-fn settle(ctx: &Ctx<'_>, project: &Project, realm: &mut Realm, role: Role, database: Table) {
-    for name in ["name", "role", "posture", "database"] {
+fn settle(ctx: &Ctx<'_>, project: &Project, realm: &mut Realm, (database, media): (Table, Table)) {
+    let role = realm.role.unwrap_or(Role::Standby);
+    for name in ["name", "role", "posture", "database", "media"] {
         if let Some(entry) = realm.settings.remove(name) {
             let draft = Draft::new(
                 Code::Reserved,
@@ -457,6 +480,10 @@ fn settle(ctx: &Ctx<'_>, project: &Project, realm: &mut Realm, role: Role, datab
         let on = made(Item::Table(switches(database.clone(), at)), at);
         settings.insert("database".to_owned(), on);
     }
+    if !media.is_empty() {
+        let table = made(Item::Table(media.clone()), at);
+        settings.insert("media".to_owned(), table);
+    }
     for name in ["exposed", "observe"] {
         if let Some(tree) = realm.setting(name).filter(|t| t.bool().is_none()) {
             ctx.report(types::wrong(tree.at, name, "a boolean", tree.what()));
@@ -470,11 +497,18 @@ fn settle(ctx: &Ctx<'_>, project: &Project, realm: &mut Realm, role: Role, datab
         stack: Vec::new(),
     };
     let resolved = resolver.table(&raw);
+    let database_at = database.values().next().map_or(at, |e| e.key);
+    let database = keep_source(database, &mut resolver);
+    let media = resolver.table(&media);
     if !database.is_empty() {
-        let at = database.values().next().map_or(at, |e| e.key);
-        let database = keep_source(database, &mut resolver);
-        realm.restore_from = tree::at(&database, &["restore", "source"]).map(|e| e.value.at);
-        realm.database = database::decision(ctx, project, realm, &database, at);
+        let place = |name| tree::at(&database, &["restore", name]).map(|e| e.value.at);
+        (realm.restore_from, realm.restored_size) = (place("source"), place("size"));
+        realm.database = database::decision(ctx, project, realm, &database, database_at);
+    }
+    if !media.is_empty() {
+        let named = media.get("bucket").map(|e| e.value.at);
+        let at = named.or(media.values().next().map(|e| e.key)).unwrap_or(at);
+        realm.media = media::declared(ctx, realm, &media, at).map(|media| (media, at));
     }
     realm.settings = resolved;
 }

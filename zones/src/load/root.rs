@@ -26,6 +26,7 @@ pub(crate) use state::BACKENDS;
 pub(super) const ROOT: &str = "zonewright.toml";
 
 /// What the root file says.
+#[derive(Clone)]
 pub(crate) struct Project {
     pub(super) file: u32,
     pub(super) facts: Facts,
@@ -240,7 +241,7 @@ impl Root<'_, '_> {
 
     /// `[observability]`: who has to act, and where it is written what to do.
     fn observability(&self, table: &Table, here: Loc) -> Option<Observability> {
-        let names = ["owner", "runbooks", "blackbox", "resolvers"];
+        let names = ["owner", "runbooks", "blackbox", "resolvers", "zone_header"];
         self.known(table, &names, "[observability]");
         for (name, example) in [
             ("owner", "owner = \"platform-team\""),
@@ -273,12 +274,30 @@ impl Root<'_, '_> {
             Some(entry) => self.addresses("resolvers", &entry.value),
             None => Some(Observability::RESOLVERS.map(str::to_owned).to_vec()),
         };
+        let zone_header = match table.contains_key("zone_header") {
+            true => Some(self.header(table)?),
+            false => None,
+        };
         Some(Observability {
             owner: owner?,
             runbooks: runbooks?.0.to_owned(),
             blackbox: blackbox?,
             resolvers: resolvers?,
+            zone_header,
         })
+    }
+
+    /// The name of a header.
+    fn header(&self, table: &Table) -> Option<String> {
+        let (text, at) = self.text(table, "zone_header")?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if text.is_empty() || !text.chars().all(fits) {
+            let wanted = "the name of a header, such as `X-Zone`";
+            let draft = types::wrong(at, "zone_header", wanted, "another text");
+            self.ctx.report(draft);
+            return None;
+        }
+        Some(text.to_owned())
     }
 
     /// A text that says something.
@@ -398,6 +417,7 @@ pub(super) fn config(
             role: realm.role?,
             posture: realm.posture,
             database: realm.database.clone(),
+            media: realm.media.as_ref().map(|(media, _)| media.clone()),
             settings: realm.values(),
             at: Some(ctx.origin(start(realm.file))),
         };

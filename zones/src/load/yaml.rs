@@ -35,6 +35,29 @@ pub(super) fn documents(source: &Text, report: &mut dyn FnMut(Draft)) -> Vec<Doc
     out
 }
 
+/// The document around a place, and where it starts.
+pub(super) fn document_at(text: &str, at: usize) -> Option<(usize, &str)> {
+    let start = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+    let rest = text.get(start..)?;
+    let mut end = 0;
+    for line in rest.split_inclusive('\n') {
+        if end > 0 && is_mark(line) {
+            break;
+        }
+        end += line.len();
+    }
+    Some((start, &rest[..end]))
+}
+
+/// A line of a text without the space around it, as a range; the first is 1.
+pub(super) fn line(text: &str, number: u64) -> Option<(usize, usize)> {
+    let index = usize::try_from(number).ok()?.checked_sub(1)?;
+    let line = text.split_inclusive('\n').nth(index)?;
+    let before: usize = text.split_inclusive('\n').take(index).map(str::len).sum();
+    let indent = line.len() - line.trim_start().len();
+    Some((before + indent, before + line.trim_end().len()))
+}
+
 /// `---` at the start of a line ends a document wherever it stands.
 fn is_mark(line: &str) -> bool {
     line.strip_prefix("---")

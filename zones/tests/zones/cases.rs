@@ -91,6 +91,7 @@ cases! {
     database_restore_source_kind
     database_restore_source_missing
     database_restore_source_zone
+    database_restore_too_small
     database_restore_without_source
     database_undecided
     database_unverified
@@ -113,6 +114,11 @@ cases! {
     kind_without_name
     list_in_text
     manifest_source
+    media_copy_of_itself
+    media_mistakes
+    media_not_whole
+    media_replicated
+    media_two_for_one
     missing_attribute
     missing_attribute_inherited
     missing_file
@@ -130,6 +136,7 @@ cases! {
     outside_root
     project_missing
     record_fixed
+    record_fixed_once_the_other_zone_serves
     record_follows
     relative_in_edge
     replica_fits

@@ -125,6 +125,7 @@ impl Project {
                 role: Role::Standby,
                 posture: None,
                 database: None,
+                media: None,
                 settings: BTreeMap::new(),
                 at: None,
             },

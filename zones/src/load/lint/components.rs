@@ -113,13 +113,14 @@ fn class(spec: &Spec<'_>, zone: &ZoneName, object: &Item<'_>, classes: &[&str]) 
         return;
     }
     let help = suggest::help(wanted, classes.iter().copied());
+    let at = spec.place(object, &["spec", "ingressClassName"]);
     let otherwise = "declare the ingress controller's chart in this zone";
     spec.report(
         zone,
         Finding {
             code: Code::ComponentMissing,
             message: format!("there is no IngressClass `{wanted}` in the zone"),
-            at: object.at(),
+            at: at.as_ref(),
             label: "nothing would serve this Ingress".to_owned(),
             also: None,
             help: help.or_else(|| Some(otherwise.to_owned())),

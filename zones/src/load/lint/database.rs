@@ -19,6 +19,7 @@ const NAMES: [(&str, Part); 3] = [
     ("DATABASE_NAME", Part::Database),
     ("DB_USER", Part::DatabaseUser),
 ];
+const CONTAINERS: [&str; 2] = ["initContainers", "containers"];
 const REFUSES_PROOF: &str = "SSL_DONT_VERIFY_SERVER_CERT";
 
 pub(super) fn check(spec: &Spec<'_>, zone: &ZoneName) {
@@ -94,36 +95,59 @@ fn declared<'a>(spec: &'a Spec<'_>, server: &Address, part: Part) -> Vec<&'a str
         .collect()
 }
 
-/// The texts that an object gives to programs by key, with where they are written.
-fn told<'a>(object: &Item<'a>) -> Vec<(&'a str, &'a str, Option<&'a Origin>)> {
+/// A text that an object gives to programs.
+struct Told<'a> {
+    key: &'a str,
+    value: &'a str,
+    path: Vec<String>,
+}
+
+impl Told<'_> {
+    fn at(&self, spec: &Spec<'_>, object: &Item<'_>) -> Option<Origin> {
+        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        spec.place(object, &path)
+    }
+}
+
+/// All of them, with where they are written.
+fn told<'a>(object: &Item<'a>) -> Vec<Told<'a>> {
     let mut out = Vec::new();
     if object.is("", "Secret") || object.is("", "ConfigMap") {
         for part in ["stringData", "data"] {
             let map = object.value[part].as_object().into_iter().flatten();
             for (key, value) in map.filter_map(|(k, v)| Some((k, v.as_str()?))) {
-                let entries = object.attr(part);
-                let at = entries.and_then(|e| e.get(key)?.at.as_ref());
-                out.push((key.as_str(), value, at.or(object.at())));
+                let path = vec![part.to_owned(), key.clone()];
+                out.push(Told { key, value, path });
             }
         }
     }
-    for container in object.pod().into_iter().flat_map(containers) {
-        for variable in container["env"].as_array().into_iter().flatten() {
-            if let (Some(key), Some(value)) =
-                (variable["name"].as_str(), variable["value"].as_str())
-            {
-                out.push((key, value, object.at()));
+    let (Some(pod), Some(base)) = (object.pod(), object.pod_path()) else {
+        return out;
+    };
+    for part in CONTAINERS {
+        for (n, container) in list(&pod[part]).enumerate() {
+            for (m, variable) in list(&container["env"]).enumerate() {
+                let (Some(key), Some(value)) =
+                    (variable["name"].as_str(), variable["value"].as_str())
+                else {
+                    continue;
+                };
+                let (n, m) = (n.to_string(), m.to_string());
+                let own = [part, &n, "env", &m, "value"];
+                let path = base.iter().copied().chain(own).map(str::to_owned);
+                out.push(Told {
+                    key,
+                    value,
+                    path: path.collect(),
+                });
             }
         }
     }
     out
 }
 
-fn containers(pod: &Json) -> impl Iterator<Item = &Json> {
-    ["initContainers", "containers"]
-        .into_iter()
-        .filter_map(|part| pod[part].as_array())
-        .flatten()
+fn list(value: &Json) -> impl Iterator<Item = &Json> {
+    value.as_array().into_iter().flatten()
 }
 
 fn names(spec: &Spec<'_>, zone: &ZoneName, object: &Item<'_>, secrets: &Secrets<'_>) {
@@ -136,7 +160,8 @@ fn names(spec: &Spec<'_>, zone: &ZoneName, object: &Item<'_>, secrets: &Secrets<
     if servers.is_empty() {
         return;
     }
-    for (key, value, at) in told(object) {
+    for text in told(object) {
+        let (key, value) = (text.key, text.value);
         let Some((_, part)) = NAMES.iter().find(|(end, _)| key.ends_with(end)) else {
             continue;
         };
@@ -149,12 +174,13 @@ fn names(spec: &Spec<'_>, zone: &ZoneName, object: &Item<'_>, secrets: &Secrets<
             Part::Database => "database",
             _ => "database user",
         };
+        let at = text.at(spec, object);
         spec.report(
             zone,
             Finding {
                 code: Code::DatabaseName,
                 message: format!("the spec has no {what} `{value}`"),
-                at,
+                at: at.as_ref(),
                 label: format!("`{key}` names it"),
                 also: None,
                 help: suggest::help(value, there),
@@ -246,14 +272,15 @@ fn authority(
 
 /// A client that is told to take any server.
 fn unverified(spec: &Spec<'_>, zone: &ZoneName, object: &Item<'_>) {
-    for (key, value, at) in told(object) {
-        if value.contains(REFUSES_PROOF) {
+    for text in told(object) {
+        if text.value.contains(REFUSES_PROOF) {
+            let at = text.at(spec, object);
             spec.report(
                 zone,
                 Finding {
                     code: Code::DatabaseUnverified,
-                    message: format!("`{key}` tells the client to trust any server"),
-                    at,
+                    message: format!("`{}` tells the client to trust any server", text.key),
+                    at: at.as_ref(),
                     label: format!("it has `…{REFUSES_PROOF}`"),
                     also: None,
                     help: Some(

@@ -1,4 +1,4 @@
-//! X9: records follow what they name. X12: how long they are cached fits what the vendor and the RTO
+//! X9: records follow what they name, whichever zone serves. X12: how long they are cached fits what the vendor and the RTO
 //! allow. X13: the shared name is moved by an approved plan alone.
 
 use std::collections::BTreeMap;
@@ -133,6 +133,7 @@ fn fixed_address(spec: &Spec<'_>, zone: &ZoneName, record: &Item<'_>) {
     if !exposed {
         return;
     }
+    let kind = spec.place(&balancer, &["spec", "type"]);
     spec.report(
         zone,
         Finding {
@@ -140,7 +141,7 @@ fn fixed_address(spec: &Spec<'_>, zone: &ZoneName, record: &Item<'_>) {
             message: "the record does not follow the zone's load balancer".to_owned(),
             at: record.at_attr("content"),
             label: "a fixed address".to_owned(),
-            also: balancer.at().map(|at| (at, "this gets a new address whenever the zone is made".to_owned())),
+            also: kind.as_ref().map(|at| (at, "this gets a new address whenever the zone is made".to_owned())),
             help: Some(format!(
                 "write `content = '${{{}.status.loadBalancer.ingress[0].ip}}'`, and a reserved address in `[role.standby.…]`",
                 within_zone(&balancer),
@@ -202,24 +203,26 @@ fn fixed_zone(
 fn published(spec: &Spec<'_>, zone: &ZoneName, object: &Item<'_>, shared: &[String]) {
     let annotation = object.value["metadata"]["annotations"][HOSTNAME].as_str();
     let names = annotation.into_iter().flat_map(|t| t.split(','));
-    let mut hosts: Vec<&str> = names.map(str::trim).collect();
+    let path = ["metadata", "annotations", HOSTNAME].map(str::to_owned);
+    let mut hosts: Vec<(&str, Vec<String>)> = names.map(|n| (n.trim(), path.to_vec())).collect();
     if object.is("networking.k8s.io", "Ingress") && watches_ingresses(spec, zone) {
         let rules = object.value["spec"]["rules"].as_array();
-        hosts.extend(
-            rules
-                .into_iter()
-                .flatten()
-                .filter_map(|r| r["host"].as_str()),
-        );
+        let rules = rules.into_iter().flatten().enumerate();
+        hosts.extend(rules.filter_map(|(n, rule)| {
+            let path = ["spec", "rules", &n.to_string(), "host"].map(str::to_owned);
+            Some((rule["host"].as_str()?, path.to_vec()))
+        }));
     }
-    let found = hosts.iter().find(|h| shared.iter().any(|s| s == *h));
-    let Some(host) = found else { return };
+    let found = hosts.iter().find(|(h, _)| shared.iter().any(|s| s == h));
+    let Some((host, path)) = found else { return };
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let at = spec.place(object, &path);
     spec.report(
         zone,
         Finding {
             code: Code::FlipUnapproved,
             message: format!("ExternalDNS would move `{host}` by itself"),
-            at: object.at(),
+            at: at.as_ref(),
             label: "this has it write the shared name".to_owned(),
             also: None,
             help: Some("let ExternalDNS write names of the zone only; the shared name is moved by `[project] active` and an approved plan".to_owned()),

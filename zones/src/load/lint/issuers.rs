@@ -28,9 +28,13 @@ pub(super) fn check(spec: &Spec<'_>, zone: &ZoneName) {
         };
         if let Some(namespace) = namespace {
             let mut wanted = Vec::new();
-            secrets(&object.value["spec"], &mut wanted);
-            for (name, key) in wanted {
-                secret(spec, zone, &object, (namespace, name, key));
+            secrets(
+                &object.value["spec"],
+                &mut vec!["spec".to_owned()],
+                &mut wanted,
+            );
+            for reference in wanted {
+                secret(spec, zone, &object, (namespace, &reference));
             }
         }
         issuer(spec, zone, &object);
@@ -60,26 +64,46 @@ fn manager_namespace<'a>(spec: &'a Spec<'_>, zone: &'a ZoneName) -> Option<&'a s
     told.or(Some(found.namespace()))
 }
 
-/// Names and keys of the Secrets that an issuer reads. The key of an account is one that it writes.
-fn secrets<'a>(value: &'a Json, out: &mut Vec<(&'a str, Option<&'a str>)>) {
+/// A Secret that an issuer reads.
+struct Reads<'a> {
+    name: &'a str,
+    key: Option<&'a str>,
+    /// Where its name is written.
+    path: Vec<String>,
+}
+
+/// All of them. The key of an account is one that it writes.
+fn secrets<'a>(value: &'a Json, path: &mut Vec<String>, out: &mut Vec<Reads<'a>>) {
     match value {
         Json::Object(map) => {
             for (key, inner) in map {
                 if key == "privateKeySecretRef" {
                     continue;
                 }
-                let name = match key.as_str() {
-                    "ca" => inner["secretName"].as_str(),
-                    _ if key.ends_with("SecretRef") => inner["name"].as_str(),
+                let entry = match key.as_str() {
+                    "ca" => Some("secretName"),
+                    _ if key.ends_with("SecretRef") => Some("name"),
                     _ => None,
                 };
-                match name {
-                    Some(name) => out.push((name, inner["key"].as_str())),
-                    None => secrets(inner, out),
+                path.push(key.clone());
+                match entry.and_then(|e| Some((e, inner[e].as_str()?))) {
+                    Some((entry, name)) => out.push(Reads {
+                        name,
+                        key: inner["key"].as_str(),
+                        path: path.iter().cloned().chain([entry.to_owned()]).collect(),
+                    }),
+                    None => secrets(inner, path, out),
                 }
+                path.pop();
             }
         }
-        Json::Array(items) => items.iter().for_each(|i| secrets(i, out)),
+        Json::Array(items) => {
+            for (n, item) in items.iter().enumerate() {
+                path.push(n.to_string());
+                secrets(item, path, out);
+                path.pop();
+            }
+        }
         _ => {}
     }
 }
@@ -88,8 +112,11 @@ fn secret(
     spec: &Spec<'_>,
     zone: &ZoneName,
     object: &Item<'_>,
-    (namespace, name, key): (&str, &str, Option<&str>),
+    (namespace, reference): (&str, &Reads<'_>),
 ) {
+    let (name, key) = (reference.name, reference.key);
+    let path: Vec<&str> = reference.path.iter().map(String::as_str).collect();
+    let at = spec.place(object, &path);
     let all: Vec<Item<'_>> = spec
         .objects(zone)
         .filter(|o| o.is("", "Secret") || MAKERS.contains(&o.kind()))
@@ -100,7 +127,7 @@ fn secret(
     let finding = |message: String, also, help| Finding {
         code: Code::IssuerMismatch,
         message,
-        at: object.at(),
+        at: at.as_ref(),
         label: format!("this {kind} reads Secrets of namespace `{namespace}`"),
         also,
         help,
@@ -143,17 +170,19 @@ fn issuer(spec: &Spec<'_>, zone: &ZoneName, object: &Item<'_>) {
         let reference = &object.value["spec"]["issuerRef"];
         let own = reference["group"].as_str().unwrap_or(GROUP) == GROUP;
         let kind = reference["kind"].as_str().unwrap_or("Issuer");
-        reference["name"]
-            .as_str()
-            .filter(|_| own)
-            .map(|n| (kind, n))
+        let path = ["spec", "issuerRef", "name"];
+        let name = reference["name"].as_str().filter(|_| own);
+        name.map(|n| (kind, n, path))
     } else {
         let annotations = &object.value["metadata"]["annotations"];
-        ANNOTATIONS
-            .iter()
-            .find_map(|(key, kind)| Some((*kind, annotations[*key].as_str()?)))
+        ANNOTATIONS.iter().find_map(|(key, kind)| {
+            let path = ["metadata", "annotations", *key];
+            Some((*kind, annotations[*key].as_str()?, path))
+        })
     };
-    let Some((kind, name)) = wanted else { return };
+    let Some((kind, name, path)) = wanted else {
+        return;
+    };
     let there: Vec<&str> = spec
         .objects(zone)
         .filter(|o| o.is(GROUP, kind))
@@ -167,12 +196,13 @@ fn issuer(spec: &Spec<'_>, zone: &ZoneName, object: &Item<'_>) {
         "ClusterIssuer" => String::new(),
         _ => format!(" in namespace `{}`", object.namespace()),
     };
+    let at = spec.place(object, &path);
     spec.report(
         zone,
         Finding {
             code: Code::IssuerMismatch,
             message: format!("there is no {kind} `{name}`{place}"),
-            at: object.at(),
+            at: at.as_ref(),
             label: format!("this {} asks it for a certificate", object.kind()),
             also: None,
             help: suggest::help(name, there),

@@ -28,15 +28,17 @@ pub(super) fn check(spec: &Spec<'_>, zone: &ZoneName) {
             (min, Some(max)) => format!("{} to {max}", min.unwrap_or(1)),
             _ => Json::to_string(&scaler.value["spec"]["maxReplicas"]),
         };
+        let at = spec.place(&workload, &["spec", "replicas"]);
+        let other = spec.place(&scaler, &["spec", "maxReplicas"]);
         spec.report(
             zone,
             Finding {
                 code: Code::ReplicasTwice,
                 message: format!("two places say how many replicas `{}` has", workload.name()),
-                at: workload.at(),
+                at: at.as_ref(),
                 label: format!("`replicas: {count}`, set at every apply"),
-                also: scaler
-                    .at()
+                also: other
+                    .as_ref()
                     .map(|at| (at, format!("the autoscaler sets {range}"))),
                 help: Some(
                     "leave `replicas` out of the workload where the autoscaler is enabled"

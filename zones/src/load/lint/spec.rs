@@ -84,12 +84,17 @@ impl<'s> Item<'s> {
 
     /// The pod template of a workload.
     pub(super) fn pod(&self) -> Option<&'s Json> {
-        let spec = &self.value["spec"];
+        let path = self.pod_path()?;
+        Some(path.iter().fold(self.value, |v, key| &v[*key]))
+    }
+
+    /// Where that is.
+    pub(super) fn pod_path(&self) -> Option<&'static [&'static str]> {
         match (self.group(), self.kind()) {
             ("apps", "Deployment" | "StatefulSet" | "DaemonSet") | ("batch", "Job") => {
-                Some(&spec["template"]["spec"])
+                Some(&["spec", "template", "spec"])
             }
-            ("batch", "CronJob") => Some(&spec["jobTemplate"]["spec"]["template"]["spec"]),
+            ("batch", "CronJob") => Some(&["spec", "jobTemplate", "spec", "template", "spec"]),
             _ => None,
         }
     }
