@@ -12,6 +12,7 @@ use crate::plan::exposure::may_be_exposed;
 
 mod dashboard;
 mod heartbeat;
+mod ingress;
 mod learn;
 pub mod metrics;
 mod names;
@@ -134,6 +135,11 @@ pub fn artifacts(inputs: &Inputs, told: &Observability) -> Vec<Artifact> {
     out.extend(heartbeat::file(inputs).map(|text| Artifact {
         path: "heartbeat.yaml",
         purpose: "the heartbeat's writer, for the zone that serves",
+        text,
+    }));
+    out.extend(ingress::file(inputs, &facts).map(|text| Artifact {
+        path: "ingress.yaml",
+        purpose: "rules about errors and latency at the way in, for the zone that serves",
         text,
     }));
     out

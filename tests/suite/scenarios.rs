@@ -11,6 +11,7 @@ mod cost;
 mod crash;
 mod exposure;
 mod finish;
+mod ingress;
 mod lifecycle;
 mod media;
 mod mirror;

@@ -1,4 +1,5 @@
-//! The dashboard, for Grafana. What is not known is shown as such, in red: an empty tile looks harmless.
+//! The dashboard, for Grafana; complete as its model of dashboards and panels wants it (the JSON schemas of
+//! grafana-foundation-sdk, schema version 39). What is not known is shown as such, in red: an empty tile looks harmless.
 
 use serde_json::{Value as Json, json};
 
@@ -79,6 +80,8 @@ fn tile(title: &str, (expr, legend): (&str, &str), unit: &str, thresholds: &Json
         "datasource": {"type": "prometheus", "uid": SOURCE},
         "targets": targets(&[(expr, legend)]),
         "options": {"colorMode": "background", "graphMode": "area", "textMode": "value_and_name",
+            "justifyMode": "auto", "orientation": "auto", "wideLayout": true,
+            "showPercentChange": false, "percentChangeColorMode": "standard",
             "reduceOptions": {"calcs": ["last"], "fields": "", "values": false}},
         "fieldConfig": {"defaults": {"unit": unit, "noValue": "UNKNOWN", "mappings": unknown(),
             "color": {"mode": "thresholds"}, "thresholds": thresholds}, "overrides": []}})
@@ -88,16 +91,26 @@ fn graph(title: &str, queries: &[(&str, &str)], unit: &str) -> Json {
     json!({"type": "timeseries", "title": title,
         "datasource": {"type": "prometheus", "uid": SOURCE},
         "targets": targets(queries),
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"}},
+        "options": {"legend": legend(), "tooltip": tooltip()},
         "fieldConfig": {"defaults": {"unit": unit, "noValue": "UNKNOWN",
             // A gap is a gap: a line across it would invent values.
             "custom": {"spanNulls": false}}, "overrides": []}})
+}
+
+fn legend() -> Json {
+    json!({"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []})
+}
+
+fn tooltip() -> Json {
+    json!({"mode": "multi", "sort": "none"})
 }
 
 fn timeline(title: &str, query: (&str, &str)) -> Json {
     json!({"type": "state-timeline", "title": title,
         "datasource": {"type": "prometheus", "uid": SOURCE},
         "targets": targets(&[query]),
+        "options": {"legend": legend(), "tooltip": tooltip(), "showValue": "auto",
+            "rowHeight": 0.9, "mergeValues": true},
         "fieldConfig": {"defaults": {"noValue": "UNKNOWN", "color": {"mode": "thresholds"},
             "thresholds": steps(&[("red", None), ("green", Some(1.0))])}, "overrides": []}})
 }

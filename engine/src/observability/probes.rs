@@ -25,6 +25,24 @@ fn dns_module(name: &PublicName) -> String {
     format!("zonewright_dns_{}", name.short())
 }
 
+/// Where responses tell the zone, each name has a module of its own.
+fn http_module(facts: &Facts<'_>, name: &PublicName) -> String {
+    match expected_zone(facts, name) {
+        Some(_) => format!("{HTTP}_{}", name.short()),
+        None => HTTP.to_owned(),
+    }
+}
+
+/// The zone that has to answer under a name: its own, or the one that serves.
+fn expected_zone<'f>(facts: &'f Facts<'_>, name: &PublicName) -> Option<(&'f str, &'f str)> {
+    let header = facts.told.zone_header.as_deref()?;
+    let own = |z: &&super::ZoneFacts<'_>| match &name.zone {
+        Some(zone) => z.name == zone,
+        None => z.role == Role::Active,
+    };
+    Some((header, facts.zones.iter().find(own)?.name.as_str()))
+}
+
 fn labels(facts: &Facts<'_>, name: &PublicName) -> Json {
     let mut out = json!({"name": name.name, "project": facts.project,
         "target": if name.zone.is_none() { "public" } else { "zone" }});
@@ -53,7 +71,7 @@ fn probes(facts: &Facts<'_>) -> Vec<Probe> {
         if zone.is_none_or(|z| z.exposed) {
             out.push(Probe {
                 job: "zonewright-http",
-                module: HTTP.to_owned(),
+                module: http_module(facts, name),
                 targets: vec![format!("https://{}/", name.name)],
                 labels: labels(facts, name),
                 interval: "30s",
@@ -72,10 +90,18 @@ fn probes(facts: &Facts<'_>) -> Vec<Probe> {
 
 /// The exporter's configuration.
 pub(super) fn modules(facts: &Facts<'_>) -> String {
-    let mut modules = json!({HTTP: {"prober": "http", "timeout": "10s", "http": {
+    let http = json!({"prober": "http", "timeout": "10s", "http": {
         "method": "GET", "fail_if_not_ssl": true, "follow_redirects": true,
-        "valid_status_codes": [200], "preferred_ip_protocol": "ip4"}}});
+        "valid_status_codes": [200], "preferred_ip_protocol": "ip4"}});
+    let mut modules = json!({HTTP: http});
     for name in &facts.names {
+        if let Some((header, zone)) = expected_zone(facts, name) {
+            // A page of another zone, or of a cache, is no answer of this one.
+            let mut own = http.clone();
+            own["http"]["fail_if_header_not_matches"] =
+                json!([{"header": header, "regexp": format!("^{zone}$")}]);
+            modules[http_module(facts, name)] = own;
+        }
         let mut dns = json!({"query_name": name.name, "query_type": name.record,
             "valid_rcodes": ["NOERROR"], "preferred_ip_protocol": "ip4"});
         // Without any answer the name leads nowhere; an address that only the cloud knows is not checked.

@@ -9,7 +9,7 @@ use crate::data::Mode;
 /// How old collected metrics may be: a textfile stays when nobody writes it any more.
 const FRESH: u64 = 300;
 
-struct Alert {
+pub(super) struct Alert {
     name: &'static str,
     expr: String,
     hold: &'static str,
@@ -17,7 +17,7 @@ struct Alert {
     summary: &'static str,
 }
 
-fn alert(
+pub(super) fn alert(
     name: &'static str,
     expr: impl Into<String>,
     hold: &'static str,
@@ -61,7 +61,7 @@ pub(super) fn file(facts: &Facts<'_>) -> String {
     )
 }
 
-fn render(alert: &Alert, facts: &Facts<'_>) -> Json {
+pub(super) fn render(alert: &Alert, facts: &Facts<'_>) -> Json {
     let mut labels = json!({"owner": facts.told.owner, "severity": alert.severity,
         "project": facts.project});
     if let Some(env) = facts.env {
@@ -77,7 +77,7 @@ fn render(alert: &Alert, facts: &Facts<'_>) -> Json {
     out
 }
 
-fn record(name: &str, expr: &str) -> Json {
+pub(super) fn record(name: &str, expr: &str) -> Json {
     json!({"record": name, "expr": expr})
 }
 

@@ -188,6 +188,14 @@ impl Client {
         self.call(Method::GET, "/cost", None).await
     }
 
+    /// Makes a bucket, if it is not there.
+    ///
+    /// # Errors
+    /// The sandbox cannot be asked or refuses the name.
+    pub async fn add_bucket(&self, name: &str) -> Result<(), ClientError> {
+        self.bucket(name, &super::Bucket::default()).await
+    }
+
     /// Makes a bucket, if it is not there, and changes what is asked.
     ///
     /// # Errors

@@ -65,7 +65,7 @@ fn the_files_follow_from_the_spec_alone() {
     }
     let current = ["observability", "--out", "mon", "--check"];
     let checked = env.expect(0, &current);
-    assert_eq!(checked.stdout.matches("unchanged").count(), 6);
+    assert_eq!(checked.stdout.matches("unchanged").count(), 7);
     // What the example applies is what is generated.
     assert_eq!(
         read(&env, "mon/heartbeat.yaml"),
@@ -705,6 +705,54 @@ fn textfile(env: &mut Env) {
     assert_eq!(files.count(), 1, "something is left beside the file");
 }
 
+/// What Grafana's model requires of the options of a kind of panel (the JSON schemas `stat`, `timeseries` and
+/// `statetimeline` of grafana-foundation-sdk), with the words that it knows.
+fn options(kind: &str) -> Value {
+    let word = |words: &[&str]| json!({ "enum": words });
+    let legend = json!({"type": "object", "required": ["displayMode", "placement", "showLegend", "calcs"],
+        "additionalProperties": false, "properties": {
+            "displayMode": word(&["list", "table", "hidden"]), "placement": word(&["bottom", "right"]),
+            "showLegend": {"type": "boolean"}, "calcs": {"type": "array"}}});
+    let tooltip = json!({"type": "object", "required": ["mode", "sort"], "additionalProperties": false,
+        "properties": {"mode": word(&["single", "multi", "none"]), "sort": word(&["asc", "desc", "none"])}});
+    let (required, properties) = match kind {
+        "stat" => (
+            json!([
+                "graphMode",
+                "colorMode",
+                "justifyMode",
+                "textMode",
+                "wideLayout",
+                "showPercentChange",
+                "reduceOptions",
+                "percentChangeColorMode",
+                "orientation"
+            ]),
+            json!({"graphMode": word(&["none", "line", "area"]),
+                "colorMode": word(&["value", "background", "background_solid", "none"]),
+                "justifyMode": word(&["auto", "center"]),
+                "textMode": word(&["auto", "value", "value_and_name", "name", "none"]),
+                "wideLayout": {"type": "boolean"}, "showPercentChange": {"type": "boolean"},
+                "reduceOptions": {"type": "object", "required": ["calcs"]},
+                "percentChangeColorMode": word(&["standard", "inverted", "same_as_value"]),
+                "orientation": word(&["auto", "vertical", "horizontal"])}),
+        ),
+        "timeseries" => (
+            json!(["legend", "tooltip"]),
+            json!({"legend": legend, "tooltip": tooltip}),
+        ),
+        _ => (
+            json!(["showValue", "rowHeight", "legend", "tooltip"]),
+            json!({"showValue": word(&["auto", "never", "always"]), "rowHeight": {"type": "number"},
+                "mergeValues": {"type": "boolean"}, "legend": legend, "tooltip": tooltip}),
+        ),
+    };
+    let options = json!({"type": "object", "required": required, "properties": properties,
+        "additionalProperties": false});
+    json!({"if": {"properties": {"type": {"const": kind}}},
+        "then": {"required": ["options"], "properties": {"options": options}}})
+}
+
 /// The fields of a dashboard that matter to Grafana and to who reads it at night.
 fn dashboard_schema() -> Value {
     let text = json!({"type": "string", "minLength": 1});
@@ -725,11 +773,13 @@ fn dashboard_schema() -> Value {
         "targets": {"type": "array", "minItems": 1, "items": target},
         "fieldConfig": {"type": "object", "required": ["defaults", "overrides"],
             "properties": {"defaults": defaults}}}});
+    let kinds = ["stat", "timeseries", "state-timeline"].map(options);
     let panel = json!({"type": "object", "required": ["id", "type", "title", "gridPos"],
         "properties": {"id": {"type": "integer", "minimum": 1}, "title": text, "gridPos": place,
             "type": {"enum": ["row", "stat", "timeseries", "state-timeline"]}},
-        "if": {"properties": {"type": {"const": "row"}}}, "else": shown});
-    json!({"type": "object", "required": ["uid", "title", "schemaVersion", "panels", "templating"],
+        "if": {"properties": {"type": {"const": "row"}}}, "else": shown,
+        "allOf": kinds});
+    json!({"type": "object", "required": ["uid", "title", "schemaVersion", "panels", "templating", "annotations"],
         "properties": {"uid": {"type": "string", "maxLength": 40, "minLength": 1}, "title": text,
             "schemaVersion": {"type": "integer", "minimum": 36},
             "panels": {"type": "array", "minItems": 10, "items": panel},
@@ -764,6 +814,11 @@ fn the_dashboard_is_one_and_shows_the_unknown_in_red() {
         !validator.is_valid(&broken),
         "the schema accepts everything"
     );
+    for (field, wrong) in [("graphMode", json!("pie")), ("orientation", Value::Null)] {
+        let mut broken = board.clone();
+        broken["panels"][1]["options"][field] = wrong;
+        assert!(!validator.is_valid(&broken), "{field}");
+    }
     let panels = board["panels"].as_array().unwrap();
     let ids: BTreeSet<u64> = panels.iter().map(|p| p["id"].as_u64().unwrap()).collect();
     assert_eq!(ids.len(), panels.len());
