@@ -28,7 +28,7 @@ pub use observability::{MetricsArgs, ObservabilityArgs};
 pub use posture::PostureArgs;
 pub use restore::{RestoreCommand, RestoreFinishArgs, RestorePlanArgs};
 pub use runbook::{RunbookArgs, RunbookFormat};
-pub use state::{RestoreArgs, StateCommand};
+pub use state::{MigrateArgs, RestoreArgs, StateCommand};
 
 /// Plans and applies platforms that live in two zones.
 ///
@@ -192,7 +192,9 @@ impl Command {
             Command::Runbook(args) if args.format == RunbookFormat::Json => Format::Json,
             Command::Show(args) => args.format,
             Command::Output(args) => args.format,
-            Command::State(StateCommand::List(args) | StateCommand::History(args)) => args.format,
+            Command::State(
+                StateCommand::List(args) | StateCommand::History(args) | StateCommand::Doctor(args),
+            ) => args.format,
             Command::State(StateCommand::Show { format, .. }) => format.format,
             Command::Sandbox(SandboxCommand::Requests(args)) => args.format,
             Command::Graph(args) if args.format == GraphFormat::Json => Format::Json,

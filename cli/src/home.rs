@@ -8,6 +8,8 @@ use zonewright_engine::secret::Secret;
 use zonewright_sandbox::lifecycle::Ready;
 use zonewright_state::remote::{RemoteOptions, RemoteState};
 use zonewright_state::store::Store;
+use zonewright_state::store::kubernetes::KubernetesStore;
+use zonewright_state::store::postgres::PostgresStore;
 use zonewright_state::store::s3::{S3Options, S3Store};
 use zonewright_state::{StateDir, StateError, StateHome, StateOptions};
 use zonewright_zones::{Backend, Credential, StateSettings};
@@ -34,7 +36,7 @@ pub(crate) fn open(
     let Some(store) = store(project, world, &settings.backend)? else {
         let dir = match &settings.backend {
             Backend::File { dir } => dir.as_str(),
-            Backend::S3 { .. } => "",
+            Backend::S3 { .. } | Backend::Postgres { .. } | Backend::Kubernetes { .. } => "",
         };
         let path = world.state_dir(project, dir);
         return Ok(StateHome::Dir(StateDir::open(path, common)?));
@@ -55,6 +57,27 @@ fn store(
 ) -> Result<Option<Arc<dyn Store>>, Failure> {
     match (backend, world) {
         (Backend::File { .. }, _) => Ok(None),
+        (Backend::Postgres { .. } | Backend::Kubernetes { .. }, World::Sandbox { .. }) => Ok(None),
+        (
+            Backend::Kubernetes {
+                kubeconfig,
+                context,
+                namespace,
+                ..
+            },
+            World::Live,
+        ) => {
+            let kubeconfig = secrets::credential(kubeconfig, project.root())?;
+            let store = KubernetesStore::open(&kubeconfig, context.as_deref(), namespace);
+            let store = store.map_err(|source| StateError::Store {
+                place: format!("namespace {namespace} of a Kubernetes cluster"),
+                source,
+            })?;
+            Ok(Some(Arc::new(store)))
+        }
+        (Backend::Postgres { url, ca_file, .. }, World::Live) => {
+            database(project.root(), url, ca_file.as_deref()).map(Some)
+        }
         (Backend::S3 { .. }, World::Sandbox { ready: None, .. }) => {
             Err(Failure::error("the emulators do not run"))
         }
@@ -89,6 +112,23 @@ fn store(
             Ok(Some(Arc::new(store)))
         }
     }
+}
+
+fn database(
+    root: &Path,
+    url: &Credential,
+    ca_file: Option<&str>,
+) -> Result<Arc<dyn Store>, Failure> {
+    let ca = match ca_file.map(|file| root.join(file)) {
+        Some(path) => Some(std::fs::read(&path).map_err(|e| Failure::file("read", &path, e))?),
+        None => None,
+    };
+    let url = secrets::credential(url, root)?;
+    let store = PostgresStore::new(&url, ca.as_deref()).map_err(|source| StateError::Store {
+        place: "a PostgreSQL database".to_owned(),
+        source,
+    })?;
+    Ok(Arc::new(store))
 }
 
 /// How a bucket is reached.

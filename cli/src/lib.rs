@@ -20,6 +20,7 @@ mod interrupt;
 mod listen;
 mod log;
 mod modes;
+mod place;
 mod probes;
 mod project;
 mod proofs;

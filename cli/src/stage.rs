@@ -25,7 +25,7 @@ use crate::project::{Edit, Project};
 use crate::report::Failure;
 use crate::secrets::{self, Sources};
 use crate::world::World;
-use crate::{Context, env, home, modes, world};
+use crate::{Context, env, home, modes, place, world};
 
 /// How long a vendor may take to tell prices.
 const PRICE_PATIENCE: Duration = Duration::from_secs(5);
@@ -138,7 +138,9 @@ impl Stage {
     pub(crate) fn load(&self, held: &State) -> Result<Loaded, Failure> {
         let mut shards = self.shards()?;
         shards.retain(|s| !held.shards.contains_key(s));
-        Ok(self.home.read(&shards)?)
+        let loaded = self.home.read(&shards)?;
+        place::refuse_own(&self.home.place(), &loaded.state)?;
+        Ok(loaded)
     }
 
     /// Takes the shards of a selection for writing; `edge` is always among them.

@@ -18,6 +18,7 @@ use zonewright_engine::journal::Holder;
 use zonewright_engine::snapshot::{Snapshot, State};
 
 use crate::error::{Notice, StateError};
+use crate::format::Stored;
 use crate::history;
 use crate::lock::{self, Lock};
 use crate::meta::{self, Meta};
@@ -88,6 +89,13 @@ pub struct Loaded {
     pub state: State,
     /// What should be told.
     pub notices: Vec<Notice>,
+}
+
+/// A whole state, to be kept elsewhere.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    pub(crate) meta: Meta,
+    pub(crate) shards: Vec<Stored>,
 }
 
 impl StateDir {
@@ -355,6 +363,29 @@ impl StateDir {
         };
         writer.raise_marks()?;
         Ok(writer)
+    }
+
+    /// Everything that is recorded, with all shards held so that it stays true.
+    pub(crate) fn copied(&self, holder: &Holder) -> Result<(Copied, Writer), StateError> {
+        let shards: Vec<ZoneName> = self.shards()?.into_iter().collect();
+        let held = self.acquire(&shards, holder, Duration::ZERO)?;
+        let vfs = self.vfs_or_create()?;
+        let meta = self.meta_or_create(&vfs)?;
+        let stored = |shard: &ZoneName| {
+            let found = shard::read(vfs.as_ref(), &meta, shard)?;
+            Ok(Stored {
+                snapshot: found.snapshot,
+                base_seq: found.seq,
+                head: found.head,
+                epoch: found.epoch,
+            })
+        };
+        let shards: Result<Vec<Stored>, StateError> = shards.iter().map(stored).collect();
+        let copied = Copied {
+            shards: shards?,
+            meta,
+        };
+        Ok((copied, held))
     }
 
     /// The same directory, taking an older state than was seen for the truth.

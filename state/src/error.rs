@@ -170,8 +170,8 @@ pub enum StateError {
     Unsupported {
         /// The store.
         place: String,
-        /// What was asked.
-        what: &'static str,
+        /// What was asked, and what to do instead.
+        what: String,
     },
     /// The file system refused.
     #[error("cannot {doing} {}", file.display())]

@@ -8,8 +8,10 @@ use zonewright_engine::journal::Holder;
 
 use crate::dir::{Loaded, StateDir};
 use crate::error::StateError;
+use crate::examine::Examined;
 use crate::history;
 use crate::remote::RemoteState;
+use crate::remote::migrate::Moved;
 use crate::restore::{Restored, Source};
 use crate::seen::Mark;
 use crate::writer::Writer;
@@ -92,6 +94,39 @@ impl StateHome {
         }
     }
 
+    /// Reads everything that is recorded.
+    ///
+    /// # Errors
+    /// The state is of another world or cannot be read at all. What is wrong with single objects is in
+    /// the result.
+    pub fn examine(&self) -> Result<Vec<Examined>, StateError> {
+        match self {
+            StateHome::Dir(dir) => dir.examine(),
+            StateHome::Remote(remote) => remote.examine(),
+        }
+    }
+
+    /// Moves the state to a store that was found fit; what is here stays. Without `write` it only counts.
+    ///
+    /// # Errors
+    /// The state is not whole, or somebody is at work on it; there is another state at the new place;
+    /// one of the two cannot be reached.
+    pub fn migrate(
+        &self,
+        to: &RemoteState,
+        holder: &Holder,
+        write: bool,
+    ) -> Result<Moved, StateError> {
+        match self {
+            StateHome::Dir(dir) => {
+                // Held until everything is copied.
+                let (copied, _held) = dir.copied(holder)?;
+                to.take_over_files(&copied, write)
+            }
+            StateHome::Remote(remote) => to.take_over(remote, write),
+        }
+    }
+
     /// Makes a shard usable again. Objects of a store are never replaced, so that a store elsewhere is
     /// repaired there: by putting back what is missing.
     ///
@@ -107,7 +142,8 @@ impl StateHome {
             StateHome::Dir(dir) => dir.restore(shard, source, holder),
             StateHome::Remote(remote) => Err(StateError::Unsupported {
                 place: remote.place(),
-                what: "restored: its objects are never replaced; put back those that are missing, or move the state to another place with `zonewright state migrate`",
+                what: "restored: its objects are never replaced; put back those that are missing, or move the state to another place with `zonewright state migrate`"
+                    .to_owned(),
             }),
         }
     }

@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod digest_key;
 pub mod dir;
 pub mod error;
+pub mod examine;
 pub mod format;
 pub mod frame;
 pub mod history;

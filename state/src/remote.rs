@@ -35,9 +35,11 @@ use reader::{Found, Open, Reader};
 use rescue::Rescue;
 
 mod alive;
+mod doctor;
 mod hint;
 mod layout;
 pub(crate) mod log;
+pub mod migrate;
 mod reader;
 mod rescue;
 
@@ -89,6 +91,11 @@ impl RemoteState {
         }
     }
 
+    /// The store.
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
     /// Where it is, for messages.
     pub fn place(&self) -> String {
         self.store.place()
@@ -122,6 +129,14 @@ impl RemoteState {
         StateError::store(self.store.as_ref(), source)
     }
 
+    /// Makes what the store needs before its first object.
+    ///
+    /// # Errors
+    /// The store does not answer, or lets us not.
+    pub fn prepare(&self) -> Result<(), StateError> {
+        wait(self.store.prepare()).map_err(|e| self.failed(e))
+    }
+
     /// Finds out whether the store is fit to keep a state.
     ///
     /// # Errors
@@ -135,6 +150,7 @@ impl RemoteState {
     /// # Errors
     /// The store is unfit or does not answer, or it holds the state of another world.
     pub fn init(&self) -> Result<(Fit, bool), StateError> {
+        self.prepare()?;
         let fit = self.probe()?;
         let seen = self.seen()?;
         let new = wait(async {

@@ -6,7 +6,9 @@
 use futures::future::BoxFuture;
 
 pub mod file;
+pub mod kubernetes;
 pub mod memory;
+pub mod postgres;
 pub mod probe;
 pub mod s3;
 
@@ -65,6 +67,10 @@ pub type StoreResult<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 pub trait Store: Send + Sync {
     /// Where it is, for messages: `s3://bucket/prefix`.
     fn place(&self) -> String;
+    /// Makes what the store needs before its first object; most need nothing.
+    fn prepare(&self) -> StoreResult<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
     /// Makes an object unless the key exists. Durable when it returns.
     fn put_new<'a>(&'a self, key: &'a str, bytes: &'a [u8]) -> StoreResult<'a, Put>;
     /// The bytes of an object.

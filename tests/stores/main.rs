@@ -5,5 +5,7 @@
     reason = "a test that panics is a test that fails"
 )]
 
+mod kubernetes;
+mod postgres;
 mod s3;
 mod server;

@@ -125,7 +125,7 @@ fn secrets_are_exposed_in_few_places() {
 
 /// Templates and request bodies; the authorization headers; the clear text of a live Secret, to be
 /// compared in memory; the credentials of a cluster, a database and a bucket, also
-/// of that which the state is in; and the kubeconfig that a user asks for.
+/// of those which the state is in; and the kubeconfig that a user asks for.
 const EXPOSING: &[&str] = &[
     "cli/src/commands/kubeconfig.rs",
     "engine/src/expr.rs",
@@ -136,6 +136,8 @@ const EXPOSING: &[&str] = &[
     "providers/src/kubernetes/client.rs",
     "providers/src/probe/mysql.rs",
     "providers/src/probe/s3.rs",
+    "state/src/store/kubernetes.rs",
+    "state/src/store/postgres.rs",
     "state/src/store/s3.rs",
 ];
 

@@ -9,6 +9,7 @@ mod charts;
 mod contradictions;
 mod cost;
 mod crash;
+mod doctor;
 mod exposure;
 mod finish;
 mod ingress;

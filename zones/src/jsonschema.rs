@@ -137,40 +137,29 @@ fn root_tables(registry: &Registry) -> Map<String, Json> {
     ])
 }
 
+/// A reference to a declared secret.
+fn credential(doc: &str) -> Json {
+    json!({ "type": "string", "description": doc, "pattern": r"^\$\{\s*secret\.[^}]+\}$" })
+}
+
+fn state_region() -> Json {
+    text("The region that it is in, to judge whether a disaster takes it too.")
+}
+
 /// `[state]`.
 fn state() -> Json {
-    let credential = |doc: &str| json!({ "type": "string", "description": doc, "pattern": r"^\$\{\s*secret\.[^}]+\}$" });
-    let s3 = closed(
-        props([
-            ("bucket", text("The bucket; it must exist.")),
-            ("region", text("The region of the bucket.")),
-            (
-                "endpoint",
-                json!({ "type": "string", "pattern": "^https://",
-                "description": "The address of the service; the one of AWS when absent." }),
-            ),
-            ("prefix", text("What all keys begin with.")),
-            (
-                "access_key",
-                credential("The id of the access key, by reference."),
-            ),
-            ("secret_key", credential("The access key, by reference.")),
-        ]),
-        &["bucket", "region", "access_key", "secret_key"],
-        "Objects in a bucket.",
-    );
+    let ttl = "How long a writer may be silent before another takes over: `60s`.";
     let state = props([
         ("backend", json!({ "enum": BACKENDS })),
         (
             "dir",
             text("The directory of the state, for backend `file`."),
         ),
-        (
-            "ttl",
-            text("How long a writer may be silent before another takes over: `60s`."),
-        ),
+        ("ttl", text(ttl)),
         ("digest_key", source("The key of secret digests.")),
-        ("s3", s3),
+        ("s3", state_s3()),
+        ("postgres", state_postgres()),
+        ("kubernetes", state_kubernetes()),
     ]);
     closed(state, &[], "Where the state is kept.")
 }
@@ -192,6 +181,49 @@ fn observability() -> Map<String, Json> {
             text("The header of responses that names the zone: `X-Zone`."),
         ),
     ])
+}
+
+fn state_s3() -> Json {
+    let endpoint = json!({ "type": "string", "pattern": "^https://",
+        "description": "The address of the service; the one of AWS when absent." });
+    let s3 = props([
+        ("bucket", text("The bucket; it must exist.")),
+        ("region", text("The region of the bucket.")),
+        ("endpoint", endpoint),
+        ("prefix", text("What all keys begin with.")),
+        (
+            "access_key",
+            credential("The id of the access key, by reference."),
+        ),
+        ("secret_key", credential("The access key, by reference.")),
+    ]);
+    let required = ["bucket", "region", "access_key", "secret_key"];
+    closed(s3, &required, "Objects in a bucket.")
+}
+
+fn state_postgres() -> Json {
+    let url = "The address with user and password, by reference.";
+    let ca_file = "A file with the authority that signed its certificate.";
+    let postgres = props([
+        ("url", credential(url)),
+        ("region", state_region()),
+        ("ca_file", text(ca_file)),
+    ]);
+    closed(postgres, &["url"], "Rows of a PostgreSQL database.")
+}
+
+fn state_kubernetes() -> Json {
+    let kubernetes = props([
+        (
+            "kubeconfig",
+            credential("The kubeconfig's text, by reference."),
+        ),
+        ("context", text("The context; the current one when absent.")),
+        ("namespace", text("The namespace; it must exist.")),
+        ("region", state_region()),
+    ]);
+    let doc = "Secrets of a cluster that the spec does not make.";
+    closed(kubernetes, &["kubeconfig", "namespace"], doc)
 }
 
 /// The tables of a zone file, or of an overlay, in which nothing is required.

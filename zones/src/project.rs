@@ -71,6 +71,26 @@ pub enum Backend {
         /// The access key.
         secret_key: Credential,
     },
+    /// Rows of a PostgreSQL database.
+    Postgres {
+        /// `postgresql://user:password@host/database`.
+        url: Credential,
+        /// Where the database is, as far as the spec says.
+        region: Option<String>,
+        /// A file of the project with the authority that signed its certificate.
+        ca_file: Option<String>,
+    },
+    /// Secrets of a Kubernetes cluster that the spec does not make.
+    Kubernetes {
+        /// The kubeconfig's text.
+        kubeconfig: Credential,
+        /// The context in it; its current one when absent.
+        context: Option<String>,
+        /// The namespace.
+        namespace: String,
+        /// Where the cluster is, as far as the spec says.
+        region: Option<String>,
+    },
 }
 
 impl Backend {
@@ -79,6 +99,8 @@ impl Backend {
         match self {
             Backend::File { .. } => "file",
             Backend::S3 { .. } => "s3",
+            Backend::Postgres { .. } => "postgres",
+            Backend::Kubernetes { .. } => "kubernetes",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The commands of `state` and their arguments.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use zonewright_engine::address::{Address, ZoneName};
 
@@ -22,6 +24,11 @@ pub enum StateCommand {
     History(FormatArgs),
     /// Make the state where `[state]` says, once the store has shown that it can keep one.
     Init,
+    /// Look whether the store is fit, every object is whole, and the place is the right one. Exit code
+    /// 6 when something is wrong.
+    Doctor(FormatArgs),
+    /// Move the state to another store. Shows what would be copied; `--yes` copies it.
+    Migrate(MigrateArgs),
     /// Go on from the newest state that is whole, after damage, loss or a rollback. What is replaced is
     /// kept aside. Sends no request; the next plan finds what exists and is not recorded.
     Restore(RestoreArgs),
@@ -46,4 +53,18 @@ pub struct RestoreArgs {
     /// Do not ask.
     #[arg(long)]
     pub auto_approve: bool,
+}
+
+/// Arguments of `state migrate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state migrate new.toml\n  zonewright state migrate new.toml --yes\n\nFILE is `zonewright.toml` as it shall be, with another `[state]`. It is written once everything is copied and read back; what is at the old place stays."
+)]
+pub struct MigrateArgs {
+    /// `zonewright.toml` as it shall be.
+    #[arg(value_name = "FILE")]
+    pub to: PathBuf,
+    /// Copy, instead of only showing what would be.
+    #[arg(long)]
+    pub yes: bool,
 }

@@ -19,7 +19,9 @@ use crate::render::text::escape;
 use crate::report::Failure;
 use crate::world::{self, World};
 
+mod doctor;
 mod init;
+mod migrate;
 mod restore;
 
 /// Runs the command.
@@ -27,6 +29,8 @@ pub(crate) async fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, F
     match command {
         StateCommand::Restore(args) => return restore::run(ctx, args).await,
         StateCommand::Init => return init::run(ctx).await,
+        StateCommand::Doctor(args) => return doctor::run(ctx, args.format).await,
+        StateCommand::Migrate(args) => return migrate::run(ctx, args).await,
         StateCommand::List(_) | StateCommand::Show { .. } | StateCommand::History(_) => {}
     }
     let recorded = Recorded::open(ctx).await?;

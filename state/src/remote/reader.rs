@@ -87,7 +87,7 @@ impl Reader<'_> {
         Ok(hint.unwrap_or_default())
     }
 
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StateError> {
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StateError> {
         self.store.get(key).await.map_err(|e| self.store_failed(e))
     }
 
@@ -133,7 +133,7 @@ impl Reader<'_> {
         Ok(keys.iter().rfind(is_snap).cloned())
     }
 
-    fn fresh(&self) -> Found {
+    pub(crate) fn fresh(&self) -> Found {
         let Meta { lineage, world, .. } = self.meta;
         Found {
             snapshot: Snapshot::empty(lineage, self.shard.clone(), world),

@@ -38,6 +38,16 @@ pub enum Lie {
     /// It does not list what it holds.
     #[error("it does not list what it holds")]
     Forgets,
+    /// It is a copy that follows another server.
+    #[error(
+        "it is a standby: what is written there last may be missing here; give the address of the primary"
+    )]
+    Standby,
+    /// It says that something is written before it is.
+    #[error(
+        "it forgets what it was told: `synchronous_commit` or `fsync` is off, so that a commit may be gone after a crash"
+    )]
+    Volatile,
     /// Nothing can be written.
     #[error("it can be read and not written: give a key that may write")]
     ReadOnly,
@@ -52,6 +62,8 @@ impl Lie {
             Lie::Changes => "changes_contents",
             Lie::Hides => "delete_marker",
             Lie::Forgets => "incomplete_list",
+            Lie::Standby => "standby",
+            Lie::Volatile => "volatile",
             Lie::ReadOnly => "read_only",
         }
     }

@@ -6,8 +6,8 @@ use zonewright_tests::{Env, finish};
 
 use super::{assert_complete_once, example};
 
-const APPLY: &[&str] = &["apply", "--auto-approve"];
-const STATE: &str = r#"backend = "s3"
+pub(super) const APPLY: &[&str] = &["apply", "--auto-approve"];
+pub(super) const STATE: &str = r#"backend = "s3"
 
 [state.s3]
 bucket = "wp-state"
@@ -19,7 +19,7 @@ secret_key = "${secret.spaces_secret_key}"
 "#;
 
 /// The example with its state in a bucket that holds nothing yet.
-fn fresh() -> Env {
+pub(super) fn fresh() -> Env {
     let env = example();
     let text = std::fs::read_to_string(env.path().join("zonewright.toml")).unwrap();
     let line = text.lines().find(|l| l.starts_with("backend = ")).unwrap();
@@ -28,7 +28,7 @@ fn fresh() -> Env {
 }
 
 /// The same, ready for the first apply.
-fn ready() -> Env {
+pub(super) fn ready() -> Env {
     let env = fresh();
     env.expect(0, &["state", "init"]);
     env
@@ -48,7 +48,7 @@ fn outage(env: &Env, method: &str, kind: Kind) {
     env.wait(client.add_fault(&fault)).unwrap();
 }
 
-fn objects(env: &Env) -> Vec<String> {
+pub(super) fn objects(env: &Env) -> Vec<String> {
     let dump = env.dump();
     let rows = dump["s3"]["objects/wp-state"].as_object().unwrap();
     rows.keys().cloned().collect()

@@ -53,6 +53,7 @@ cases! {
     backend
     backend_s3_mistakes
     backend_s3_without_table
+    backend_others
     bad_cidr
     bad_container
     bad_name

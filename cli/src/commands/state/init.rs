@@ -44,7 +44,7 @@ pub(super) async fn run(ctx: &Context) -> Result<Exit, Failure> {
 }
 
 /// Nobody has made a bucket in an emulated account.
-async fn emulated_bucket(at_rest: &AtRest) -> Result<(), Failure> {
+pub(super) async fn emulated_bucket(at_rest: &AtRest) -> Result<(), Failure> {
     if let (Backend::S3 { bucket, .. }, Some(ready)) =
         (&at_rest.facts.state.backend, at_rest.world.ready())
     {

@@ -12,7 +12,7 @@ use crate::suggest;
 use crate::tree::{Loc, Table};
 
 /// The kinds of stores.
-pub(crate) const BACKENDS: [&str; 2] = ["file", "s3"];
+pub(crate) const BACKENDS: [&str; 4] = ["file", "s3", "postgres", "kubernetes"];
 
 /// What all kinds of stores have in common.
 const COMMON: [&str; 3] = ["backend", "digest_key", "ttl"];
@@ -47,6 +47,8 @@ impl Root<'_, '_> {
                 }
             }
             "s3" => out.backend = place.s3().unwrap_or(out.backend),
+            "postgres" => out.backend = place.postgres().unwrap_or(out.backend),
+            "kubernetes" => out.backend = place.kubernetes().unwrap_or(out.backend),
             other => self.unknown_backend(other, at),
         }
         if let Some(ttl) = self.duration(table, "ttl") {
@@ -202,6 +204,30 @@ impl Place<'_, '_, '_> {
             prefix: prefix.unwrap_or_default(),
             access_key: access_key?,
             secret_key: secret_key?,
+        })
+    }
+
+    fn postgres(&self) -> Option<Backend> {
+        self.known(&["url", "region", "ca_file"]);
+        let text = |name: &str| self.optional(name).map(|(t, _)| t.to_owned());
+        let (region, ca_file) = (text("region"), text("ca_file"));
+        Some(Backend::Postgres {
+            url: self.credential("url")?,
+            region,
+            ca_file,
+        })
+    }
+
+    fn kubernetes(&self) -> Option<Backend> {
+        self.known(&["kubeconfig", "context", "namespace", "region"]);
+        let namespace = self.required("namespace", "zonewright");
+        let text = |name: &str| self.optional(name).map(|(t, _)| t.to_owned());
+        let (context, region) = (text("context"), text("region"));
+        Some(Backend::Kubernetes {
+            kubeconfig: self.credential("kubeconfig")?,
+            context,
+            namespace: namespace?,
+            region,
         })
     }
 }

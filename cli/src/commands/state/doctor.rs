@@ -1,0 +1,155 @@
+//! `zonewright state doctor`: is the store fit, is every object whole, and is the place the right one.
+
+use serde_json::json;
+use zonewright_state::examine::Examined;
+use zonewright_state::{Class, StateHome};
+use zonewright_zones::Backend;
+
+use super::AtRest;
+use crate::Context;
+use crate::args::Format;
+use crate::exit::Exit;
+use crate::place::{self, Finding, Place};
+use crate::render::text::{count, escape};
+use crate::report::Failure;
+use crate::world::{self, World};
+
+/// What was found.
+struct Findings {
+    place: String,
+    examined: Vec<Examined>,
+    findings: Vec<Finding>,
+}
+
+impl Findings {
+    fn is_well(&self) -> bool {
+        let whole = self.examined.iter().all(|e| e.problems.is_empty());
+        whole && !self.findings.iter().any(|f| f.wrong)
+    }
+}
+
+/// Runs the command.
+pub(super) async fn run(ctx: &Context, format: Format) -> Result<Exit, Failure> {
+    let at_rest = AtRest::of(ctx).await?;
+    if at_rest.world.name().is_none() {
+        return Err(Failure::error("nothing was ever recorded here"));
+    }
+    let home = at_rest.home()?;
+    let mut findings = probe(&home)?;
+    let examined = home.examine()?;
+    findings.extend(judged(ctx, &at_rest, &home)?);
+    let found = Findings {
+        place: home.place(),
+        examined,
+        findings,
+    };
+    match format {
+        Format::Text => ctx.term.data(&text(&found)),
+        Format::Json => ctx.term.pretty(&json(&found)),
+    }
+    Ok(match found.is_well() {
+        true => Exit::DONE,
+        false => Exit::REFUSED,
+    })
+}
+
+/// A store that lies is a finding; one that does not answer ends the command.
+fn probe(home: &StateHome) -> Result<Vec<Finding>, Failure> {
+    let StateHome::Remote(remote) = home else {
+        return Ok(Vec::new());
+    };
+    match remote.probe() {
+        Ok(_) => Ok(Vec::new()),
+        Err(error) if error.class() == Class::Unfit => {
+            use std::error::Error as _;
+            let why = error.source().map(ToString::to_string);
+            Ok(vec![Finding {
+                wrong: true,
+                text: why.unwrap_or_else(|| error.to_string()),
+            }])
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn judged(ctx: &Context, at_rest: &AtRest, home: &StateHome) -> Result<Vec<Finding>, Failure> {
+    let registry = world::registry()?;
+    let loaded = at_rest
+        .project
+        .load(&registry, ctx.global.sandbox.is_some());
+    let Some(config) = loaded.config else {
+        return Ok(vec![Finding {
+            wrong: false,
+            text: "the place was not judged: the spec has mistakes".to_owned(),
+        }]);
+    };
+    // Emulators are on this host, whatever the spec says for the live world.
+    let backend = match (&at_rest.world, home) {
+        (World::Sandbox { .. }, StateHome::Dir(_)) => return Ok(Vec::new()),
+        _ => &at_rest.facts.state.backend,
+    };
+    let shards: Vec<_> = home.shards()?.into_iter().collect();
+    // What cannot be read was named by the examination.
+    let state = home.read(&shards).map(|l| l.state).unwrap_or_default();
+    Ok(place::judge(&place_of(backend, home), &config, &state))
+}
+
+fn place_of(backend: &Backend, home: &StateHome) -> Place {
+    let place = home.place();
+    let (region, host) = match backend {
+        Backend::File { .. } => (None, None),
+        Backend::S3 { region, .. } => (Some(region.clone()), None),
+        Backend::Postgres { region, .. } | Backend::Kubernetes { region, .. } => {
+            (region.clone(), place::host_of(&place).map(str::to_owned))
+        }
+    };
+    Place {
+        backend: backend.name(),
+        region,
+        host,
+    }
+}
+
+fn text(found: &Findings) -> String {
+    let mut out = format!("{}\n", escape(&found.place));
+    for shard in &found.examined {
+        out += &format!(
+            "  {}  serial {}, log {}: {} and {} read\n",
+            shard.shard,
+            shard.serial,
+            shard.seq,
+            count(shard.batches, "log object"),
+            count(shard.snapshots, "snapshot"),
+        );
+        for problem in &shard.problems {
+            out += &format!("    wrong: {}\n", escape(problem));
+        }
+    }
+    for finding in &found.findings {
+        let word = if finding.wrong { "wrong" } else { "note" };
+        out += &format!("  {word}: {}\n", escape(&finding.text));
+    }
+    out += match found.is_well() {
+        true => "Everything is whole.\n",
+        false => "Something is wrong.\n",
+    };
+    out
+}
+
+fn json(found: &Findings) -> serde_json::Value {
+    let shards: Vec<_> = found
+        .examined
+        .iter()
+        .map(|s| {
+            json!({ "shard": s.shard, "serial": s.serial, "log": s.seq, "batches": s.batches,
+                "snapshots": s.snapshots, "problems": s.problems })
+        })
+        .collect();
+    let findings: Vec<_> = found
+        .findings
+        .iter()
+        .map(|f| json!({ "wrong": f.wrong, "text": f.text }))
+        .collect();
+    json!({ "format_version": 1, "place": found.place, "well": found.is_well(),
+        "shards": shards, "findings": findings })
+}
