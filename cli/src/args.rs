@@ -296,6 +296,9 @@ pub struct RunArgs {
     /// Do not ask.
     #[arg(long)]
     pub auto_approve: bool,
+    /// Apply although the plan has a danger with this code. Can be given several times.
+    #[arg(long, value_name = "ZW30…")]
+    pub accept: Vec<String>,
     /// Requests under way at once.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = parallelism)]
     pub parallelism: usize,

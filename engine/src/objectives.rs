@@ -17,7 +17,7 @@ use crate::expr::{Expr, Node};
 use crate::observe::Inputs;
 use crate::parity::Relative;
 use crate::plan::edges::{Dependencies, ordered};
-use crate::plan::roles::{is_replica, is_writer};
+use crate::plan::roles::{is_promoted, is_replica, is_writer};
 use crate::plan::{Note, Severity};
 use crate::schema::{KindSchema, Part};
 use crate::value::Value;
@@ -82,6 +82,8 @@ pub enum DataPath {
     Replication,
     /// The newest backup is restored.
     Backup,
+    /// Nothing says how: `[database]` is missing.
+    Undecided,
 }
 
 impl Forecast {
@@ -135,6 +137,7 @@ pub(crate) fn notes(forecasts: &BTreeMap<ZoneName, Forecast>) -> Vec<Note> {
     for (zone, forecast) in forecasts {
         if forecast.misses_rpo() {
             let loss = match (forecast.data, forecast.rpo_seconds) {
+                (DataPath::Undecided, _) => "nothing says how it gets the data".to_owned(),
                 (_, None) => "nothing is known about backups of its data".to_owned(),
                 (DataPath::Backup, Some(lost)) => format!(
                     "up to {} of writes would be lost, for the newest backup can be as old as that",
@@ -150,7 +153,12 @@ pub(crate) fn notes(forecasts: &BTreeMap<ZoneName, Forecast>) -> Vec<Note> {
                     "{zone}: the RPO of {} is out of reach: {loss}",
                     words(forecast.rpo_objective.unwrap_or(0))
                 ),
-                "choose `strategy = \"replica\"` in [database], or allow more in `[objectives] rpo`",
+                match forecast.data {
+                    DataPath::Undecided => {
+                        "say it in `[database]` of the zone's file: `strategy`, `reason` and `date`"
+                    }
+                    _ => "choose `strategy = \"replica\"` in [database], or allow more in `[objectives] rpo`",
+                },
             ));
         }
         if forecast.misses_rto() {
@@ -226,7 +234,7 @@ impl<'a> Look<'a> {
         let rpo_seconds = match data {
             DataPath::Replication => Some(LAG_ALARM.as_secs()),
             DataPath::Backup => self.backup_age(),
-            DataPath::None => None,
+            DataPath::None | DataPath::Undecided => None,
         };
         Forecast {
             strategy: self.strategy().map(|s| s.name().to_owned()),
@@ -267,11 +275,13 @@ impl<'a> Look<'a> {
         {
             return DataPath::None;
         }
-        let follows = self.resources(self.zone).any(|r| self.holds_data(r));
-        if follows && self.strategy() != Some(Strategy::Restore) {
-            DataPath::Replication
-        } else {
-            DataPath::Backup
+        let mut own = self.resources(self.zone);
+        // A writer of its own, or a copy that was promoted, follows nobody.
+        let follows = own.any(|r| is_replica(&self.inputs.registry, &r.address) && !is_promoted(r));
+        match self.strategy() {
+            Some(Strategy::Replica) if follows => DataPath::Replication,
+            Some(_) => DataPath::Backup,
+            None => DataPath::Undecided,
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) mod edges;
 pub(crate) mod estimate;
 pub mod exposure;
 pub mod pages;
-pub(crate) mod roles;
+pub mod roles;
 mod scope;
 pub mod stale;
 
@@ -144,6 +144,14 @@ pub struct PlannedInstance {
     /// The resource that it lives in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<Address>,
+}
+
+impl Plan {
+    /// Dangers that are accepted by name or not applied at all. A plan that does nothing has none.
+    pub fn to_accept<'a>(&'a self, accepted: &'a [String]) -> impl Iterator<Item = &'a Note> {
+        let notes = self.notes.iter().filter(|_| !self.is_empty());
+        notes.filter(|n| roles::TO_ACCEPT.contains(&n.code.as_str()) && !accepted.contains(&n.code))
+    }
 }
 
 /// What is done with a resource. A replacement is `["delete","create"]` or `["create","delete"]`;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::address::{Address, ZoneName};
 use crate::config::{Config, DatabaseDecision, Strategy};
+use crate::data::Mode;
 use crate::expr::{Expr, Node};
 use crate::objectives::{self, Forecast};
 use crate::plan::Action;
@@ -42,7 +43,8 @@ pub struct Runbook {
     /// Seconds of machine time from the declaration until users are served, when both zones answer; `None`
     /// when nothing moves them.
     pub planned_seconds: Option<u64>,
-    /// The same when the zone that serves is gone: nothing of it is waited for.
+    /// The same when the zone that serves is gone: nothing of it is waited for. `None` also when the zone has
+    /// to be built as a copy of what is gone.
     pub emergency_seconds: Option<u64>,
     /// Seconds that `[objectives] rto` allows.
     pub rto_objective: Option<u64>,
@@ -218,6 +220,14 @@ pub enum NoRunbook {
         /// The zone.
         zone: ZoneName,
     },
+    /// The zone that serves has data, and nothing says how it gets to the other one.
+    #[error("nothing says how zone {zone} gets the data of zone {from}")]
+    Undecided {
+        /// The zone.
+        zone: ZoneName,
+        /// The zone that serves.
+        from: ZoneName,
+    },
     /// The spec with the zone active cannot be planned.
     #[error("the spec with zone {zone} active cannot be planned")]
     Plan {
@@ -244,6 +254,12 @@ pub fn runbook(
     let mut after = after.clone();
     // A missed objective of the zone that stands down is no reason to have no runbook.
     after.objectives.strict = false;
+    if strategy.is_none() && Mode::of(before, registry, &before.active) != Mode::None {
+        return Err(NoRunbook::Undecided {
+            zone: to.clone(),
+            from: before.active.clone(),
+        });
+    }
     if strategy == Some(Strategy::Replica) && !promote(&mut after, registry) {
         return Err(NoRunbook::NoReplica { zone: to.clone() });
     }

@@ -202,6 +202,7 @@ async fn under_lock(
         keep_edit(ctx, stage, request)?;
         return Ok(Exit::DONE);
     }
+    refuse_dangers(&planned.plan, &request.run.accept)?;
     let approved = request.run.auto_approve || request.saved.is_some();
     if !approved && !answered(ctx, request, interrupt).await? {
         ctx.term.say("Not approved; nothing was sent.");
@@ -210,6 +211,22 @@ async fn under_lock(
     keep_edit(ctx, stage, request)?;
     writer.lineage().clone_into(&mut planned.inputs.lineage);
     carry_out(ctx, stage, request, writer, &planned, interrupt).await
+}
+
+/// A danger that is not accepted by name is no plan to apply, approved or not.
+fn refuse_dangers(plan: &Plan, accepted: &[String]) -> Result<(), Failure> {
+    let Some(danger) = plan.to_accept(accepted).next() else {
+        return Ok(());
+    };
+    let way = danger.help.as_deref().unwrap_or("see the plan");
+    Err(Failure::new(
+        Exit::REFUSED,
+        format!("{} [{}]; nothing was sent", danger.message, danger.code),
+    )
+    .help(format!(
+        "{way}; `--accept {0}` applies it all the same (`explain {0}`)",
+        danger.code
+    )))
 }
 
 /// From here on the spec says what is done: a run that is cut off is gone on with by any later one.

@@ -74,6 +74,10 @@ fn of(
                 "the decision of {zone} is `strategy = \"replica\"`: declare one, or decide for `restore`"
             ),
         ),
+        NoRunbook::Undecided { ref zone, .. } => Failure::new(Exit::REFUSED, error.to_string())
+            .help(format!(
+                "decide it in `[database]` of zones/{zone}.toml: `strategy`, `reason` and `date`; apply the zone, then make the runbook"
+            )),
         NoRunbook::Plan { zone, errors } => {
             ctx.term.say(&format!("With `active = \"{zone}\"`:"));
             Failure::from(errors)

@@ -22,6 +22,9 @@ pub fn text(forecast: &Forecast, verbose: bool) -> String {
     );
     let rpo = match (forecast.data, forecast.rpo_seconds) {
         (DataPath::None, _) => None,
+        (DataPath::Undecided, _) => {
+            Some("RPO unknown: nothing says how it gets the data".to_owned())
+        }
         (_, None) => Some("RPO unknown".to_owned()),
         (DataPath::Replication, Some(s)) => Some(format!("RPO about {} by replication", time(s))),
         (DataPath::Backup, Some(s)) => Some(format!("RPO up to {} from backups", time(s))),

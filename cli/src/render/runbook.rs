@@ -44,17 +44,24 @@ fn facts(book: &Runbook) -> Vec<(&'static str, String)> {
         (Some(seconds), None) => time(seconds),
     };
     out.push(("machine time, planned", rto(book.planned_seconds)));
-    let gone = format!(
-        "{} ({} does not answer)",
-        rto(book.emergency_seconds),
-        book.from
-    );
+    let gone = match (book.planned_seconds, book.emergency_seconds) {
+        (Some(_), None) => format!(
+            "out of reach: {} is off, and its replica cannot be made without {}",
+            book.to, book.from
+        ),
+        (_, seconds) => format!("{} ({} does not answer)", rto(seconds), book.from),
+    };
+    let stuck = book.planned_seconds.is_some() && book.emergency_seconds.is_none();
     out.push(("machine time, emergency", gone));
     let lost = book.forecast.as_ref().and_then(|f| f.rpo_seconds);
     if let Some(lost) = lost {
         let objective = book.rpo_objective;
         let of = objective.map_or_else(String::new, |o| format!(" of the RPO of {}", time(o)));
-        out.push(("lost at most", format!("{}{of}", time(lost))));
+        let lost = match stuck {
+            true => format!("{}{of}, while {} answers", time(lost), book.from),
+            false => format!("{}{of}", time(lost)),
+        };
+        out.push(("lost at most", lost));
     }
     out
 }

@@ -569,7 +569,7 @@ fn misses(inputs: &Inputs, forecasts: &BTreeMap<ZoneName, Forecast>) -> Vec<Note
 fn notes(inputs: &Inputs, changes: &[Change], misses: Vec<Note>) -> Vec<Note> {
     let mut out = misses;
     out.extend(changes.iter().filter_map(|c| note(inputs, c)));
-    out.extend(roles::notes(inputs));
+    out.extend(roles::notes(inputs, changes));
     let stand_ins: BTreeSet<String> = changes
         .iter()
         .filter(|c| c.stand_in && !c.is_no_op())

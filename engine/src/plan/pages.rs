@@ -66,7 +66,16 @@ const PAGES: &[(&str, &str)] = &[
         "the zone serves, and its database is still a read-replica\n\n\
          `[project] active` was changed, and the zone that serves now has a replica of the other zone's database. Swapping roles does \
          not promote it: writes would fail. A promotion is a failover with steps of its own (stop the old writer, catch up, promote). \
-         Name the old zone again, or say that the replica is promoted: `role = \"primary\"` on it. `zonewright runbook --to ZONE` leads through all of it.\n",
+         Name the old zone again, or say that the replica is promoted: `role = \"primary\"` on it. `zonewright runbook --to ZONE` leads through all of it. `apply` refuses such a plan (exit code 6); `--accept ZW3030` \
+         applies it all the same, for a site that is only read.\n",
+    ),
+    (
+        "ZW3031",
+        "users are led to data that is not what they left\n\n\
+         `[project] active` was changed to a zone with a database of its own, and nothing says how it gets the data of the zone that \
+         served until now. That is the way back after a failover: the old primary has what was true when it died. Decide in \
+         `[database]` of its zone file how it gets the data, apply it while the other zone serves, and let it catch up. `apply` refuses \
+         such a plan (exit code 6); `--accept ZW3031` applies it all the same.\n",
     ),
     (
         "ZW3010",

@@ -9,6 +9,7 @@ use super::exposure::exposure;
 use super::{Action, Change, Edge, EdgeReason, Note, Severity, Step};
 use crate::address::{Address, ZoneName};
 use crate::config::{Resource, Role, Strategy};
+use crate::data::Mode;
 use crate::expr::{Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::schema::{Part, Registry};
@@ -116,9 +117,60 @@ fn early_flips(inputs: &Inputs, seen: &Observations) -> Vec<PlanError> {
     out
 }
 
-/// What a reviewer has to know: a swap of roles promotes nothing.
-pub(super) fn notes(inputs: &Inputs) -> Vec<Note> {
+/// Users are led to a database that takes no writes.
+const READ_ONLY: &str = "ZW3030";
+/// Users are led to data that is not what they left.
+const OLD_DATA: &str = "ZW3031";
+
+/// Notes of a plan that nobody applies by mistake: each has to be accepted by its code.
+pub const TO_ACCEPT: [&str; 2] = [READ_ONLY, OLD_DATA];
+
+/// What a reviewer has to know: a swap of roles promotes nothing, and brings no data.
+pub(super) fn notes(inputs: &Inputs, changes: &[Change]) -> Vec<Note> {
+    let mut out = read_only(inputs);
+    out.extend(old_data(inputs, changes));
+    out
+}
+
+/// Shared records are moved to the active zone from another one that has data, and nothing says how that
+/// gets here: a zone that served before has what was true then.
+fn old_data(inputs: &Inputs, changes: &[Change]) -> Option<Note> {
+    let (config, registry) = (&inputs.config, &inputs.registry);
+    let active = &config.active;
+    let decided = config.zone(active).is_some_and(|z| z.database.is_some());
+    if decided || Mode::of(config, registry, active) == Mode::None {
+        return None;
+    }
+    let mut flips = changes.iter().filter(|c| {
+        let leads_here = c.depends_on.iter().any(|a| a.zone == *active);
+        c.address.zone.is_edge() && !c.is_no_op() && leads_here
+    });
+    let (flip, from) = flips.find_map(|flip| {
+        let record = inputs.state.record(&flip.address)?;
+        let mut left = record.depends_on.iter().map(|a| &a.zone);
+        let from = left.find(|z| {
+            *z != active && config.zone(z).is_some() && Mode::of(config, registry, z) != Mode::None
+        });
+        Some((&flip.address, from?.clone()))
+    })?;
+    Some(Note {
+        severity: Severity::Danger,
+        code: OLD_DATA.to_owned(),
+        address: Some(flip.clone()),
+        message: format!(
+            "users are led from {from} to {active}, and nothing says how {active} gets the data of {from}: what was written there is missing"
+        ),
+        help: Some(format!(
+            "decide it in `[database]` of zones/{active}.toml while {from} serves, apply, and follow `zonewright runbook --to {active}`"
+        )),
+    })
+}
+
+fn read_only(inputs: &Inputs) -> Vec<Note> {
     let active = &inputs.config.active;
+    if Mode::of(&inputs.config, &inputs.registry, active) != Mode::Replica {
+        return Vec::new();
+    }
     inputs
         .config
         .resources
@@ -128,7 +180,7 @@ pub(super) fn notes(inputs: &Inputs) -> Vec<Note> {
         .filter(|a| a.zone == *active && inputs.wanted(a).is_some())
         .map(|a| Note {
             severity: Severity::Danger,
-            code: "ZW3030".to_owned(),
+            code: READ_ONLY.to_owned(),
             address: Some(a.clone()),
             message: format!("zone {active} serves, and this read-replica is its database: swapping roles does not promote it"),
             help: Some("a promotion is a failover; until then keep the other zone active".to_owned()),

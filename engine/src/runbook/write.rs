@@ -62,7 +62,13 @@ pub(super) fn clock(facts: &Facts<'_>, tasks: &mut [Task]) -> (Option<u64>, Opti
             _ => {}
         }
     }
-    (served, served.map(|_| emergency))
+    let gone = served.filter(|_| !copies_what_is_gone(facts));
+    (served, gone.map(|_| emergency))
+}
+
+/// Whether the zone is yet to be built as a copy of the other one: which cannot be done once that is gone.
+fn copies_what_is_gone(facts: &Facts<'_>) -> bool {
+    facts.build.is_some() && facts.strategy() == Some(Strategy::Replica)
 }
 
 /// Seconds until resolvers have let go, when the TTL was lowered in time.
@@ -74,12 +80,6 @@ fn convergence(flips: &[Flip<'_>]) -> u64 {
 /// What to know before.
 pub(super) fn warnings(facts: &Facts<'_>, plan: &Plan, forecast: Option<&Forecast>) -> Vec<String> {
     let mut out = Vec::new();
-    if facts.has_data() && facts.strategy().is_none() {
-        out.push(format!(
-            "Nothing says how {} gets its data: write [database] in zones/{}.toml before anything else",
-            facts.to, facts.to
-        ));
-    }
     if facts.build.is_some() {
         out.push(format!(
             "{} is off: it is built first. A replica can only be made while {} lives; when it is gone, a backup has to be restored",
@@ -248,6 +248,18 @@ fn build(facts: &Facts<'_>) -> Option<Task> {
             "Every line is green; or IC accepts each red one in writing.",
         )],
         back: vec![c(format!("zonewright posture --zone {to} off"))],
+        dead: copies_what_is_gone(facts).then(|| {
+            vec![
+                w(format!(
+                    "There is no replica, and none can be made without {}. Decide for the newest backup (`strategy = \"restore\"` and `[database.restore]`) in ",
+                    facts.from
+                )),
+                c(format!("zones/{to}.toml")),
+                w(", and follow the runbook that is made then: "),
+                c(format!("zonewright runbook --to {to}")),
+                w("."),
+            ]
+        }),
         ..task(
             Stage::Build,
             Duty::K8s,

@@ -199,7 +199,7 @@ fn bz_28_what_each_posture_costs_is_what_bills_in_it() {
     assert_eq!(low(&said, "off"), 0);
     env.assert_settled();
     env.edit("zonewright.toml", "active = \"pz\"", "active = \"bz\"");
-    env.expect(0, &["apply", "--auto-approve"]);
+    env.expect(0, &["apply", "--auto-approve", "--accept", "ZW3030"]);
     assert_eq!(low(&said, "active"), bill(&env, "sfo3"));
     env.assert_settled();
 }

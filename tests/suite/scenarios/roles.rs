@@ -225,6 +225,11 @@ fn a_swap_of_roles_says_what_it_does_not_do() {
     assert!(edge.stderr.contains("would point at"), "{}", edge.text());
     let plan = env.expect(0, &["plan"]);
     assert!(plan.stdout.contains("ZW3030"), "{}", plan.text());
+    // Nobody leads users to a database that takes no writes by mistake.
+    env.clear_requests();
+    let apply = env.expect(6, &["apply", "--auto-approve"]);
+    assert!(apply.stderr.contains("--accept ZW3030"), "{}", apply.text());
+    assert_eq!(env.mutations(), Vec::<serde_json::Value>::new());
     env.edit(
         "zones/bz.toml",
         "strategy = \"replica\"",
@@ -245,7 +250,7 @@ fn traffic_moves_between_the_coming_and_the_going_of_the_ways_in() {
     let env = applied();
     env.edit("zonewright.toml", "active = \"pz\"", "active = \"bz\"");
     env.clear_requests();
-    env.expect(0, &["apply", "--auto-approve"]);
+    env.expect(0, &["apply", "--auto-approve", "--accept", "ZW3030"]);
     let flipped = record_documents(&env)
         .into_iter()
         .find(|d| d["name"] == "wp-active.guajiro.xyz")

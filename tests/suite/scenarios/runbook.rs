@@ -145,9 +145,19 @@ fn a_zone_that_is_off_is_built_first() {
     let takes = built["seconds"].as_u64().unwrap();
     assert!(takes > 300, "{takes}");
     assert_eq!(
-        seconds(&off, "emergency_seconds"),
-        seconds(&cold, "emergency_seconds") + takes
+        seconds(&off, "planned_seconds"),
+        seconds(&cold, "planned_seconds") + takes
     );
+    // What is copied has to be there: without it there is only the backup.
+    assert_eq!(off["runbook"]["emergency_seconds"], Value::Null);
+    let text = runbook(&env, &["--to", "bz"]);
+    for part in [
+        "out of reach: bz is off, and its replica cannot be made without pz",
+        "Decide for the newest backup",
+        ", while pz answers",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 /// Whatever a spec calls things, nothing of it becomes markup or a command of its own.
@@ -257,8 +267,27 @@ fn assert_switched(env: &Env) {
     assert_eq!(active.unwrap().1, "wp-bz.guajiro.xyz");
     assert_eq!(red(env), Vec::<String>::new());
     env.assert_settled();
-    let back = runbook(env, &["--to", "pz"]);
-    assert!(back.contains("Nothing says how pz gets its data"), "{back}");
+    no_way_back(env);
+}
+
+/// The old primary has what was true when it was left: nothing leads users there by mistake.
+fn no_way_back(env: &Env) {
+    let back = env.expect(6, &["runbook", "--to", "pz"]);
+    let said = "nothing says how zone pz gets the data of zone bz";
+    assert!(back.stderr.contains(said), "{}", back.text());
+    let plan = env.expect(0, &["plan"]).stdout;
+    assert!(plan.contains("RPO unknown"), "{plan}");
+    env.edit("zonewright.toml", "active = \"bz\"", "active = \"pz\"");
+    let plan = env.expect(0, &["plan"]);
+    assert!(plan.stdout.contains("ZW3031"), "{}", plan.text());
+    let refused = env.expect(6, &["apply", "--auto-approve"]);
+    assert!(
+        refused.stderr.contains("--accept ZW3031"),
+        "{}",
+        refused.text()
+    );
+    env.edit("zonewright.toml", "active = \"pz\"", "active = \"bz\"");
+    env.assert_settled();
 }
 
 /// BZ-27, strategy A: every command of the runbook is run, in its order, and users end up in the other
