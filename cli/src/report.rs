@@ -215,6 +215,7 @@ pub fn graphical(diagnostic: &dyn Diagnostic, colors: bool, width: usize) -> Str
 fn provider_exit(class: &ErrorClass) -> Exit {
     match class {
         ErrorClass::Unauthorized | ErrorClass::Denied => Exit::CREDENTIALS,
+        ErrorClass::WrongCluster => Exit::REFUSED,
         ErrorClass::Bug => Exit::BUG,
         _ => Exit::ERROR,
     }
@@ -262,6 +263,10 @@ pub fn run_exit<'a>(
 /// The way out of a state that cannot be used.
 const RESTORE: &str = "put back the files if they were only moved; otherwise `zonewright state restore` goes on from \
      the newest state that is whole, and with `--empty` from nothing";
+
+/// The way out of a cluster that is not the zone's own.
+const WRONG_CLUSTER: &str = "nothing was sent; look where the credentials lead. When the cluster was replaced on purpose behind \
+     a kubeconfig, write its uid into `[providers.kubernetes] identity`: `zonewright explain ZW3124`";
 
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Failure {
@@ -366,9 +371,12 @@ impl From<Blind> for Failure {
 impl From<ObserveError> for Failure {
     fn from(error: ObserveError) -> Failure {
         let exit = provider_exit(&error.source.class);
-        Failure::new(exit, error.to_string())
-            .code(Code::from(&error.source.class))
-            .because(error.source)
+        let failure = Failure::new(exit, error.to_string()).code(Code::from(&error.source.class));
+        let failure = match error.source.class {
+            ErrorClass::WrongCluster => failure.help(WRONG_CLUSTER),
+            _ => failure,
+        };
+        failure.because(error.source)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use zonewright_engine::address::{InstanceId, ZoneName};
 use zonewright_engine::config::Config;
 use zonewright_engine::cost::{ByMode, PriceLists};
-use zonewright_engine::journal::Holder;
+use zonewright_engine::journal::{Entry, Holder};
 use zonewright_engine::observe::{Inputs, Observations, ObserveError, Sessions, observe};
 use zonewright_engine::plan::build::plan;
 use zonewright_engine::plan::{Options, Plan, Refresh};
@@ -159,6 +159,21 @@ impl Stage {
         Ok(writer)
     }
 
+    /// Records into which clusters the open sessions lead, where that is new.
+    pub(crate) fn record_identities(&self, writer: &Writer) -> Result<(), Failure> {
+        let held = writer.state();
+        for (instance, identity) in self.sessions.identities() {
+            let known = held.identity(&instance) == Some(&identity);
+            if known || !held.shards.contains_key(&instance.zone) {
+                continue;
+            }
+            let shard = instance.zone.clone();
+            let entry = Entry::Identity { instance, identity };
+            writer.append_now(&shard, vec![entry])?;
+        }
+        Ok(())
+    }
+
     /// Looks at the world.
     pub(crate) async fn look(
         &self,
@@ -283,8 +298,9 @@ impl Stage {
     /// An instance that cannot be used, with where its credentials come from.
     pub(crate) fn unusable(&self, error: ObserveError) -> Failure {
         let sources = secrets::sources_of(&self.config, &error.instance);
+        let astray = error.source.class == ErrorClass::WrongCluster;
         let failure = Failure::from(error);
-        if sources.is_empty() {
+        if sources.is_empty() || astray {
             return failure;
         }
         let mut help = format!("check {}", sources.join(", "));

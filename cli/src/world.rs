@@ -73,6 +73,11 @@ impl World {
         }
     }
 
+    /// Whether it is the vendors' own.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self, World::Live)
+    }
+
     /// How to reach the emulators.
     pub(crate) fn ready(&self) -> Option<&Ready> {
         match self {
@@ -154,7 +159,7 @@ impl World {
             None => zonewright_providers::cloudflare(transport(), clock()),
         };
         let kubernetes = kubernetes::provider(kubernetes::Options {
-            kubeconfig: matches!(self, World::Live),
+            kubeconfig: self.is_live(),
             ..kubernetes::Options::default()
         });
         Ok(vec![digitalocean, cloudflare, kubernetes])

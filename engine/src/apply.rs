@@ -24,7 +24,7 @@ use crate::observe::{Inputs, Observations};
 use crate::plan::{Change, Plan, edges, estimate};
 use crate::provider::{ErrorClass, Live, Observed, Op, Outcome, ProviderError, ReadTarget};
 use crate::retry::Policy;
-use crate::snapshot::State;
+use crate::snapshot::{Identity, State};
 use crate::value::Value;
 
 pub mod driver;
@@ -90,8 +90,8 @@ pub enum Command {
 /// What happened to a command.
 #[derive(Debug)]
 pub enum Input {
-    /// The instance is open, or not.
-    Opened(Result<(), ProviderError>),
+    /// The instance is open, and leads into this cluster if it leads into one; or it is not.
+    Opened(Result<Option<Identity>, ProviderError>),
     /// What was seen.
     Looked(Result<Observed, ProviderError>),
     /// The entries are durable.

@@ -8,6 +8,9 @@ use crate::canon::{self, Digest};
 use crate::expr::{Expr, Origin};
 use crate::value::Value;
 
+/// The entry of a provider's table that says which cluster is meant.
+pub const INSTANCE_IDENTITY: &str = "identity";
+
 /// The whole project, all zones, inheritance and roles worked out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {

@@ -6,8 +6,10 @@
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::address::{Address, ZoneName};
-use crate::snapshot::{IntentAction, LastRun, OpenIntent, Record, RecordStatus, Snapshot};
+use crate::address::{Address, InstanceId, ZoneName};
+use crate::snapshot::{
+    Identity, IntentAction, LastRun, OpenIntent, Record, RecordStatus, Snapshot,
+};
 
 /// One entry of a shard's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,13 @@ pub enum Entry {
         address: Address,
         /// Why.
         reason: String,
+    },
+    /// Which cluster an instance leads into.
+    Identity {
+        /// The instance.
+        instance: InstanceId,
+        /// The cluster.
+        identity: Identity,
     },
     /// Words for the history.
     Note {
@@ -131,6 +140,19 @@ pub fn fold(snapshot: &mut Snapshot, entry: &Entry) -> Result<(), IllegalEntry> 
             snapshot.last_run = Some(run.clone());
             return Ok(());
         }
+        // Nor is what was only learned a change.
+        Entry::Identity { instance, identity } => {
+            if instance.zone != snapshot.shard {
+                return Err(IllegalEntry(format!(
+                    "{instance} does not belong to shard {}",
+                    snapshot.shard
+                )));
+            }
+            snapshot
+                .identities
+                .insert(instance.clone(), identity.clone());
+            return Ok(());
+        }
         Entry::Intent { op, action, record } => intent(snapshot, op, *action, record)?,
         Entry::Outcome {
             op,
@@ -146,13 +168,22 @@ pub fn fold(snapshot: &mut Snapshot, entry: &Entry) -> Result<(), IllegalEntry> 
         }
         Entry::Forget { address, .. } => {
             snapshot.open.remove(address);
-            if snapshot.records.remove(address).is_none() {
+            let known = snapshot.records.remove(address).is_some();
+            forget_identities(snapshot, address);
+            if !known {
                 return Ok(());
             }
         }
     }
     snapshot.serial += 1;
     Ok(())
+}
+
+/// A cluster that is gone is not led into any more.
+fn forget_identities(snapshot: &mut Snapshot, address: &Address) {
+    snapshot
+        .identities
+        .retain(|_, i| i.container.as_ref().is_none_or(|c| c.address != *address));
 }
 
 fn in_shard(snapshot: &Snapshot, address: &Address) -> Result<(), IllegalEntry> {
@@ -221,6 +252,7 @@ fn outcome(
         },
         OpResult::Deleted => {
             snapshot.records.remove(address);
+            forget_identities(snapshot, address);
         }
         OpResult::Failed { tainted: true, .. } if known => {
             if let Some(record) = snapshot.records.get_mut(address) {

@@ -17,10 +17,14 @@ use crate::secret::{DigestKey, Secret};
 use crate::snapshot::{IntentAction, Record, State};
 use crate::value::Value;
 
+mod identity;
 mod read;
+mod sessions;
 mod wave;
 
-pub use read::{ContainerRef, ObserveError, Sessions, observe, with_observed};
+pub use identity::check as check_identity;
+pub use read::{ObserveError, observe, with_observed};
+pub use sessions::{ContainerRef, Link, Sessions};
 pub use wave::{Wave, next_wave};
 
 /// Everything that planning starts from.
@@ -68,15 +72,33 @@ impl Inputs {
 
     /// The instance that manages an address: as configured, else as recorded.
     pub fn instance_of(&self, address: &Address) -> Option<InstanceId> {
+        self.manager(address).cloned()
+    }
+
+    pub(crate) fn manager(&self, address: &Address) -> Option<&InstanceId> {
         let configured = self.config.resources.get(address).map(|r| &r.instance);
         let recorded = self.state.record(address).map(|r| &r.instance);
         let open = self.state.open(address).map(|o| &o.record.instance);
-        configured.or(recorded).or(open).cloned()
+        configured.or(recorded).or(open)
     }
 
     /// The configuration of an instance.
     pub fn instance(&self, id: &InstanceId) -> Option<&Instance> {
         self.config.instances.get(id)
+    }
+
+    /// The instance through which the objects of a zone's cluster are managed: its own, else the one of
+    /// the root file.
+    pub fn cluster_instance(&self, zone: &ZoneName) -> Option<&Instance> {
+        let leads_in = |i: &&Instance| {
+            let provider = self.registry.provider(&i.id.provider);
+            provider.is_some_and(|p| p.container.is_some())
+        };
+        let of = |wanted: &ZoneName| {
+            let all = self.config.instances.values();
+            all.filter(leads_in).find(|i| i.id.zone == *wanted)
+        };
+        of(zone).or_else(|| of(&ZoneName::edge()))
     }
 
     /// The marker that a live object of this address carries or will carry.

@@ -59,6 +59,12 @@ pub trait Session: Send + Sync {
         output: &'a str,
     ) -> BoxFuture<'a, Result<Secret, ProviderError>>;
 
+    /// What tells the cluster that the session leads into from every other; `None` for a session that
+    /// leads into none. Asked once, before anything else goes through the session.
+    fn identity(&self) -> BoxFuture<'_, Result<Option<String>, ProviderError>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Asks for today's prices: US cents a month by item of [`crate::cost`]; empty when the vendor
     /// tells none.
     fn quotes(&self) -> BoxFuture<'_, Result<BTreeMap<String, u64>, ProviderError>> {
@@ -290,6 +296,8 @@ pub enum ErrorClass {
     Unauthorized,
     /// The credentials lack the right.
     Denied,
+    /// The session leads into another cluster than the one that is meant: nothing may be sent.
+    WrongCluster,
     /// The other side cannot be reached at all.
     Unreachable,
     /// It failed for good.

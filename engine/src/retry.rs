@@ -59,6 +59,7 @@ impl Policy {
             | ErrorClass::Invalid
             | ErrorClass::Unauthorized
             | ErrorClass::Denied
+            | ErrorClass::WrongCluster
             | ErrorClass::Unreachable
             | ErrorClass::Failed
             | ErrorClass::Bug => return None,

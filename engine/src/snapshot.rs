@@ -27,6 +27,20 @@ pub struct Snapshot {
     /// The last run that was begun here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<LastRun>,
+    /// Which cluster each provider instance of the shard leads into.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub identities: BTreeMap<InstanceId, Identity>,
+}
+
+/// Which cluster an instance leads into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The uid of the namespace `kube-system`: no two clusters share it, and it lives as long as they do.
+    pub uid: String,
+    /// The resource that the cluster is; absent when a kubeconfig leads into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Contained>,
 }
 
 /// A run as its header in the log tells it.
@@ -54,6 +68,7 @@ impl Snapshot {
             records: BTreeMap::new(),
             open: BTreeMap::new(),
             last_run: None,
+            identities: BTreeMap::new(),
         }
     }
 }
@@ -157,6 +172,11 @@ impl State {
     /// The open operation of an address.
     pub fn open(&self, address: &Address) -> Option<&OpenIntent> {
         self.shards.get(&address.zone)?.open.get(address)
+    }
+
+    /// Which cluster an instance is recorded to lead into.
+    pub fn identity(&self, instance: &InstanceId) -> Option<&Identity> {
+        self.shards.get(&instance.zone)?.identities.get(instance)
     }
 
     /// Every record of every shard, by address.

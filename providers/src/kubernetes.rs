@@ -11,6 +11,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use zonewright_engine::address::Kind;
+use zonewright_engine::config::INSTANCE_IDENTITY;
 use zonewright_engine::provider::{Provider, ProviderError, Session};
 use zonewright_engine::schema::{
     Attr, ContainerLink, Containment, Form, KindSchema, ObjectRules, ProviderSchema, Type, Typical,
@@ -85,6 +86,11 @@ impl Provider for Kubernetes {
                     "context",
                     Type::String,
                     "The context of the kubeconfig; its current one otherwise.",
+                ),
+                Attr::optional(
+                    INSTANCE_IDENTITY,
+                    Type::String,
+                    "The uid of the namespace `kube-system` of the cluster that is meant; any other is refused. Without it, the one that was first seen.",
                 ),
             ],
             container: Some(ContainerLink {

@@ -100,6 +100,9 @@ impl Probes {
 
     async fn answer(&self, zone: &ZoneName, probe: &Probe) -> Result<Answer, ProviderError> {
         Ok(match probe {
+            Probe::Cluster { .. } => Answer::Cluster {
+                uid: self.cluster(zone)?.uid().to_owned(),
+            },
             Probe::Objects(objects) => self.cluster(zone)?.objects(objects).await?,
             Probe::ExposedObjects => self.cluster(zone)?.exposed().await?,
             Probe::Targets(service) => self.cluster(zone)?.targets(service).await?,

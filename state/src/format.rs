@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use zonewright_engine::address::{Address, ZoneName};
+use zonewright_engine::address::{Address, InstanceId, ZoneName};
 use zonewright_engine::canon::{self, Digest};
-use zonewright_engine::snapshot::{LastRun, OpenIntent, Record, Snapshot};
+use zonewright_engine::snapshot::{Identity, LastRun, OpenIntent, Record, Snapshot};
 
 use crate::error::StateError;
 
@@ -50,6 +50,8 @@ struct FileV1 {
     open: BTreeMap<Address, OpenIntent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_run: Option<LastRun>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    identities: BTreeMap<InstanceId, Identity>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<Digest>,
 }
@@ -70,6 +72,7 @@ pub fn encode(stored: &Stored) -> String {
         records: snapshot.records.clone(),
         open: snapshot.open.clone(),
         last_run: snapshot.last_run.clone(),
+        identities: snapshot.identities.clone(),
         sha256: None,
     };
     file.sha256 = Some(canon::digest(&file));
@@ -131,6 +134,9 @@ fn stored(v1: FileV1) -> Result<Stored, String> {
             ));
         }
     }
+    if let Some(other) = v1.identities.keys().find(|i| i.zone != v1.shard) {
+        return Err(format!("{other} belongs to another shard"));
+    }
     Ok(Stored {
         snapshot: Snapshot {
             lineage: v1.lineage,
@@ -140,6 +146,7 @@ fn stored(v1: FileV1) -> Result<Stored, String> {
             records: v1.records,
             open: v1.open,
             last_run: v1.last_run,
+            identities: v1.identities,
         },
         base_seq: v1.base_seq,
         head: v1.head,

@@ -38,5 +38,6 @@ on_both! {
     objects::what_never_becomes_ready_says_why
     objects::one_mistake_does_not_stop_the_others
     objects::a_load_balancer_has_an_address
+    objects::a_cluster_is_known_by_its_uid
     charts::real_charts_converge_in_one_run
 }

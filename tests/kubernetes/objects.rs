@@ -362,3 +362,24 @@ pub(crate) fn a_load_balancer_has_an_address(lab: &Lab) {
     assert_eq!(made["metadata"]["name"], "theirs");
     lab.assert_settled();
 }
+
+/// BZ-31: the cluster that the spec names, and no other.
+pub(crate) fn a_cluster_is_known_by_its_uid(lab: &Lab) {
+    lab.manifest(SMALL);
+    lab.converge();
+    let found = lab.get("/api/v1/namespaces/kube-system").unwrap();
+    let uid = found["metadata"]["uid"].as_str().unwrap();
+    let shown = lab.expect(0, &["verify", "--zone", "pz", "--only", "cluster"]);
+    assert!(shown.stdout.contains(uid), "{}", shown.text());
+    let declared = "[kubernetes.manifest.lab]\nfile = \"manifests/lab.yaml\"\n";
+    // The table of the provider is the last one of what every case declares.
+    lab.declare(&format!("identity = \"another\"\n{declared}"));
+    for command in [&["plan"][..], &["apply", "--auto-approve"], &["drift"]] {
+        let refused = lab.expect(6, command);
+        for word in ["ZW3124", "another"] {
+            assert!(refused.stderr.contains(word), "{}", refused.text());
+        }
+    }
+    lab.declare(&format!("identity = \"{uid}\"\n{declared}"));
+    lab.converge();
+}

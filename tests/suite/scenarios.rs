@@ -12,6 +12,7 @@ mod crash;
 mod doctor;
 mod exposure;
 mod finish;
+mod identity;
 mod ingress;
 mod lifecycle;
 mod media;

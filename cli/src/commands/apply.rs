@@ -198,6 +198,9 @@ async fn under_lock(
     if let Some(blind) = planned.blind.take() {
         return Err(blind.into());
     }
+    // Before anything is sent into a cluster, and also when nothing is to be done there.
+    stage.record_identities(writer)?;
+    planned.inputs.state.shards.extend(writer.state().shards);
     if planned.plan.is_empty() {
         keep_edit(ctx, stage, request)?;
         return Ok(Exit::DONE);

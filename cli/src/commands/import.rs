@@ -43,6 +43,7 @@ async fn under_lock(
     let (inputs, seen) = stage.look(state, options).await?;
     let record = import(&inputs, &seen, &args.address, &args.id)
         .map_err(|e| Failure::error(e.to_string()))?;
+    stage.record_identities(writer)?;
     let entry = Entry::Import {
         record: Box::new(record),
     };

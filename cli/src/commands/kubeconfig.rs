@@ -5,16 +5,17 @@ use zonewright_engine::address::ZoneName;
 use zonewright_engine::expr::{Lookup, Reference};
 use zonewright_engine::observe::{Inputs, live_value, recorded_live};
 use zonewright_engine::plan::{Options, Refresh};
+use zonewright_engine::provider::ErrorClass;
 use zonewright_engine::secret::{Purpose, Secret};
 use zonewright_engine::snapshot::Record;
 use zonewright_engine::value::Value;
 
-use crate::Context;
 use crate::args::KubeconfigArgs;
 use crate::exit::Exit;
 use crate::project::write_private;
 use crate::report::Failure;
 use crate::stage::Stage;
+use crate::{Context, probes};
 
 /// Runs the command.
 pub(crate) async fn run(ctx: &Context, args: &KubeconfigArgs) -> Result<Exit, Failure> {
@@ -28,6 +29,7 @@ pub(crate) async fn run(ctx: &Context, args: &KubeconfigArgs) -> Result<Exit, Fa
     let inputs = stage.inputs(stage.read()?, options)?;
     let cluster = cluster(&inputs, &args.zone)?;
     let config = fetch(&stage, &inputs, cluster).await?;
+    check_identity(ctx, &stage, &inputs, &args.zone).await?;
     let text = config
         .expose(Purpose::UserFile)
         .ok_or_else(|| Failure::error(format!("{} gave no kubeconfig", cluster.address)))?;
@@ -40,6 +42,28 @@ pub(crate) async fn run(ctx: &Context, args: &KubeconfigArgs) -> Result<Exit, Fa
         None => ctx.term.data(text),
     }
     Ok(Exit::DONE)
+}
+
+/// Credentials that lead into another zone's cluster are not given out. A cluster that does not answer
+/// cannot be asked, and its kubeconfig may be wanted for that very reason.
+async fn check_identity(
+    ctx: &Context,
+    stage: &Stage,
+    inputs: &Inputs,
+    zone: &ZoneName,
+) -> Result<(), Failure> {
+    match probes::open_cluster(stage, inputs, zone).await {
+        Ok(_) => Ok(()),
+        Err(source) if source.class == ErrorClass::WrongCluster => {
+            Err(probes::unusable(stage, inputs, zone, source))
+        }
+        Err(error) => {
+            ctx.term.say(&format!(
+                "note: which cluster it is was not compared: {error}"
+            ));
+            Ok(())
+        }
+    }
 }
 
 /// The cluster that the zone's Kubernetes provider lives in, as recorded.
@@ -63,7 +87,7 @@ async fn fetch(stage: &Stage, inputs: &Inputs, cluster: &Record) -> Result<Secre
         .instance(id)
         .ok_or_else(|| Failure::error(format!("{id} is not configured any more")))?;
     let config: Value = instance.config.eval(&|r: &Reference| lookup(inputs, r));
-    let session = stage.sessions.open(id, &config, None).await?;
+    let session = stage.sessions.open(inputs, id, &config, None).await?;
     let output = "kubeconfig";
     Ok(session
         .ephemeral(cluster.kind(), &cluster.id, output)

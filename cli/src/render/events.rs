@@ -105,6 +105,7 @@ pub fn class(class: &ErrorClass) -> &'static str {
         ErrorClass::Invalid => "invalid",
         ErrorClass::Unauthorized => "unauthorized",
         ErrorClass::Denied => "denied",
+        ErrorClass::WrongCluster => "wrong_cluster",
         ErrorClass::Unreachable => "unreachable",
         ErrorClass::Failed => "failed",
         ErrorClass::Bug => "bug",

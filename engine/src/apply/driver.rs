@@ -16,6 +16,7 @@ use crate::journal::{Entry, Journal, JournalError};
 use crate::observe::{ContainerRef, Inputs, Observations, Sessions, lookup_seen, received};
 use crate::plan::{Action, Plan};
 use crate::provider::{ErrorClass, Observed, Op, Outcome, ProviderError, ReadTarget, Session};
+use crate::snapshot::Identity;
 use crate::value::Value;
 
 /// Everything a run needs.
@@ -300,20 +301,21 @@ impl<'a> Shell<'a> {
     }
 }
 
-/// Opens an instance, anew if its container is made by this run.
+/// Opens an instance, anew if its container is made by this run; gives back the cluster that it leads
+/// into.
 async fn open(
     run: &Run<'_>,
     id: &InstanceId,
     config: &Value,
     container: Option<(&Address, &str)>,
-) -> Result<(), ProviderError> {
+) -> Result<Option<Identity>, ProviderError> {
     let made_now = container
         .and_then(|(address, _)| run.plan.change(address))
         .is_some_and(|change| change.actions.contains(&Action::Create));
-    if run.sessions.get(id).is_some() && !made_now {
-        return Ok(());
+    if run.sessions.get(id).is_none() || made_now {
+        open_inside(run, id, config, container).await?;
     }
-    open_inside(run, id, config, container).await.map(|_| ())
+    Ok(run.sessions.identities().remove(id))
 }
 
 async fn open_inside(
@@ -322,16 +324,8 @@ async fn open_inside(
     config: &Value,
     container: Option<(&Address, &str)>,
 ) -> Result<Arc<dyn Session>, ProviderError> {
-    let owner = container.and_then(|(address, _)| run.inputs.instance_of(address));
-    let inside = match (container, &owner) {
-        (Some((address, id)), Some(instance)) => Some(ContainerRef {
-            instance,
-            kind: &address.kind,
-            id,
-        }),
-        _ => None,
-    };
-    run.sessions.open(id, config, inside).await
+    let inside = ContainerRef::of(run.inputs, container);
+    run.sessions.open(run.inputs, id, config, inside).await
 }
 
 /// An open session. What is deleted before its container goes was not opened by a step of its own.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Apply, Command, Input, Verdict};
-use crate::address::Address;
+use crate::address::{Address, ZoneName};
 use crate::journal::{Entry, OpResult};
 use crate::plan::{Action, Change, StepNode};
 use crate::provider::{ErrorClass, Live, ProviderError, Wait};
@@ -271,20 +271,27 @@ impl Task {
 
     fn journal_into(&mut self, run: &Apply<'_>, entries: Vec<Entry>, phase: Phase) -> Step {
         let (change, _) = self.change(run)?;
+        Ok(self.journal_in(change.address.zone.clone(), entries, phase))
+    }
+
+    fn journal_in(&mut self, shard: ZoneName, entries: Vec<Entry>, phase: Phase) -> Turn {
         self.entries.clone_from(&entries);
         self.phase = phase;
-        Ok(Turn::Do(Command::Journal {
+        Turn::Do(Command::Journal {
             step: self.step,
-            shard: change.address.zone.clone(),
+            shard,
             entries,
-        }))
+        })
     }
 
     /// What was journaled is part of the state from now on.
     fn recorded_entries(&mut self, run: &mut Apply<'_>) -> Result<(), ProviderError> {
-        let (change, _) = self.change(run)?;
+        let shard = match &self.node {
+            StepNode::Act { address, .. } => &address.zone,
+            StepNode::Open { instance } => &instance.zone,
+        };
         let entries = std::mem::take(&mut self.entries);
-        run.record(&change.address.zone, &entries)
+        run.record(shard, &entries)
     }
 }
 

@@ -12,7 +12,7 @@ use super::probe::{
 };
 use super::{Check, Severity};
 use crate::address::{Address, ZoneName};
-use crate::config::{Resource, Role, Strategy};
+use crate::config::{INSTANCE_IDENTITY, Resource, Role, Strategy};
 use crate::expr::{Expr, Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::roles::is_promoted;
@@ -154,8 +154,25 @@ impl<'a> Spec<'a> {
             .collect()
     }
 
+    /// Whether the zone's cluster is its own.
+    fn cluster(&self) -> Option<Check> {
+        let instance = self.inputs.cluster_instance(self.zone)?;
+        let nothing = Observations::default();
+        let scope = |reference: &Reference| lookup_seen(self.inputs, &nothing, reference);
+        let declared = instance.config.eval(&scope);
+        let declared = declared.get(INSTANCE_IDENTITY).and_then(Value::as_str);
+        let recorded = self.inputs.state.identity(&instance.id);
+        let meant = declared.or(recorded.map(|r| r.uid.as_str()));
+        let probe = Probe::Cluster {
+            meant: meant.map(str::to_owned),
+        };
+        let title = "the cluster is the zone's own";
+        Some(check("cluster", title, &["BZ-31"], probe))
+    }
+
     fn platform(&self) -> Vec<Check> {
         let mut out = Vec::new();
+        out.extend(self.cluster());
         let namespaces = self.refs("Namespace");
         out.push(check(
             "namespaces",
@@ -347,13 +364,30 @@ impl<'a> Spec<'a> {
                 &["BZ-14", "BZ-24"],
                 Probe::ExposedObjects,
             ),
-            check(
-                "exposure-cloud",
-                "the cloud has no load balancer for the zone",
-                &["BZ-14", "BZ-28"],
-                Probe::LoadBalancers { network, cluster },
-            ),
+            self.exposure_of_cloud(network, cluster),
         ]
+    }
+
+    /// The cloud around a cluster that is opened by a kubeconfig is known by the zone's network only.
+    fn exposure_of_cloud(&self, network: Option<String>, cluster: Option<String>) -> Check {
+        let title = "the cloud has no load balancer for the zone";
+        let rows = &["BZ-14", "BZ-28"];
+        let parts = [Part::Network, Part::Cluster];
+        if parts.iter().any(|p| self.resource(*p).is_some()) {
+            let probe = Probe::LoadBalancers { network, cluster };
+            return check("exposure-cloud", title, rows, probe);
+        }
+        let why =
+            "the spec has neither a network nor a cluster of the zone: its cloud is not known";
+        Check {
+            severity: Severity::Warning,
+            ..check(
+                "exposure-cloud",
+                title,
+                rows,
+                Probe::Missing(why.to_owned()),
+            )
+        }
     }
 
     fn surroundings(&self) -> Vec<Check> {

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use super::probe::{Answer, DatabaseAnswer, DnsAnswer, Found, MirrorRow, Probe};
 use super::{Check, LAG_LIMIT, Verdict, media};
 use crate::objectives::words;
-use crate::provider::ProviderError;
+use crate::provider::{ErrorClass, ProviderError};
 use crate::restore::{self, Backup};
 
 /// Seconds that the vendor's clock may be ahead of ours.
@@ -19,10 +19,14 @@ const CLOCKS: f64 = 1.0;
 pub fn judge(check: &Check, answer: &Result<Answer, ProviderError>) -> Verdict {
     let answer = match (&check.probe, answer) {
         (Probe::Missing(why), _) => return Verdict::Unknown(why.clone()),
+        (Probe::Cluster { .. }, Err(error)) if error.class == ErrorClass::WrongCluster => {
+            return Verdict::Fail(error.to_string());
+        }
         (_, Err(error)) => return Verdict::Unknown(error.to_string()),
         (_, Ok(answer)) => answer,
     };
     match (&check.probe, answer) {
+        (Probe::Cluster { meant }, Answer::Cluster { uid }) => cluster(meant.as_deref(), uid),
         (Probe::Objects(_), Answer::Objects(found)) => objects(found),
         (Probe::ExposedObjects, Answer::Objects(found)) => exposed(found),
         (Probe::Targets(_), Answer::Targets(targets)) => self::targets(targets),
@@ -55,6 +59,16 @@ pub fn judge(check: &Check, answer: &Result<Answer, ProviderError>) -> Verdict {
         (_, Answer::Done(Ok(evidence))) => Verdict::Pass(evidence.clone()),
         (_, Answer::Done(Err(evidence))) => Verdict::Fail(evidence.clone()),
         _ => Verdict::Unknown("the answer is to another question".to_owned()),
+    }
+}
+
+fn cluster(meant: Option<&str>, uid: &str) -> Verdict {
+    match meant {
+        Some(meant) if meant == uid => Verdict::Pass(format!("uid of kube-system {uid}")),
+        Some(meant) => Verdict::Fail(format!("uid of kube-system {uid} instead of {meant}")),
+        None => Verdict::Unknown(format!(
+            "uid of kube-system {uid}; none is recorded yet, the next apply of the zone does it"
+        )),
     }
 }
 

@@ -177,6 +177,11 @@ pub enum SmokeProbe {
 /// What to ask.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Probe {
+    /// Which cluster it is.
+    Cluster {
+        /// The uid of its namespace `kube-system` that the spec names or the state has.
+        meant: Option<String>,
+    },
     /// These objects.
     Objects(Vec<ObjectRef>),
     /// A Prometheus and its targets.
@@ -298,6 +303,11 @@ pub struct MirrorRow {
 /// What came back.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
+    /// To [`Probe::Cluster`].
+    Cluster {
+        /// The uid of its namespace `kube-system`.
+        uid: String,
+    },
     /// To [`Probe::Objects`] and [`Probe::ExposedObjects`].
     Objects(Vec<Found>),
     /// To [`Probe::Targets`]: Prometheus' active targets.

@@ -1,30 +1,18 @@
-//! Sessions, and the loop that reads the world wave by wave. The only asynchronous part of looking.
+//! The loop that reads the world wave by wave. The only asynchronous part of looking.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
 
+use super::sessions::{ContainerRef, Sessions};
 use super::{Inputs, Observations, next_wave, received};
-use crate::address::{Address, InstanceId, Kind, ZoneName};
+use crate::address::{Address, InstanceId, ZoneName};
 use crate::config::Resource;
-use crate::provider::{ErrorClass, Live, Observed, Provider, ProviderError, ReadTarget, Session};
+use crate::provider::{ErrorClass, Live, Observed, ProviderError, ReadTarget};
 use crate::snapshot::{Record, RecordStatus, Snapshot};
 use crate::value::Value;
 
-/// The open sessions of a run. Never part of a plan or a state.
-pub struct Sessions {
-    providers: BTreeMap<String, Arc<dyn Provider>>,
-    open: Mutex<BTreeMap<InstanceId, Arc<dyn Session>>>,
-}
-
-impl std::fmt::Debug for Sessions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sessions").finish_non_exhaustive()
-    }
-}
-
-/// The world could not be read at all: the credentials of a provider are wrong.
+/// The world could not be read at all: the credentials of a provider are wrong, or lead astray.
 #[derive(Debug, thiserror::Error)]
 #[error("{instance} cannot be used")]
 pub struct ObserveError {
@@ -33,73 +21,6 @@ pub struct ObserveError {
     /// What the other side said.
     #[source]
     pub source: ProviderError,
-}
-
-impl Sessions {
-    /// Sessions over these providers; none is open yet.
-    pub fn new(providers: impl IntoIterator<Item = Arc<dyn Provider>>) -> Sessions {
-        Sessions {
-            providers: providers
-                .into_iter()
-                .map(|p| (p.schema().name.to_owned(), p))
-                .collect(),
-            open: Mutex::new(BTreeMap::new()),
-        }
-    }
-
-    /// An open session.
-    pub fn get(&self, id: &InstanceId) -> Option<Arc<dyn Session>> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.get(id).cloned()
-    }
-
-    fn opened(&self) -> BTreeSet<InstanceId> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.keys().cloned().collect()
-    }
-
-    /// Opens a session. For an instance that lives in a container, the container's own session is
-    /// asked for what opens it.
-    ///
-    /// # Errors
-    /// As the provider says; also when the configuration is not wholly known.
-    pub async fn open(
-        &self,
-        id: &InstanceId,
-        config: &Value,
-        container: Option<ContainerRef<'_>>,
-    ) -> Result<Arc<dyn Session>, ProviderError> {
-        let provider = self.providers.get(&id.provider).ok_or_else(|| {
-            ProviderError::new(ErrorClass::Bug, format!("no provider `{}`", id.provider))
-        })?;
-        let session = match container {
-            None => provider.open(config, None).await?,
-            Some(inside) => {
-                let link = provider.schema().container.ok_or_else(|| {
-                    ProviderError::new(ErrorClass::Bug, format!("{id} lives in nothing"))
-                })?;
-                let owner = self.get(inside.instance).ok_or_else(|| {
-                    ProviderError::new(ErrorClass::Bug, format!("{} is not open", inside.instance))
-                })?;
-                let key = owner.ephemeral(inside.kind, inside.id, link.output).await?;
-                provider.open(config, Some((inside.id, &key))).await?
-            }
-        };
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(id.clone(), Arc::clone(&session));
-        Ok(session)
-    }
-}
-
-/// A container as the opening of a session needs it.
-#[derive(Debug, Clone, Copy)]
-pub struct ContainerRef<'a> {
-    /// The instance that manages the container.
-    pub instance: &'a InstanceId,
-    /// The container's kind.
-    pub kind: &'a Kind,
-    /// The container's id.
-    pub id: &'a str,
 }
 
 /// Reads the world, wave by wave, as the options ask for.
@@ -125,10 +46,14 @@ pub async fn observe(inputs: &Inputs, sessions: &Sessions) -> Result<Observation
             .open
             .into_iter()
             .map(|(id, (config, container))| async move {
-                let result = open_one(inputs, sessions, &id, &config, container.as_ref()).await;
-                (id, result)
+                let inside = container.as_ref().map(|(a, id)| (a, id.as_str()));
+                let inside = ContainerRef::of(inputs, inside);
+                let result = sessions.connect(&id, &config, inside).await;
+                (id, config, result)
             });
-        for (id, result) in join_all(opening).await {
+        for (id, config, result) in join_all(opening).await {
+            // One after the other: which of two zones in one cluster is told of follows from their names.
+            let result = result.and_then(|link| sessions.admit(inputs, &id, &config, link));
             if let Err(error) = result {
                 unreadable(inputs, &mut seen, &id, error)?;
             }
@@ -202,25 +127,6 @@ fn as_record(resource: &Resource, live: Live) -> Record {
     }
 }
 
-async fn open_one(
-    inputs: &Inputs,
-    sessions: &Sessions,
-    id: &InstanceId,
-    config: &Value,
-    container: Option<&(Address, String)>,
-) -> Result<(), ProviderError> {
-    let owner = container.and_then(|(address, _)| inputs.instance_of(address));
-    let inside = match (container, &owner) {
-        (Some((address, id)), Some(instance)) => Some(ContainerRef {
-            instance,
-            kind: &address.kind,
-            id,
-        }),
-        _ => None,
-    };
-    sessions.open(id, config, inside).await.map(|_| ())
-}
-
 async fn read_one(
     sessions: &Sessions,
     id: &InstanceId,
@@ -278,11 +184,11 @@ fn record(
     }
 }
 
-/// Wrong credentials end the run; anything else leaves the other zones to be worked on.
+/// Wrong credentials and wrong clusters end the run; anything else leaves the other zones to be worked on.
 fn is_fatal(error: &ProviderError) -> bool {
     matches!(
         error.class,
-        ErrorClass::Unauthorized | ErrorClass::Denied | ErrorClass::Bug
+        ErrorClass::Unauthorized | ErrorClass::Denied | ErrorClass::WrongCluster | ErrorClass::Bug
     )
 }
 

@@ -215,6 +215,17 @@ impl Api {
         self.read(path, "application/json").await
     }
 
+    /// The uid of the namespace `kube-system`: no two clusters share it.
+    pub(crate) async fn identity(&self) -> Result<String, ProviderError> {
+        let found = self.get("/api/v1/namespaces/kube-system").await;
+        let object = found
+            .map_err(|f| f.error("namespace kube-system, which tells clusters apart", false))?;
+        match object["metadata"]["uid"].as_str() {
+            Some(uid) if !uid.is_empty() => Ok(uid.to_owned()),
+            _ => Err(transient("namespace kube-system has no uid")),
+        }
+    }
+
     /// Applies an object.
     pub(crate) async fn patch(
         &self,

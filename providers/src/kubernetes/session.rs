@@ -60,6 +60,10 @@ impl Session for Cluster {
         let message = format!("{kind} has no ephemeral output `{output}`");
         async move { Err(ProviderError::new(ErrorClass::Bug, message)) }.boxed()
     }
+
+    fn identity(&self) -> BoxFuture<'_, Result<Option<String>, ProviderError>> {
+        async move { self.api.identity().await.map(Some) }.boxed()
+    }
 }
 
 /// An object that an operation is about.

@@ -52,28 +52,52 @@ fn seen(resource: &Resource, item: &Json) -> Found {
     }
 }
 
+fn patience(kubeconfig: bool) -> Options {
+    Options {
+        connect_timeout: CONNECT,
+        read_timeout: READ,
+        attempts: 2,
+        kubeconfig,
+        ..Options::default()
+    }
+}
+
 /// An open cluster.
 pub struct Cluster {
     pub(super) api: Api,
     discovery: Discovery,
+    uid: String,
 }
 
 impl Cluster {
     /// Opens the cluster that `credentials` (the ephemeral output of its resource) lead to.
     ///
     /// # Errors
-    /// The credentials are not of the expected form.
-    pub fn open(credentials: &Secret) -> Result<Cluster, ProviderError> {
-        let options = Options {
-            connect_timeout: CONNECT,
-            read_timeout: READ,
-            attempts: 2,
-            ..Options::default()
-        };
+    /// The credentials are not of the expected form, or the cluster does not say which it is.
+    pub async fn open(credentials: &Secret) -> Result<Cluster, ProviderError> {
+        Cluster::of(Api::open(&patience(true), None, credentials)?).await
+    }
+
+    /// Opens the cluster that the kubeconfig in a provider's table leads to. `real` is false where only
+    /// emulated clusters may be reached.
+    ///
+    /// # Errors
+    /// The kubeconfig is none or is not accepted here, or the cluster does not say which it is.
+    pub async fn from_kubeconfig(table: &Value, real: bool) -> Result<Cluster, ProviderError> {
+        Cluster::of(Api::from_kubeconfig(&patience(real), table).await?).await
+    }
+
+    async fn of(api: Api) -> Result<Cluster, ProviderError> {
         Ok(Cluster {
-            api: Api::open(&options, None, credentials)?,
+            uid: api.identity().await?,
+            api,
             discovery: Discovery::default(),
         })
+    }
+
+    /// The uid of its namespace `kube-system`.
+    pub fn uid(&self) -> &str {
+        &self.uid
     }
 
     /// The path of an object; `None` when its kind is not served.

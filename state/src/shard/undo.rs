@@ -1,8 +1,10 @@
 //! Folds a batch into a snapshot so that it can be taken back when the batch cannot be written.
 
-use zonewright_engine::address::Address;
+use std::collections::BTreeMap;
+
+use zonewright_engine::address::{Address, InstanceId};
 use zonewright_engine::journal::{Entry, fold};
-use zonewright_engine::snapshot::{LastRun, OpenIntent, Record, Snapshot};
+use zonewright_engine::snapshot::{Identity, LastRun, OpenIntent, Record, Snapshot};
 
 use crate::error::StateError;
 
@@ -26,6 +28,7 @@ pub(crate) fn fold_all(snapshot: &mut Snapshot, entries: &[Entry]) -> Result<Und
 pub(crate) struct Undo {
     serial: u64,
     last_run: Option<LastRun>,
+    identities: BTreeMap<InstanceId, Identity>,
     records: Vec<(Address, Option<Record>, Option<OpenIntent>)>,
 }
 
@@ -55,12 +58,14 @@ impl Undo {
                 Entry::Acquire { .. }
                 | Entry::Release { .. }
                 | Entry::Run(_)
+                | Entry::Identity { .. }
                 | Entry::Note { .. } => {}
             }
         }
         Undo {
             serial: snapshot.serial,
             last_run: snapshot.last_run.clone(),
+            identities: snapshot.identities.clone(),
             records,
         }
     }
@@ -68,6 +73,7 @@ impl Undo {
     pub(crate) fn apply(self, snapshot: &mut Snapshot) {
         snapshot.serial = self.serial;
         snapshot.last_run = self.last_run;
+        snapshot.identities = self.identities;
         for (address, record, open) in self.records {
             match record {
                 Some(record) => snapshot.records.insert(address.clone(), record),

@@ -5,15 +5,15 @@ use std::time::Duration;
 use super::{LOOKS, MISSING_LIMIT, Phase, Step, Task, Then, Turn, fail, moved, outcome};
 use crate::apply::{Apply, Input, Verdict};
 use crate::journal::{Entry, OpResult};
-use crate::plan::Action;
+use crate::plan::{Action, StepNode};
 use crate::provider::{ErrorClass, Live, Observed, Outcome, ProviderError, Status, Wait};
-use crate::snapshot::{IntentAction, RecordStatus};
+use crate::snapshot::{Identity, IntentAction, RecordStatus};
 use crate::value::Value;
 
 impl Task {
     pub(super) fn advance(&mut self, run: &mut Apply<'_>, input: Input, now: Duration) -> Step {
         match (self.phase.clone(), input) {
-            (Phase::Opening, Input::Opened(Ok(()))) => Ok(Turn::Over(Verdict::Done)),
+            (Phase::Opening, Input::Opened(Ok(identity))) => self.opened(run, identity),
             (Phase::Opening, Input::Opened(Err(error))) => self.reopen(run, error),
             (Phase::Looking, Input::Looked(Ok(Observed::Unreadable(error)) | Err(error))) => {
                 self.retry(run, error, true, Then::Look)
@@ -49,6 +49,23 @@ impl Task {
             Then::Find => self.find(run),
             Then::Poll(wait) => self.poll(run, wait),
         }
+    }
+
+    /// Which cluster it is gets durable before anything is sent into it.
+    pub(super) fn opened(&mut self, run: &Apply<'_>, identity: Option<Identity>) -> Step {
+        let StepNode::Open { instance } = &self.node else {
+            return Err(fail(ErrorClass::Bug, "a resource does not open"));
+        };
+        let Some(identity) = identity.filter(|i| run.state.identity(instance) != Some(i)) else {
+            return Ok(Turn::Over(Verdict::Done));
+        };
+        let shard = instance.zone.clone();
+        let entry = Entry::Identity {
+            instance: instance.clone(),
+            identity,
+        };
+        let then = Phase::Recording(Box::new(Then::Over(Verdict::Done)));
+        Ok(self.journal_in(shard, vec![entry], then))
     }
 
     /// A cluster's credentials may take a moment after the cluster is ready.

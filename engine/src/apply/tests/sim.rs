@@ -12,7 +12,7 @@ use crate::plan::Options;
 use crate::plan::build::{PlanError, plan};
 use crate::provider::{Status, Verb, Wait};
 use crate::schema::{Attr, Containment, Form, KindSchema, ProviderSchema, Registry, Type, Typical};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Contained, Identity, Snapshot};
 use crate::value::Map;
 
 /// splitmix64.
@@ -458,12 +458,20 @@ impl Sim {
         plan: &Plan,
     ) -> (usize, Input) {
         match command {
-            Command::Open { step, .. } => match fault {
+            Command::Open {
+                step, container, ..
+            } => match fault {
                 Fault::Fail { step: victim } if victim == step => {
                     let refused = ProviderError::new(ErrorClass::Denied, "refused");
                     (step, Input::Opened(Err(refused)))
                 }
-                _ => (step, Input::Opened(Ok(()))),
+                _ => {
+                    let identity = container.map(|(address, id)| Identity {
+                        uid: format!("uid of {id}"),
+                        container: Some(Contained { address, id }),
+                    });
+                    (step, Input::Opened(Ok(identity)))
+                }
             },
             Command::Look { step, target, .. } => (step, Input::Looked(Ok(self.look(&target)))),
             Command::Wait { step, .. } => (step, Input::Woke),
