@@ -9,7 +9,7 @@ use super::{
     Action, AttrChange, Base, Certainty, Change, FORMAT_VERSION, Note, Plan, PlannedInstance,
     Reason, Severity, Step, StepNode, ZoneFacts, estimate,
 };
-use super::{exposure, roles};
+use super::{exposure, needed, roles};
 use crate::address::{Address, AttrPath, InstanceId, ZoneName};
 use crate::canon;
 use crate::config::{Resource, Role};
@@ -21,185 +21,7 @@ use crate::provider::Observed;
 use crate::schema::Registry;
 use crate::value::{Map, Value};
 
-/// Why there is no plan.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub enum PlanError {
-    /// Something has its name and is not ours.
-    #[error(
-        "{address}: `{names}` exists already (id {id}) and does not carry the mark of this resource"
-    )]
-    Foreign {
-        /// The resource.
-        address: Address,
-        /// The vendor's id of what is there.
-        id: String,
-        /// The marker it carries, if any.
-        marker: Option<String>,
-        /// Its name at the vendor.
-        names: String,
-    },
-    /// It is protected.
-    #[error("{address} is protected and would be deleted or replaced")]
-    Protected {
-        /// The resource.
-        address: Address,
-    },
-    /// A resource that is only observed is not there.
-    #[error("{address} is observed, and `{names}` does not exist")]
-    ObservedMissing {
-        /// The resource.
-        address: Address,
-        /// Its name at the vendor.
-        names: String,
-    },
-    /// A reference leaves the selection and nothing is recorded there.
-    #[error(
-        "{address} refers to {reference}, which is outside the selected zones and not made yet"
-    )]
-    OutsideMissing {
-        /// Who refers.
-        address: Address,
-        /// To what.
-        reference: Box<Reference>,
-    },
-    /// What is to be destroyed is needed by something that stays.
-    #[error("{address} would be destroyed, and {by} refers to it")]
-    StillNeeded {
-        /// What would go.
-        address: Address,
-        /// Who needs it.
-        by: Address,
-    },
-    /// The zone that serves would be destroyed.
-    #[error("zone {zone} serves: it cannot be destroyed")]
-    Serving {
-        /// The zone.
-        zone: ZoneName,
-    },
-    /// What shall be replaced is not in the spec, or not in the selection.
-    #[error("{address} cannot be replaced: it is not among the selected resources of the spec")]
-    NothingToReplace {
-        /// What was asked for.
-        address: Address,
-    },
-    /// An objective is out of reach, and they are strict.
-    #[error("{message}")]
-    Objective {
-        /// What would happen instead.
-        message: String,
-        /// The way out.
-        help: String,
-    },
-    /// It would make a zone reachable from outside that may not be.
-    #[error("{address} would expose zone {}, which stands by: {what}{}", address.zone, declared.as_ref().map(|d| format!(" ({d})")).unwrap_or_default())]
-    Exposes {
-        /// The resource.
-        address: Address,
-        /// How.
-        what: String,
-        /// Where the spec says so.
-        declared: Option<String>,
-        /// The way out.
-        help: &'static str,
-    },
-    /// A standby zone would get a database that holds nothing.
-    #[error(
-        "{address} would be an empty database of its own in a zone that stands by: neither a replica nor restored"
-    )]
-    EmptyDatabase {
-        /// The resource.
-        address: Address,
-    },
-    /// The zone that serves would have no database.
-    #[error(
-        "zone {zone} serves, and its database is to be restored: there is none yet, and applying does not restore one"
-    )]
-    NoDatabase {
-        /// The zone.
-        zone: ZoneName,
-    },
-    /// The edge would point at something that is not as the spec says yet.
-    #[error(
-        "{address} would point at {target}, which is not yet as the spec says: users would arrive at a zone that is not ready"
-    )]
-    FlipTooEarly {
-        /// The shared resource.
-        address: Address,
-        /// What it refers to.
-        target: Address,
-    },
-    /// Steps wait for each other.
-    #[error("these wait for each other: {}", nodes.join(", "))]
-    Cycle {
-        /// The resources or steps.
-        nodes: Vec<String>,
-    },
-}
-
-impl PlanError {
-    /// Whether a rule refused, as opposed to a mistake.
-    pub fn is_refusal(&self) -> bool {
-        matches!(
-            self,
-            PlanError::Protected { .. }
-                | PlanError::Serving { .. }
-                | PlanError::StillNeeded { .. }
-                | PlanError::Exposes { .. }
-                | PlanError::EmptyDatabase { .. }
-                | PlanError::NoDatabase { .. }
-                | PlanError::FlipTooEarly { .. }
-                | PlanError::Objective { .. }
-        )
-    }
-
-    /// The way out.
-    pub fn help(&self) -> String {
-        match self {
-            PlanError::Foreign { address, id, .. } => format!(
-                "rename it in the spec, remove the other one, or take it over with `zonewright import {address} {id}`; with `observe = true` it is only looked at"
-            ),
-            PlanError::Protected { address } => format!(
-                "set `zonewright = {{ protect = false }}` on {address} and apply that first"
-            ),
-            PlanError::ObservedMissing { .. } => {
-                "check the name, or drop `observe` to have it made".to_owned()
-            }
-            PlanError::OutsideMissing { reference, .. } => {
-                let zone = reference.address().map_or("", |a| a.zone.as_str());
-                format!("run `zonewright apply --zone {zone}` first, or apply everything at once")
-            }
-            PlanError::StillNeeded { by, .. } => {
-                format!("remove {by} first, or the reference in it")
-            }
-            PlanError::NothingToReplace { .. } => {
-                "`zonewright state list` names what exists".to_owned()
-            }
-            PlanError::Serving { zone } if zone.is_edge() => {
-                "take single records out of the spec instead".to_owned()
-            }
-            PlanError::Serving { .. } => {
-                "make another zone active first (`[project] active`)".to_owned()
-            }
-            PlanError::Objective { help, .. } => {
-                format!("{help}; without `[objectives] strict` this is a warning")
-            }
-            PlanError::Exposes { help, .. } => (*help).to_owned(),
-            PlanError::EmptyDatabase { .. } => {
-                "it would hold nothing, bill all the time, and be in the way of a restore under its name: take it out with `zonewright = { enabled = false }` and declare a replica, or `strategy = \"restore\"`".to_owned()
-            }
-            PlanError::NoDatabase { zone } => format!(
-                "keep the other zone active until {zone} has its data: restore the backup, then declare the restored cluster in zones/{zone}.toml"
-            ),
-            PlanError::FlipTooEarly { target, .. } => format!(
-                "run `zonewright apply --zone {0}` first, or apply everything at once: then the flip waits for {0}",
-                target.zone
-            ),
-            PlanError::Cycle { .. } => {
-                "this is a contradiction in the plan: please report it with the spec".to_owned()
-            }
-        }
-    }
-}
+pub use super::error::PlanError;
 
 /// Makes a plan.
 ///
@@ -233,6 +55,7 @@ pub(crate) fn plan_despite(
         }));
     }
     errors.retain(|e| !tolerated(e));
+    needed::before_protection(&mut errors);
     if !errors.is_empty() {
         errors.sort();
         errors.dedup();
@@ -324,10 +147,7 @@ fn check_selection(inputs: &Inputs) -> Vec<PlanError> {
                 && outside
                 && inputs.state.record(&resource.address).is_some()
             {
-                errors.push(PlanError::StillNeeded {
-                    address: target.clone(),
-                    by: resource.address.clone(),
-                });
+                errors.extend(needed::needed(inputs, target, resource));
             }
         }
     }

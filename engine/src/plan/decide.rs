@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{PlanError, recorded_inputs};
 use super::edges::Dependencies;
+use super::roles;
 use super::scope::PlanScope;
 use super::{Action, Certainty, Reason};
 use crate::address::{Address, AttrPath};
@@ -494,8 +495,16 @@ impl<'a> Decider<'a> {
         }
     }
 
-    /// Protection: by the spec while it is there, by the record when it has left.
+    /// Protection: by the spec while it is there, by the record when it has left. What was promoted behind
+    /// the record's back goes only once the spec says that it is the writer.
     fn may_go(&mut self, record: &Record, protect: bool) -> bool {
+        let live = self.seen.live(&record.address);
+        if roles::is_unknown_writer(self.inputs, record, live) {
+            self.errors.push(PlanError::LiveWriter {
+                address: record.address.clone(),
+            });
+            return false;
+        }
         if protect {
             self.errors.push(PlanError::Protected {
                 address: record.address.clone(),

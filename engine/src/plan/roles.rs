@@ -12,7 +12,9 @@ use crate::config::{Resource, Role, Strategy};
 use crate::data::Mode;
 use crate::expr::{Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::provider::Live;
 use crate::schema::{Part, Registry};
+use crate::snapshot::Record;
 use crate::value::Value;
 
 /// The attribute that promotes a replica, and its value.
@@ -35,6 +37,16 @@ pub(crate) fn is_promoted(resource: &Resource) -> bool {
         Some(Node::Literal(value)) => value.as_str() == Some(primary),
         _ => false,
     }
+}
+
+/// Whether the vendor has it as a writer while nothing recorded says that this is known: deleting a replica
+/// loses nothing, deleting a writer loses everything.
+pub(super) fn is_unknown_writer(inputs: &Inputs, record: &Record, live: Option<&Live>) -> bool {
+    let (attr, primary) = PROMOTED;
+    let is = |value: &Value| value.get(attr).and_then(Value::as_str) == Some(primary);
+    is_replica(&inputs.registry, &record.address)
+        && live.is_some_and(|l| is(&l.attrs))
+        && !is(&record.inputs)
 }
 
 /// What stands in the way of a plan, as far as roles are concerned.

@@ -181,6 +181,11 @@ impl DatabaseReplica {
         let Some(item) = either(api, id, &lens).await? else {
             return Ok(Outcome::Gone);
         };
+        // The plan let a replica go, or a writer that was known as one.
+        if parent(&item).is_none() && lens.wants("role") != Some(PRIMARY) {
+            let message = "it was promoted meanwhile and is a writer now: it is not deleted";
+            return Err(ProviderError::new(ErrorClass::Conflict, message));
+        }
         let path = match (parent(&item), text(&item, "/name")) {
             (Some(source), Some(name)) => {
                 format!("{}/replicas/{}", cluster_path(source), segment(name))

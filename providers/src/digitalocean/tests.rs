@@ -701,6 +701,10 @@ async fn a_promoted_replica_stays_the_same_resource() {
         check(REPLICA, delete("r1", &replica("primary")), &text).await,
         "submitted r1"
     );
+    // Promoted after the plan was made: it is not the copy any more that was to go.
+    let text = format!("{by_name}404 {{}}\n{cluster}");
+    let told = check(REPLICA, delete("r1", &replica("replica")), &text).await;
+    assert!(told.starts_with("Conflict: it was promoted"), "{told}");
 }
 
 #[tokio::test]

@@ -275,3 +275,123 @@ fn traffic_moves_between_the_coming_and_the_going_of_the_ways_in() {
     assert!(goes.iter().all(|i| *i > flip[0]), "{mutations:#?}");
     env.assert_settled();
 }
+
+/// The replica of bz is promoted by hand.
+fn promoted() -> zonewright_tests::Env {
+    let env = applied();
+    let databases = env.table("digitalocean", "database_replicas");
+    let source = env.table("digitalocean", "databases");
+    let source = source.iter().find(|d| d["name"] == "wp-pz-mysql").unwrap();
+    assert_eq!(databases.len(), 1, "{databases:?}");
+    let path = format!(
+        "/v2/databases/{}/replicas/wp-bz-mysql/promote",
+        source["id"].as_str().unwrap()
+    );
+    let (status, answer) = env.meddle("PUT", &path, &super::verify::token(&env), None);
+    assert_eq!(status, 204, "{answer}");
+    env
+}
+
+/// What was promoted holds the only data: it does not go like a replica, however it is tried.
+#[test]
+fn a_promoted_replica_is_no_replica_any_more() {
+    let env = promoted();
+    let refused = |args: &[&str]| {
+        let output = env.expect(6, args);
+        let said: String = output.stderr.split_whitespace().collect();
+        assert!(said.contains("ZW3125"), "{}", output.text());
+        assert!(
+            said.contains("bz/digitalocean.database_replica.main"),
+            "{}",
+            output.text()
+        );
+    };
+    env.clear_requests();
+    refused(&["destroy", "--zone", "bz", "--auto-approve"]);
+    refused(&["posture", "--zone", "bz", "off", "--auto-approve"]);
+    let on = "zonewright = { enabled = \"${zone.database.replica}\", protect = false }";
+    let off = "zonewright = { enabled = false, protect = false }";
+    let text = std::fs::read_to_string(env.path().join("zones/bz.toml")).unwrap();
+    let without = text
+        .replace(on, off)
+        .replace("enabled = \"${zone.database.replica}\"", "enabled = false");
+    env.write("zones/bz.toml", &without);
+    refused(&["apply", "--auto-approve"]);
+    // Nor is it replaced.
+    env.write(
+        "zones/bz.toml",
+        &text.replace("name = \"wp-${zone.name}-mysql\"", "name = \"wp-other\""),
+    );
+    refused(&["plan"]);
+    assert_eq!(env.mutations(), Vec::<serde_json::Value>::new());
+    // Said to be the writer it is, it goes like any database: unprotected.
+    env.write(
+        "zones/bz.toml",
+        &text.replace(on, &format!("role = \"primary\"\n{on}")),
+    );
+    env.expect(0, &["apply", "--auto-approve"]);
+    env.assert_settled();
+    env.expect(0, &["destroy", "--zone", "bz", "--auto-approve"]);
+    let left = env.table("digitalocean", "databases");
+    assert!(left.iter().all(|d| d["name"] != "wp-bz-mysql"), "{left:?}");
+}
+
+/// A zone whose data another one follows is not destroyed; what is in the way, and what to do about it, is
+/// said, and nothing that would lose data is advised.
+#[test]
+fn what_keeps_a_zone_from_being_destroyed_is_named() {
+    let env = applied();
+    let squash = |text: &str| -> String {
+        let frame = |c: &char| !c.is_whitespace() && *c != '│';
+        text.chars().filter(frame).collect()
+    };
+    env.edit("zonewright.toml", "active = \"pz\"", "active = \"bz\"");
+    env.expect(0, &["apply", "--auto-approve"]);
+    env.clear_requests();
+    let destroy = ["destroy", "--zone", "pz", "--auto-approve"];
+    let output = env.expect(6, &destroy);
+    for words in [
+        "bz/digitalocean.database_replica.main is a read-replica of it (zones/bz.toml:",
+        "promote bz/digitalocean.database_replica.main first (`zonewright runbook --to bz`",
+        "bz/kubernetes.secret.db refers to it (zones/bz.toml:",
+        "let bz/kubernetes.secret.db refer to something that stays",
+    ] {
+        assert!(
+            squash(&output.stderr).contains(&squash(words)),
+            "{words}: {}",
+            output.text()
+        );
+    }
+    assert!(
+        !squash(&output.stderr).contains("protect=false"),
+        "{}",
+        output.text()
+    );
+    // Promoted, it needs its former source no more.
+    let on = "zonewright = { enabled = \"${zone.database.replica}\", protect = false }";
+    env.edit("zones/bz.toml", on, &format!("role = \"primary\"\n{on}"));
+    env.expect(0, &["apply", "--auto-approve"]);
+    let output = env.expect(6, &destroy);
+    let source = env.table("digitalocean", "databases");
+    let source = source.iter().find(|d| d["name"] == "wp-pz-mysql").unwrap();
+    let id = source["id"].as_str().unwrap();
+    let words = format!("write its id, `{id}`, where the reference stands");
+    assert!(
+        squash(&output.stderr).contains(&squash(&words)),
+        "{}",
+        output.text()
+    );
+    env.edit(
+        "zones/bz.toml",
+        "source = \"${pz/digitalocean.database_cluster.main.id}\"",
+        &format!("source = \"{id}\""),
+    );
+    env.assert_settled();
+    let output = env.expect(6, &destroy);
+    assert!(
+        !squash(&output.stderr).contains("database_replica.main"),
+        "{}",
+        output.text()
+    );
+    env.assert_settled();
+}

@@ -1,0 +1,103 @@
+//! What is to be destroyed and is still needed: by whom, what for, and what has to happen first. Pure.
+
+use std::fmt;
+
+use super::build::PlanError;
+use super::roles::{is_promoted, is_replica, is_writer};
+use crate::address::Address;
+use crate::config::Resource;
+use crate::observe::Inputs;
+
+/// What something is needed for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// A replica follows it: the replica is only a copy as long as this is there.
+    Source {
+        /// Where the reference is written.
+        at: Option<String>,
+    },
+    /// What once was its replica still names it.
+    FormerSource {
+        /// Where the reference is written.
+        at: Option<String>,
+        /// Its id, which can stand there instead.
+        id: String,
+    },
+    /// A reference takes a value of it.
+    Value {
+        /// Where the reference is written.
+        at: Option<String>,
+    },
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, at) = match self {
+            Need::Source { at } => ("is a read-replica of it", at),
+            Need::FormerSource { at, .. } => ("was its replica and still names it", at),
+            Need::Value { at } => ("refers to it", at),
+        };
+        f.write_str(what)?;
+        match at {
+            Some(at) => write!(f, " ({at})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Need {
+    /// What has to happen first.
+    pub(super) fn help(&self, address: &Address, by: &Address) -> String {
+        match self {
+            Need::Source { .. } => format!(
+                "its data would have no writer any more: promote {by} first (`zonewright runbook --to {}` has the steps)",
+                by.zone
+            ),
+            Need::FormerSource { id, .. } => format!(
+                "write its id, `{id}`, where the reference stands: nothing is changed by that"
+            ),
+            Need::Value { .. } => format!(
+                "let {by} refer to something that stays, apply that, and then destroy zone {}",
+                address.zone
+            ),
+        }
+    }
+}
+
+/// Why `target` cannot go while `by` stays; nothing when it is not what `by` refers to.
+pub(super) fn needed(inputs: &Inputs, target: &Address, by: &Resource) -> Option<PlanError> {
+    let references = by.body.references();
+    let (_, at) = references
+        .into_iter()
+        .find(|(r, _)| r.address() == Some(target))?;
+    let at = at.map(ToString::to_string);
+    let copies = is_replica(&inputs.registry, &by.address) && is_writer(&inputs.registry, target);
+    let need = match copies {
+        true if is_promoted(by) => Need::FormerSource {
+            at,
+            id: inputs.state.record(target)?.id.clone(),
+        },
+        true => Need::Source { at },
+        false => Need::Value { at },
+    };
+    Some(PlanError::StillNeeded {
+        address: target.clone(),
+        by: by.address.clone(),
+        need: Box::new(need),
+    })
+}
+
+/// Leaves out that something is protected as long as something needs it: who follows that advice first
+/// loses what is needed.
+pub(super) fn before_protection(errors: &mut Vec<PlanError>) {
+    let needed: Vec<Address> = errors
+        .iter()
+        .filter_map(|e| match e {
+            PlanError::StillNeeded { address, .. } => Some(address.clone()),
+            _ => None,
+        })
+        .collect();
+    // All of the zone: its parts go together.
+    let waits = |address: &Address| needed.iter().any(|n| n.zone == address.zone);
+    errors.retain(|e| !matches!(e, PlanError::Protected { address } if waits(address)));
+}
