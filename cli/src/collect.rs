@@ -6,11 +6,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{Proof, Readiness, checks, readiness};
+use zonewright_engine::check::{Proof, Readiness, budget, checks, readiness};
 use zonewright_engine::config::{Config, Role};
 use zonewright_engine::data;
 use zonewright_engine::drift::drift;
-use zonewright_engine::observability::{Backup, Known, ZoneKnown, exposed, learn, unread};
+use zonewright_engine::objectives::outlook;
+use zonewright_engine::observability::{
+    Backup, Known, Unsettled, ZoneKnown, exposed, learn, unread,
+};
 use zonewright_engine::observe::Inputs;
 use zonewright_engine::plan::Options;
 use zonewright_engine::plan::build::plan;
@@ -36,9 +39,13 @@ pub(crate) async fn collect(ctx: &Context, recorded: bool) -> Result<(Config, Kn
     let running = |n: &Notice| matches!(n, Notice::Running { .. });
     let mut known = Known {
         run_active: loaded.notices.iter().any(running),
+        epoch: loaded.epochs.get(&ZoneName::edge()).copied(),
         ..Known::default()
     };
     let mut refusals = Vec::new();
+    if !known.run_active {
+        known.unsettled = Unsettled::of(&loaded.state);
+    }
     for zone in stage.config.zones.keys() {
         let (learned, refused) = zone_known(&stage, zone, recorded).await?;
         refusals.extend(refused.map(|refused| (zone, refused)));
@@ -83,7 +90,7 @@ async fn zone_known(
     let list = checks(&inputs, zone);
     let (mut out, mut refused) = (ZoneKnown::default(), None);
     if !recorded {
-        let prober = probes::open(stage, &inputs, zone).await;
+        let prober = probes::open(stage, &inputs, zone).await?;
         let mut asked = list.clone();
         asked.retain(|c| !c.writes);
         let round = Round {
@@ -94,7 +101,9 @@ async fn zone_known(
         };
         let asked = ask_with(&prober, stage, &inputs, round).await?;
         let own = prober.clusters.get(zone).and_then(|c| c.as_ref().err());
-        if own.is_some_and(|e| e.class == ErrorClass::Unauthorized) {
+        if own.is_some_and(|e| {
+            [ErrorClass::Unauthorized, ErrorClass::WrongCluster].contains(&e.class)
+        }) {
             refused = asked.refused;
         }
         let lines = asked.lines.iter();
@@ -104,7 +113,10 @@ async fn zone_known(
     if stage.config.role(zone) == Some(Role::Standby) {
         let digest = inputs.config.digest.to_string();
         let kept = proofs::read(stage)?;
-        let judged: (Readiness, _) = readiness(zone, &list, &kept, (proofs::now(), &digest));
+        let forecast = outlook(&inputs).remove(zone);
+        let budget = budget(&inputs.config.objectives, forecast.as_ref());
+        let judged: (Readiness, _) =
+            readiness(zone, (&list, budget), &kept, (proofs::now(), &digest));
         out.readiness = Some(judged);
     }
     Ok((out, refused))

@@ -53,7 +53,11 @@ pub(crate) async fn inputs(stage: &Stage, zone: &ZoneName) -> Result<Inputs, Fai
 }
 
 /// Opens what the checks of a zone need.
-pub(crate) async fn open(stage: &Stage, inputs: &Inputs, zone: &ZoneName) -> Probes {
+pub(crate) async fn open(
+    stage: &Stage,
+    inputs: &Inputs,
+    zone: &ZoneName,
+) -> Result<Probes, Failure> {
     let mut clusters = BTreeMap::new();
     for each in [zone, &inputs.config.active] {
         if !clusters.contains_key(each) {
@@ -68,12 +72,13 @@ pub(crate) async fn open(stage: &Stage, inputs: &Inputs, zone: &ZoneName) -> Pro
         let lists = stage.world.lists(&config);
         lists.map_err(|e| ProviderError::new(ErrorClass::Invalid, e.to_string()))
     });
-    Probes {
+    Ok(Probes {
         clusters,
         lists,
+        tokens: stage.world.tokens()?,
         overrides: stage.world.overrides(),
         key: inputs.digest_key.clone(),
-    }
+    })
 }
 
 /// One cluster behind two zones is used by neither.

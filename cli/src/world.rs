@@ -10,7 +10,7 @@ use zonewright_engine::value::Value;
 use zonewright_providers::kubernetes;
 use zonewright_providers::probe::Overrides;
 use zonewright_providers::{Clock, HttpOptions, HttpTransport, TokioClock, Transport};
-use zonewright_providers::{Lists, digitalocean_lists};
+use zonewright_providers::{Lists, Tokens, digitalocean_lists};
 use zonewright_sandbox::lifecycle::{self, Ready};
 
 use crate::project::Project;
@@ -130,6 +130,13 @@ impl World {
         let (transport, clock) = self.ports()?;
         let url = self.endpoint(env::DIGITALOCEAN_API_URL);
         Ok(digitalocean_lists(transport, clock, url, config)?)
+    }
+
+    /// Who is asked about tokens of the DNS provider.
+    pub(crate) fn tokens(&self) -> Result<Tokens, Failure> {
+        let (transport, clock) = self.ports()?;
+        let url = self.endpoint(env::CLOUDFLARE_BASE_URL);
+        Ok(Tokens::new(transport, clock, url))
     }
 
     fn ports(&self) -> Result<Ports, Failure> {

@@ -17,6 +17,7 @@ mod judge;
 mod media;
 mod probe;
 mod readiness;
+mod token;
 
 pub(crate) use derive::qualified;
 pub use derive::{DatabaseEntries, checks, database_entries};
@@ -25,8 +26,9 @@ pub use media::{Copies, PROBES, Stored};
 pub use probe::{
     Answer, Container, DatabaseAnswer, DatabaseAsk, DatabaseProbe, DnsAnswer, DnsAsk, Entry, Found,
     MediaProbe, MediaSource, MirrorPair, MirrorRow, ObjectRef, Probe, ServiceRef, SmokeProbe, Tls,
+    TokenAnswer,
 };
-pub use readiness::{Gate, Proof, Readiness, Standing, readiness};
+pub use readiness::{Gate, Proof, Readiness, Standing, budget, readiness};
 
 /// The lag from which a replica counts as too far behind: the alarm of the rules fires there, too.
 pub const LAG_LIMIT: Duration = crate::objectives::LAG_ALARM;

@@ -23,7 +23,7 @@ mod yaml;
 
 pub use learn::{exposed, learn, unread};
 pub use metrics::{METRICS, Metric, Sample};
-pub use samples::{Backup, Known, ZoneKnown, readiness_samples, samples};
+pub use samples::{Backup, Known, Unsettled, ZoneKnown, readiness_samples, samples};
 
 /// A generated file.
 #[derive(Debug, Clone, PartialEq, Eq)]

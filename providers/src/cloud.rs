@@ -63,6 +63,8 @@ pub(crate) struct CloudProvider {
     pub(crate) dialect: &'static Dialect,
     pub(crate) kinds: &'static [&'static dyn CloudKind],
     pub(crate) facts: VendorFacts,
+    /// What its table says beside the token and the address.
+    pub(crate) settings: fn() -> Vec<Attr>,
     /// Asks for today's prices.
     pub(crate) quotes: Option<Quotes>,
     pub(crate) transport: Arc<dyn Transport>,
@@ -146,14 +148,17 @@ impl Provider for CloudProvider {
         ProviderSchema {
             name: self.name,
             doc: self.doc,
-            config: vec![
+            config: [
                 Attr::required("token", Type::String, "The API token.").secret(),
                 Attr::optional(
                     "endpoint",
                     Type::String,
                     "Another address of the API, with https.",
                 ),
-            ],
+            ]
+            .into_iter()
+            .chain((self.settings)())
+            .collect(),
             container: None,
             kinds: self.kinds.iter().map(|k| k.schema()).collect(),
             objects: None,

@@ -7,7 +7,7 @@ use http::header::HeaderMap;
 use serde_json::Value as Json;
 use zonewright_engine::cost::PriceRules;
 use zonewright_engine::provider::{ErrorClass, Provider};
-use zonewright_engine::schema::VendorFacts;
+use zonewright_engine::schema::{Attr, Type, VendorFacts};
 
 use crate::clock::Clock;
 use crate::cloud::CloudProvider;
@@ -17,6 +17,9 @@ use crate::transport::Transport;
 mod dns_record;
 #[cfg(test)]
 mod tests;
+mod token;
+
+pub use token::Tokens;
 
 static DIALECT: Dialect = Dialect {
     vendor: "Cloudflare",
@@ -28,7 +31,7 @@ static DIALECT: Dialect = Dialect {
 
 /// The Cloudflare provider.
 pub fn cloudflare(transport: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Arc<dyn Provider> {
-    provider(transport, clock, None)
+    Arc::new(cloud(transport, clock, None))
 }
 
 /// The Cloudflare provider at another address (with `/client/v4`), whatever the configuration says.
@@ -37,15 +40,15 @@ pub fn cloudflare_at(
     clock: Arc<dyn Clock>,
     endpoint: impl Into<String>,
 ) -> Arc<dyn Provider> {
-    provider(transport, clock, Some(endpoint.into()))
+    Arc::new(cloud(transport, clock, Some(endpoint.into())))
 }
 
-fn provider(
+fn cloud(
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     endpoint: Option<String>,
-) -> Arc<dyn Provider> {
-    Arc::new(CloudProvider {
+) -> CloudProvider {
+    CloudProvider {
         name: "cloudflare",
         doc: "Cloudflare: DNS records.",
         dialect: &DIALECT,
@@ -60,12 +63,21 @@ fn provider(
             backup_every: None,
             restore_by_hand: None,
         },
+        settings,
         quotes: None,
         transport,
         clock,
         endpoint,
         limiters: Mutex::default(),
-    })
+    }
+}
+
+fn settings() -> Vec<Attr> {
+    vec![Attr::optional(
+        "narrow",
+        Type::OneOf(&["required"]),
+        "`required`: a token for DNS-01 that sees other domains than the spec's, or ends within two weeks, makes a zone not ready; otherwise `verify` and `readiness` warn of it.",
+    )]
 }
 
 /// The vendor reports errors with good statuses too; the body decides.

@@ -167,6 +167,7 @@ fn cloud(
             backup_every: Some(Duration::from_secs(24 * 60 * 60)),
             restore_by_hand: Some(backup::restore_by_hand),
         },
+        settings: Vec::new,
         quotes: Some(prices::quotes),
         transport,
         clock,

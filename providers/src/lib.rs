@@ -19,7 +19,7 @@ mod script;
 mod transport;
 
 pub use clock::{Clock, TokioClock};
-pub use cloudflare::{cloudflare, cloudflare_at};
+pub use cloudflare::{Tokens, cloudflare, cloudflare_at};
 pub use digitalocean::{Lists, digitalocean, digitalocean_at, digitalocean_lists};
 pub use transport::{
     HttpOptions, HttpSetupError, HttpTransport, Transport, TransportError, TransportErrorKind,

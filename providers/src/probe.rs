@@ -18,6 +18,7 @@ use zonewright_engine::check::{Answer, Entry, MediaProbe, Probe, Prober, SmokePr
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::secret::{DigestKey, Secret};
 
+use crate::cloudflare::Tokens;
 use crate::digitalocean::Lists;
 use rehearsal::Purpose;
 
@@ -60,6 +61,8 @@ pub struct Probes {
     pub clusters: BTreeMap<ZoneName, Result<Cluster, ProviderError>>,
     /// The lists of the cloud, or why there are none.
     pub lists: Result<Lists, ProviderError>,
+    /// Who is asked about tokens of the DNS provider.
+    pub tokens: Tokens,
     /// Where names are reached.
     pub overrides: Overrides,
     /// The key by which Secrets of two zones are compared.
@@ -92,6 +95,15 @@ impl Probes {
         let listed =
             asked.unwrap_or_else(|_| Err(failed("the list of backups did not come in time")))?;
         Ok(listed.into_iter().flatten().map(|b| b.at).max())
+    }
+
+    async fn tokens(&self, zone: &ZoneName, entries: &[Entry]) -> Result<Answer, ProviderError> {
+        let mut tokens = Vec::new();
+        for entry in entries {
+            let token = self.entry(zone, entry).await?;
+            tokens.push((entry.clone(), self.tokens.ask(&token).await?));
+        }
+        Ok(Answer::Tokens { tokens, now: now() })
     }
 
     async fn entry(&self, zone: &ZoneName, entry: &Entry) -> Result<Secret, ProviderError> {
@@ -134,6 +146,7 @@ impl Probes {
                 backups: self.lists()?.backups_of(source).await?,
                 now: now(),
             },
+            Probe::Tokens { entries, .. } => self.tokens(zone, entries).await?,
             Probe::Dns(asks) => Answer::Dns(dns::ask(asks, self.overrides.dns).await?),
             Probe::Certificate {
                 issuer,

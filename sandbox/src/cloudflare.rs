@@ -6,18 +6,22 @@ mod batch;
 mod dns;
 mod filter;
 mod record;
+mod token;
+
+pub(crate) use token::{Minted, mint, takes};
 
 use http::{HeaderValue, Method, Response};
 use serde_json::{Value, json};
 
 use crate::call::{Call, Scene, rfc3339_micros, text};
+use crate::identity::Identity;
 use crate::reply::{self, Body};
 use crate::world::Tables;
 
 type Answer = Result<Response<Body>, ApiError>;
 
 const ZONES: &str = "cloudflare/zones";
-const FIRST_ZONES: [&str; 2] = ["example.com", "guajiro.xyz"];
+const FIRST_ZONES: [&str; 1] = ["guajiro.xyz"];
 
 /// An error reply.
 #[derive(Debug)]
@@ -119,6 +123,11 @@ pub(crate) fn seed(scene: &mut Scene<'_, '_>) {
     }
 }
 
+/// The id of the account.
+fn account(identity: &Identity) -> String {
+    identity.derive("cloudflare account", 32).to_lowercase()
+}
+
 /// Adds a zone, or finds it.
 pub(crate) fn add_zone(scene: &mut Scene<'_, '_>, name: &str) -> Value {
     let name = name.trim_end_matches('.').to_lowercase();
@@ -128,10 +137,7 @@ pub(crate) fn add_zone(scene: &mut Scene<'_, '_>, name: &str) -> Value {
     }
     let id = scene.hex_id();
     let now = rfc3339_micros(scene.now);
-    let account = &scene
-        .identity
-        .derive("cloudflare account", 32)
-        .to_lowercase();
+    let account = account(scene.identity);
     let zone = json!({
         "id": id, "name": name, "status": "active", "paused": false, "type": "full",
         "development_mode": 0, "activated_on": now, "created_on": now, "modified_on": now,
@@ -183,22 +189,15 @@ pub(crate) fn answer(scene: &mut Scene<'_, '_>, call: &Call) -> Response<Body> {
 
 fn route(scene: &mut Scene<'_, '_>, call: &Call) -> Answer {
     let path = call.path();
-    let verify = path == ["user", "tokens", "verify"];
-    match call.bearer.as_deref() {
-        None => {
-            let (status, code) = (400, 9106);
-            return Err(ApiError::new(status, code, "Missing Authorization header"));
-        }
-        Some(token) if token == scene.identity.cloudflare_token() => {}
-        Some(_) if verify => return Err(ApiError::new(401, 1000, "Invalid API Token")),
-        Some(_) => return Err(ApiError::new(403, 9109, "Invalid access token")),
-    }
+    let token = token::of(scene, call)?;
     match (&call.method, path.as_slice()) {
-        (&Method::GET, ["user", "tokens", "verify"]) => Ok(verified(scene)),
-        (&Method::GET, ["zones"]) => Ok(zones(scene, call)),
-        (&Method::GET, ["zones", id]) => Ok(success(&zone(scene, id)?)),
+        (&Method::GET, ["user", "tokens", "verify"]) => token.verified(scene, None),
+        (&Method::GET, ["accounts", id, "tokens", "verify"]) => token.verified(scene, Some(id)),
+        _ if !token.is_good(scene.now) => Err(token::refused()),
+        (&Method::GET, ["zones"]) => Ok(zones(scene, call, &token)),
+        (&Method::GET, ["zones", id]) => Ok(success(&zone(scene, id, &token)?)),
         (_, ["zones", id, "dns_records", rest @ ..]) => {
-            let zone = zone(scene, id)?;
+            let zone = zone(scene, id, &token)?;
             dns::answer(scene, call, &zone, rest)
         }
         (_, ["zones", ..]) => Err(ApiError::wrong_method()),
@@ -206,31 +205,23 @@ fn route(scene: &mut Scene<'_, '_>, call: &Call) -> Answer {
     }
 }
 
-fn verified(scene: &Scene<'_, '_>) -> Response<Body> {
-    let id = &crate::identity::hex(&scene.identity.digest("cloudflare token id"))[..32];
-    reply::json(
-        200,
-        &json!({
-            "success": true, "errors": [],
-            "messages": [{"code": 10000, "message": "This API Token is valid and active",
-                "type": null}],
-            "result": {"id": id, "status": "active"},
-        }),
-    )
-}
-
-fn zone(scene: &Scene<'_, '_>, id: &str) -> Result<Value, ApiError> {
+fn zone(scene: &Scene<'_, '_>, id: &str, token: &Minted) -> Result<Value, ApiError> {
     let found = scene.txn.tables().get(ZONES, id);
-    found.cloned().ok_or_else(ApiError::no_route)
+    let found = found.cloned().ok_or_else(ApiError::no_route)?;
+    match token.sees(text(&found, "name")) {
+        true => Ok(found),
+        false => Err(token::unauthorized()),
+    }
 }
 
-fn zones(scene: &Scene<'_, '_>, call: &Call) -> Response<Body> {
+fn zones(scene: &Scene<'_, '_>, call: &Call, token: &Minted) -> Response<Body> {
     let wanted = call.query("name").map(str::to_lowercase);
     let mut zones: Vec<Value> = scene
         .txn
         .tables()
         .list(ZONES)
         .map(|(_, zone)| zone)
+        .filter(|zone| token.sees(text(zone, "name")))
         .filter(|zone| {
             wanted
                 .as_ref()

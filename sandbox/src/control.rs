@@ -106,6 +106,13 @@ pub(crate) fn answer(sandbox: &Sandbox, rest: &str, req: &Request<Bytes>) -> Res
         }
         ("POST", ["buckets", name]) => bucket(sandbox, name, req.body()),
         ("POST", ["zones"]) => add_zone(sandbox, req.body()),
+        ("POST", ["tokens"]) => match serde_json::from_slice::<cloudflare::Minted>(req.body()) {
+            Ok(minted) => sandbox.on_stage(|scene| {
+                let token = cloudflare::mint(scene, &minted);
+                reply::json(201, &json!({"token": token}))
+            }),
+            Err(error) => refuse(400, &error.to_string()),
+        },
         ("POST", ["reset"]) => sandbox.on_stage(|scene| {
             seed::reset(scene);
             reply::empty(204)

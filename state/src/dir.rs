@@ -89,6 +89,8 @@ pub struct Loaded {
     pub state: State,
     /// What should be told.
     pub notices: Vec<Notice>,
+    /// The number of the last writer of each shard; one that was never written has none.
+    pub epochs: BTreeMap<ZoneName, u64>,
 }
 
 /// A whole state, to be kept elsewhere.
@@ -168,6 +170,7 @@ impl StateDir {
         let mut out = Loaded {
             state: State::default(),
             notices: Vec::new(),
+            epochs: BTreeMap::new(),
         };
         for shard in shards {
             let snapshot = match (&vfs, &meta) {
@@ -182,6 +185,9 @@ impl StateDir {
                         .into_iter()
                         .for_each(|n| out.notices.push(n));
                     let told = log::notices(&mut found);
+                    if found.epoch > 0 {
+                        out.epochs.insert(shard.clone(), found.epoch);
+                    }
                     match lock::holder(vfs.as_ref(), shard)? {
                         Some(held) => running(&mut out.notices, shard, held.holder),
                         None => out.notices.extend(told),

@@ -278,6 +278,7 @@ impl RemoteState {
         let mut out = Loaded {
             state: State::default(),
             notices: Vec::new(),
+            epochs: BTreeMap::new(),
         };
         for (shard, found) in shards.iter().zip(found) {
             out.notices
@@ -298,6 +299,9 @@ impl RemoteState {
                     shard: shard.clone(),
                     file: rescue.file(),
                 });
+            }
+            if found.epoch > 0 {
+                out.epochs.insert(shard.clone(), found.epoch);
             }
             out.state.shards.insert(shard.clone(), found.snapshot);
         }

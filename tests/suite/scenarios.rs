@@ -30,6 +30,7 @@ mod runbook;
 mod secrets;
 mod shown;
 mod stop;
+mod token;
 mod unread;
 mod verify;
 

@@ -28,7 +28,7 @@ pub(crate) async fn run(ctx: &Context, args: DriftArgs) -> Result<Exit, Failure>
     if !report.drift.is_empty() {
         set_aside(&stage, &inputs.state, &mut report)?;
     }
-    look_for_exposure(&stage, &inputs, &mut report).await;
+    look_for_exposure(&stage, &inputs, &mut report).await?;
     match args.format {
         Format::Json => ctx.term.pretty(&render::drift::json(&report)),
         Format::Text => ctx
@@ -46,7 +46,11 @@ pub(crate) async fn run(ctx: &Context, args: DriftArgs) -> Result<Exit, Failure>
 
 /// Looks at the ways into every standby that exists, its cluster's and the cloud's: what somebody else
 /// made there is in no record.
-async fn look_for_exposure(stage: &Stage, inputs: &Inputs, report: &mut DriftReport) {
+async fn look_for_exposure(
+    stage: &Stage,
+    inputs: &Inputs,
+    report: &mut DriftReport,
+) -> Result<(), Failure> {
     for zone in inputs.config.zones.keys() {
         if !inputs.options.selects(zone) || !probes::has_cluster(inputs, zone) {
             continue;
@@ -56,12 +60,13 @@ async fn look_for_exposure(stage: &Stage, inputs: &Inputs, report: &mut DriftRep
         if wanted.is_empty() {
             continue;
         }
-        let prober = probes::open(stage, inputs, zone).await;
+        let prober = probes::open(stage, inputs, zone).await?;
         for check in &wanted {
             let verdict = judge(check, &prober.ask(zone, &check.probe).await);
             report.note_exposure(zone, check, &verdict);
         }
     }
+    Ok(())
 }
 
 /// What a run changes while we look is no drift. Whether one is at work says the lock, or the state:

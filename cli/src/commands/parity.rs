@@ -1,5 +1,6 @@
 //! `zonewright parity`: two zones side by side. Takes no lock and writes nothing.
 
+use zonewright_engine::address::ZoneName;
 use zonewright_engine::parity::{ChartFacts, Question, parity};
 use zonewright_engine::plan::Options;
 use zonewright_engine::value::Value;
@@ -16,7 +17,7 @@ use crate::stage::Stage;
 pub(crate) async fn run(ctx: &Context, args: ParityArgs) -> Result<Exit, Failure> {
     let stage = Stage::open(ctx).await?;
     let zones = vec![args.left.clone(), args.right.clone()];
-    stage.check_zones(&zones)?;
+    check_both(&stage, &zones)?;
     let options = Options {
         zones,
         ..Options::default()
@@ -28,10 +29,8 @@ pub(crate) async fn run(ctx: &Context, args: ParityArgs) -> Result<Exit, Failure
         right: &args.right,
         charts: &charts,
     };
-    let Some(report) = parity(&inputs, &seen, &question) else {
-        return Err(Failure::error("the edge is no zone to compare")
-            .help("name two zones of `[project] zones`"));
-    };
+    let report = parity(&inputs, &seen, &question);
+    let report = report.ok_or_else(|| Failure::error("these zones cannot be compared"))?;
     let (paint, verbose) = (ctx.term.out_paint(), ctx.global.verbose > 0);
     match args.format {
         ReportFormat::Json => ctx.term.pretty(&render::parity::json(&report)),
@@ -47,6 +46,20 @@ pub(crate) async fn run(ctx: &Context, args: ParityArgs) -> Result<Exit, Failure
     } else {
         Exit::DONE
     })
+}
+
+/// The edge belongs to no zone: there is nothing to compare it with.
+fn check_both(stage: &Stage, zones: &[ZoneName]) -> Result<(), Failure> {
+    let known = &stage.config.zones;
+    let Some(other) = zones.iter().find(|z| !known.contains_key(*z)) else {
+        return Ok(());
+    };
+    let names: Vec<&str> = known.keys().map(ZoneName::as_str).collect();
+    let message = match other.is_edge() {
+        true => "the edge is no zone to compare".to_owned(),
+        false => format!("there is no zone {other}"),
+    };
+    Err(Failure::error(message).help(format!("the zones are {}", names.join(", "))))
 }
 
 fn facts(chart: ChartSpec) -> ChartFacts {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{Readiness, checks, readiness};
+use zonewright_engine::check::{Readiness, budget, checks, readiness};
 use zonewright_engine::config::Role;
 use zonewright_engine::objectives::outlook;
 
@@ -70,8 +70,9 @@ async fn report(
     }
     let digest = inputs.config.digest.to_string();
     let known = proofs::read(stage)?;
-    let (verdict, gates) = readiness(&zone, &list, &known, (proofs::now(), &digest));
     let forecast = outlook(&inputs).remove(&zone);
+    let budget = budget(&inputs.config.objectives, forecast.as_ref());
+    let (verdict, gates) = readiness(&zone, (&list, budget), &known, (proofs::now(), &digest));
     let report = Report {
         zone,
         verdict,

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{Answer, Check, Probe, Prober, Proof, Verdict, checks, judge};
+use zonewright_engine::check::{
+    Answer, Check, Probe, Prober, Proof, Severity, Verdict, checks, judge,
+};
 use zonewright_engine::observe::Inputs;
 use zonewright_providers::probe::Probes;
 
@@ -35,6 +37,18 @@ pub struct Line {
     pub took: Duration,
     /// What came back, if it was asked and something did.
     pub answer: Option<Answer>,
+}
+
+impl Line {
+    /// Whether it keeps the zone from being ready.
+    pub fn is_red(&self) -> bool {
+        self.verdict.is_failure() && self.check.severity == Severity::Blocking
+    }
+
+    /// Whether it is a defect that the zone is ready with.
+    pub fn is_warning(&self) -> bool {
+        self.verdict.is_failure() && !self.is_red()
+    }
 }
 
 /// Runs `verify`.
@@ -109,7 +123,7 @@ async fn finish(
     if let Some(refused) = refused {
         return Err(refused);
     }
-    let failed = lines.iter().any(|l| l.verdict.is_failure());
+    let failed = lines.iter().any(Line::is_red);
     Ok(if failed { Exit::REFUSED } else { Exit::DONE })
 }
 
@@ -129,7 +143,7 @@ pub(crate) async fn ask(
 ) -> Result<Asked, Failure> {
     let interrupt = Interrupt::listen();
     let opening = probes::open(stage, inputs, round.zone);
-    let prober = interrupt.or(opening).await?;
+    let prober = interrupt.or(opening).await??;
     ask_with(&prober, stage, inputs, round).await
 }
 
@@ -184,7 +198,7 @@ async fn until_green(prober: &Probes, round: &Round<'_>) -> Vec<Line> {
     loop {
         let failed: Vec<Check> = lines
             .iter()
-            .filter(|l| l.verdict.is_failure())
+            .filter(|l| l.is_red())
             .map(|l| l.check.clone())
             .collect();
         let left = until.saturating_duration_since(Instant::now());

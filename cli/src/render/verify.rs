@@ -10,8 +10,9 @@ use super::style::{Paint, Tone};
 use super::text::escape;
 pub use crate::commands::verify::Line;
 
-fn tone(verdict: &Verdict) -> Tone {
-    match verdict {
+fn tone(line: &Line) -> Tone {
+    match &line.verdict {
+        _ if line.is_warning() => Tone::Change,
         Verdict::Pass(_) => Tone::Good,
         Verdict::Fail(_) => Tone::Bad,
         Verdict::Unknown(_) => Tone::Change,
@@ -19,31 +20,49 @@ fn tone(verdict: &Verdict) -> Tone {
     }
 }
 
-fn summary(lines: &[Line]) -> (usize, usize, usize) {
-    let count = |f: fn(&Verdict) -> bool| lines.iter().filter(|l| f(&l.verdict)).count();
+/// The word of a line: a defect that the zone is ready with is no failure.
+fn word(line: &Line) -> &'static str {
+    match line.is_warning() {
+        true => "warning",
+        false => line.verdict.name(),
+    }
+}
+
+/// Passed, failed and skipped.
+fn counts(lines: &[Line]) -> (usize, usize, usize) {
+    let count = |f: fn(&Line) -> bool| lines.iter().filter(|l| f(l)).count();
     (
-        count(|v| matches!(v, Verdict::Pass(_))),
-        count(Verdict::is_failure),
-        count(|v| matches!(v, Verdict::Skipped(_))),
+        count(|l| matches!(l.verdict, Verdict::Pass(_))),
+        count(Line::is_red),
+        count(|l| matches!(l.verdict, Verdict::Skipped(_))),
     )
+}
+
+fn summary(lines: &[Line]) -> String {
+    let (passed, failed, skipped) = counts(lines);
+    let warnings = match lines.iter().filter(|l| l.is_warning()).count() {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        n => format!(", {n} warnings"),
+    };
+    format!("{passed} passed, {failed} failed, {skipped} skipped{warnings}.")
 }
 
 /// For people: one line each, what failed with its evidence.
 pub fn text(zone: &ZoneName, lines: &[Line], paint: Paint) -> String {
     let mut out = format!("{}\n", paint.tone(Tone::Strong, format!("zone {zone}")));
     for line in lines {
-        let name = format!("{:<8}", line.verdict.name());
+        let name = format!("{:<8}", word(line));
         let _ = writeln!(
             out,
             "  {}{:<18}{} ({} ms)",
-            paint.tone(tone(&line.verdict), name),
+            paint.tone(tone(line), name),
             line.check.id,
             escape(line.verdict.evidence()),
             line.took.as_millis()
         );
     }
-    let (passed, failed, skipped) = summary(lines);
-    let _ = writeln!(out, "{passed} passed, {failed} failed, {skipped} skipped.");
+    let _ = writeln!(out, "{}", summary(lines));
     out
 }
 
@@ -60,16 +79,12 @@ pub fn markdown(zone: &ZoneName, lines: &[Line]) -> String {
             line.check.id,
             line.check.rows.join(", "),
             cell(&line.check.title),
-            line.verdict.name(),
+            word(line),
             cell(line.verdict.evidence()),
             line.took.as_millis()
         );
     }
-    let (passed, failed, skipped) = summary(lines);
-    let _ = writeln!(
-        out,
-        "\n{passed} passed, {failed} failed, {skipped} skipped."
-    );
+    let _ = writeln!(out, "\n{}", summary(lines));
     out
 }
 
@@ -93,7 +108,8 @@ pub fn json(zone: &ZoneName, lines: &[Line]) -> Json {
             })
         })
         .collect();
-    let (passed, failed, skipped) = summary(lines);
+    let (passed, failed, skipped) = counts(lines);
+    let warnings = lines.iter().filter(|l| l.is_warning()).count();
     json!({"zone": zone.as_str(), "checks": checks, "passed": passed, "failed": failed,
-           "skipped": skipped})
+           "skipped": skipped, "warnings": warnings})
 }

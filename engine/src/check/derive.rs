@@ -12,7 +12,7 @@ use super::probe::{
 };
 use super::{Check, Severity};
 use crate::address::{Address, ZoneName};
-use crate::config::{INSTANCE_IDENTITY, Resource, Role, Strategy};
+use crate::config::{Resource, Role, Strategy};
 use crate::expr::{Expr, Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::roles::is_promoted;
@@ -21,6 +21,7 @@ use crate::schema::{Form, KindSchema, Part};
 use crate::value::Value;
 
 mod media;
+mod platform;
 
 const SERVERS: [Part; 2] = [Part::Replica, Part::Writer];
 const DAY: Duration = Duration::from_secs(86_400);
@@ -152,93 +153,6 @@ impl<'a> Spec<'a> {
                 })
             })
             .collect()
-    }
-
-    /// Whether the zone's cluster is its own.
-    fn cluster(&self) -> Option<Check> {
-        let instance = self.inputs.cluster_instance(self.zone)?;
-        let nothing = Observations::default();
-        let scope = |reference: &Reference| lookup_seen(self.inputs, &nothing, reference);
-        let declared = instance.config.eval(&scope);
-        let declared = declared.get(INSTANCE_IDENTITY).and_then(Value::as_str);
-        let recorded = self.inputs.state.identity(&instance.id);
-        let meant = declared.or(recorded.map(|r| r.uid.as_str()));
-        let probe = Probe::Cluster {
-            meant: meant.map(str::to_owned),
-        };
-        let title = "the cluster is the zone's own";
-        Some(check("cluster", title, &["BZ-31"], probe))
-    }
-
-    fn platform(&self) -> Vec<Check> {
-        let mut out = Vec::new();
-        out.extend(self.cluster());
-        let namespaces = self.refs("Namespace");
-        out.push(check(
-            "namespaces",
-            "the namespaces exist",
-            &["BZ-07"],
-            Probe::Objects(namespaces),
-        ));
-        let issuers = self.refs("ClusterIssuer");
-        if !issuers.is_empty() {
-            let manager = self.workloads(|r| chart_of(self, r, "cert-manager"));
-            let title = "cert-manager is rolled out";
-            out.push(check(
-                "cert-manager",
-                title,
-                &["BZ-08"],
-                some(manager, title),
-            ));
-            let title = "every ClusterIssuer is ready";
-            out.push(check(
-                "issuers",
-                title,
-                &["BZ-09", "BZ-10"],
-                Probe::Objects(issuers),
-            ));
-        }
-        for (resource, prometheus) in self.of_kind("Prometheus") {
-            let declaration = resource.address.declaration();
-            let mut parts = self.workloads(|r| r.address.declaration() == declaration);
-            parts.extend(object(prometheus));
-            let title = "monitoring is healthy";
-            out.push(check(
-                "monitoring",
-                title,
-                &["BZ-12", "BZ-13"],
-                Probe::Objects(parts),
-            ));
-            let service = self.prometheus_service(prometheus);
-            let title = "all Prometheus targets are up, asked through the service proxy";
-            out.push(check("targets", title, &["BZ-13"], Probe::Targets(service)));
-        }
-        let own = self.workloads(|r| !self.is_chart(&r.address));
-        let title = "workloads have the declared replicas, and those are ready";
-        out.push(check(
-            "workloads",
-            title,
-            &["BZ-13", "BZ-21"],
-            some(own, title),
-        ));
-        out
-    }
-
-    fn prometheus_service(&self, prometheus: &Json) -> ServiceRef {
-        let metadata = &prometheus["metadata"];
-        let serves = |service: &&(&Resource, Json)| {
-            let o = &service.1;
-            o["metadata"]["namespace"] == metadata["namespace"]
-                && o["spec"]["selector"]["operator.prometheus.io/name"] == metadata["name"]
-        };
-        let found = self.of_kind("Service").find(serves);
-        // The operator makes this one by itself.
-        let name = found.map_or("prometheus-operated", |(_, o)| text(&o["metadata"]["name"]));
-        ServiceRef {
-            namespace: text(&metadata["namespace"]).to_owned(),
-            name: name.to_owned(),
-            port: "9090".to_owned(),
-        }
     }
 
     /// The Secret entries of the zone and their expressions.
@@ -601,26 +515,6 @@ pub fn database_entries(inputs: &Inputs, zone: &ZoneName) -> Option<DatabaseEntr
         password: spec.entry(&[Part::DatabaseUser], "password")?,
         ca: spec.entry(&SERVERS, "ca")?,
     })
-}
-
-/// Whether a resource belongs to the chart that brings a component.
-fn chart_of(spec: &Spec<'_>, resource: &Resource, component: &str) -> bool {
-    let named = |o: &Json| {
-        let labels = &o["metadata"]["labels"];
-        [
-            "app",
-            "app.kubernetes.io/name",
-            "app.kubernetes.io/instance",
-            "app.kubernetes.io/part-of",
-        ]
-        .iter()
-        .any(|l| text(&labels[*l]).replace('_', "-").contains(component))
-    };
-    let found = spec
-        .objects
-        .iter()
-        .find(|(r, _)| r.address == resource.address);
-    spec.is_chart(&resource.address) && found.is_some_and(|(_, o)| named(o))
 }
 
 fn some(objects: Vec<ObjectRef>, what: &str) -> Probe {

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use serde_json::Value as Json;
 
 use super::probe::{Answer, DatabaseAnswer, DnsAnswer, Found, MirrorRow, Probe};
-use super::{Check, LAG_LIMIT, Verdict, media};
+use super::{Check, LAG_LIMIT, Verdict, media, token};
 use crate::objectives::words;
 use crate::provider::{ErrorClass, ProviderError};
 use crate::restore::{self, Backup};
@@ -49,6 +49,15 @@ pub fn judge(check: &Check, answer: &Result<Answer, ProviderError>) -> Verdict {
         (Probe::Backups { max_age_s, .. }, Answer::Backups { backups, now }) => {
             self::backups(*max_age_s, backups.as_deref(), *now)
         }
+        (
+            Probe::Tokens {
+                domains, narrow, ..
+            },
+            Answer::Tokens { tokens, now },
+        ) => match narrow {
+            true => token::narrow(domains, tokens, *now),
+            false => token::works(domains, tokens, *now),
+        },
         (Probe::Dns(_), Answer::Dns(answers)) => dns(answers),
         (Probe::Mirror { .. }, Answer::Mirror(rows)) => mirror(rows),
         (Probe::Smoke(_), Answer::Http { status, body }) => http(*status, body),
@@ -73,7 +82,7 @@ fn cluster(meant: Option<&str>, uid: &str) -> Verdict {
 }
 
 /// All parts of a line: the line passes when none of them is in trouble and there is at least one.
-fn all(good: &[String], bad: &[String], none: &str) -> Verdict {
+pub(super) fn all(good: &[String], bad: &[String], none: &str) -> Verdict {
     if !bad.is_empty() {
         Verdict::Fail(bad.join("; "))
     } else if good.is_empty() {

@@ -215,6 +215,15 @@ pub enum Probe {
     },
     /// Names.
     Dns(Vec<DnsAsk>),
+    /// Tokens of the DNS provider that the zone's own Secrets hold.
+    Tokens {
+        /// Where they are.
+        entries: Vec<Entry>,
+        /// The domains that they are for; none when the spec has no record.
+        domains: Vec<String>,
+        /// Whether it is asked how little they may do, and not whether they work.
+        narrow: bool,
+    },
     /// A certificate that is issued and removed.
     Certificate {
         /// The staging ClusterIssuer.
@@ -278,6 +287,19 @@ pub enum DatabaseAnswer {
     },
 }
 
+/// What the DNS provider says of a token; times are seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TokenAnswer {
+    /// `active`, `disabled` or `expired`; absent when the vendor does not take the token.
+    pub status: Option<String>,
+    /// From when on it is good.
+    pub not_before: Option<u64>,
+    /// Until when it is good; absent when it does not end.
+    pub expires: Option<u64>,
+    /// The domains that it sees.
+    pub domains: Vec<String>,
+}
+
 /// What the authoritative servers answered for one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsAnswer {
@@ -327,6 +349,13 @@ pub enum Answer {
     Backups {
         /// What there is; absent when the vendor does not know the database.
         backups: Option<Vec<Backup>>,
+        /// When it was asked, in seconds since 1970.
+        now: u64,
+    },
+    /// To [`Probe::Tokens`].
+    Tokens {
+        /// Each, with what the vendor says of it.
+        tokens: Vec<(Entry, TokenAnswer)>,
         /// When it was asked, in seconds since 1970.
         now: u64,
     },

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Check, Severity, Verdict};
 use crate::address::ZoneName;
+use crate::config::Objectives;
+use crate::objectives::{Forecast, words};
 
 /// What is kept of a check: one JSON line. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,10 +102,62 @@ pub enum Readiness {
     NotReady,
 }
 
-/// Every gate of a zone and the verdict. `proofs` are in the order in which they were made.
+/// The gates of what `[objectives]` allows: what nobody declared is not known, and is no budget that is
+/// kept. None for a zone that serves.
+pub fn budget(objectives: &Objectives, forecast: Option<&Forecast>) -> Vec<Gate> {
+    let Some(forecast) = forecast else {
+        return Vec::new();
+    };
+    let figure = |seconds: Option<u64>| seconds.map_or("not known".to_owned(), words);
+    let rows = [
+        (
+            "rto",
+            forecast.rto_objective,
+            Some(forecast.rto_seconds),
+            forecast.misses_rto(),
+        ),
+        (
+            "rpo",
+            forecast.rpo_objective,
+            forecast.rpo_seconds,
+            forecast.misses_rpo(),
+        ),
+    ];
+    rows.map(|(name, objective, achieved, missed)| {
+        let achieved = figure(achieved);
+        let (standing, evidence) = match objective {
+            None => (
+                Standing::Unknown,
+                format!("{achieved}; `[objectives] {name}` declares no budget to compare it with"),
+            ),
+            Some(o) if missed => {
+                let evidence = format!("out of reach: {achieved}, {} allowed", words(o));
+                (Standing::Failed, evidence)
+            }
+            Some(o) => {
+                let evidence = format!("{achieved} by forecast, {} allowed", words(o));
+                (Standing::Proven, evidence)
+            }
+        };
+        Gate {
+            check: name.to_owned(),
+            severity: match objectives.strict {
+                true => Severity::Blocking,
+                false => Severity::Warning,
+            },
+            standing,
+            age_seconds: None,
+            evidence: Some(evidence),
+        }
+    })
+    .into()
+}
+
+/// Every gate of a zone and the verdict. `proofs` are in the order in which they were made; `budget` are
+/// the gates of [`budget()`].
 pub fn readiness(
     zone: &ZoneName,
-    checks: &[Check],
+    (checks, budget): (&[Check], Vec<Gate>),
     proofs: &[Proof],
     (now, spec): (u64, &str),
 ) -> (Readiness, Vec<Gate>) {
@@ -115,14 +169,17 @@ pub fn readiness(
     let gates: Vec<Gate> = checks
         .iter()
         .map(|check| gate(check, newest.get(check.id).copied(), now, spec))
+        .chain(budget)
         .collect();
     let of = |gate: &Gate| match (gate.standing, gate.severity) {
         (Standing::Proven, _) => Readiness::Ready,
         (Standing::Aged, _) | (_, Severity::Warning) => Readiness::Degraded,
         (_, Severity::Blocking) => Readiness::NotReady,
     };
+    let worst = gates.iter().map(of).max();
     // A zone without any check has shown nothing.
-    let verdict = gates.iter().map(of).max().unwrap_or(Readiness::NotReady);
+    let verdict = worst.filter(|_| !checks.is_empty());
+    let verdict = verdict.unwrap_or(Readiness::NotReady);
     (verdict, gates)
 }
 

@@ -232,7 +232,7 @@ fn one_blocking_gate_is_enough_and_only_age_degrades() {
             severity,
             ..check(Probe::ExposedObjects)
         };
-        readiness(&zone, &[one], proofs, (1_000, "s")).0
+        readiness(&zone, (&[one], Vec::new()), proofs, (1_000, "s")).0
     };
     let blocking = |proofs: &[Proof]| judge(Severity::Blocking, proofs);
     assert_eq!(blocking(&[proof("pass", 950, "s")]), Readiness::Ready);
@@ -248,7 +248,10 @@ fn one_blocking_gate_is_enough_and_only_age_degrades() {
     let both = [proof("pass", 940, "s"), proof("fail", 950, "s")];
     assert_eq!(blocking(&both), Readiness::NotReady);
     assert_eq!(judge(Severity::Warning, &both), Readiness::Degraded);
-    assert_eq!(readiness(&zone, &[], &[], (0, "s")).0, Readiness::NotReady);
+    assert_eq!(
+        readiness(&zone, (&[], Vec::new()), &[], (0, "s")).0,
+        Readiness::NotReady
+    );
 }
 
 #[test]

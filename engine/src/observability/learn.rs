@@ -8,6 +8,9 @@ use crate::observe::{Inputs, Observations};
 use crate::plan::exposure::exposure;
 use crate::provider::Observed;
 
+/// The check of the names that users know.
+const PUBLIC: &str = "dns-active";
+
 /// What the lines of a zone tell: whether its database takes writes, how far it is behind, whether the zone
 /// can be reached from outside.
 pub fn learn<'a>(
@@ -28,6 +31,13 @@ pub fn learn<'a>(
                 if !matches!(verdict, Verdict::Unknown(_)) =>
             {
                 out.lag_seconds = *age_seconds;
+            }
+            Some(Answer::Dns(answers)) if check.id == PUBLIC => {
+                let told = answers.iter().flat_map(|a| {
+                    let name = |t: &String| t.trim_end_matches('.').to_ascii_lowercase();
+                    a.answers.iter().map(move |t| (a.server.clone(), name(t)))
+                });
+                out.public.extend(told);
             }
             _ => {}
         }

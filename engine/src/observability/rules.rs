@@ -249,6 +249,13 @@ fn zones() -> Vec<Alert> {
             "Nobody compared {{ $labels.zone }} with its state for two hours.",
         ),
         alert(
+            "ObligationOpen",
+            "zonewright_obligations > 0",
+            "30m",
+            "warning",
+            "{{ $labels.zone }}: {{ $value }} of kind {{ $labels.kind }} are not settled.",
+        ),
+        alert(
             "ZoneCostLeak",
             "zonewright_zone_billable_resources{mode=\"off\"} > 0 unless on () zonewright_run_active == 1",
             "1h",

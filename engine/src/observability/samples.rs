@@ -1,6 +1,6 @@
 //! The samples, from what was learned. A number that is not known is left out, never zero.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::metrics::{self, Sample};
 use crate::address::ZoneName;
@@ -8,6 +8,7 @@ use crate::check::{Gate, Readiness, Severity, Standing};
 use crate::config::{Config, Role};
 use crate::data::Mode;
 use crate::schema::Registry;
+use crate::snapshot::{Record, RecordStatus, Snapshot, State};
 
 /// What was learned of a project.
 #[derive(Debug, Clone, Default)]
@@ -16,8 +17,34 @@ pub struct Known {
     pub now: u64,
     /// Whether a run is at work.
     pub run_active: bool,
+    /// The number of the last writer of the edge's shard.
+    pub epoch: Option<u64>,
+    /// What is recorded as not settled, by shard; empty while a run is at work, which has it in hand.
+    pub unsettled: BTreeMap<ZoneName, Unsettled>,
     /// By zone.
     pub zones: BTreeMap<ZoneName, ZoneKnown>,
+}
+
+/// What a shard records as not settled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Operations whose outcome is not known.
+    pub open: usize,
+    /// Resources that never became ready and are to be replaced.
+    pub tainted: usize,
+}
+
+impl Unsettled {
+    /// Of every shard.
+    pub fn of(state: &State) -> BTreeMap<ZoneName, Unsettled> {
+        let tainted = |r: &&Record| r.status == RecordStatus::Tainted;
+        let of = |shard: &Snapshot| Unsettled {
+            open: shard.open.len(),
+            tainted: shard.records.values().filter(tainted).count(),
+        };
+        let shards = state.shards.iter();
+        shards.map(|(name, s)| (name.clone(), of(s))).collect()
+    }
 }
 
 /// What was learned of a zone.
@@ -37,6 +64,8 @@ pub struct ZoneKnown {
     pub compared_at: Option<u64>,
     /// Resources that bill.
     pub billable: Option<usize>,
+    /// What the authoritative servers answer for the public names: server and answer.
+    pub public: BTreeSet<(String, String)>,
     /// The newest backups of its databases.
     pub backups: Vec<Backup>,
     /// When a backup was last restored here and its steps were done, in seconds since 1970.
@@ -59,11 +88,28 @@ pub fn samples(config: &Config, registry: &Registry, known: &Known) -> Vec<Sampl
         metrics::COLLECT_SUCCESS.sample(&[], 1.0),
         metrics::RUN_ACTIVE.sample(&[], flag(known.run_active)),
     ];
+    out.extend(known.epoch.map(|e| metrics::EPOCH.sample(&[], number(e))));
+    for (shard, unsettled) in &known.unsettled {
+        for (kind, n) in [("open", unsettled.open), ("tainted", unsettled.tainted)] {
+            let labels = [("zone", shard.as_str()), ("kind", kind)];
+            out.push(metrics::OBLIGATIONS.sample(&labels, count(n)));
+        }
+    }
+    let views: BTreeSet<_> = known.zones.values().flat_map(|z| &z.public).collect();
+    for (server, target) in views {
+        let labels = [("resolver", server.as_str()), ("target", target.as_str())];
+        out.push(metrics::DNS_VIEW.sample(&labels, 1.0));
+    }
     let nothing = ZoneKnown::default();
     for zone in config.zones.keys() {
         out.extend(declared(config, registry, zone));
         let learned = known.zones.get(zone).unwrap_or(&nothing);
         out.extend(live(config, zone, learned));
+        let settled = !known.run_active && config.role(zone) == Some(Role::Standby);
+        if let Some(exposed) = learned.exposed.filter(|_| settled) {
+            let labels = [("zone", zone.as_str()), ("kind", "exposure")];
+            out.push(metrics::OBLIGATIONS.sample(&labels, flag(exposed)));
+        }
     }
     out.extend(writers(config, registry, known));
     out

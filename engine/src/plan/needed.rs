@@ -54,7 +54,7 @@ impl Need {
                 by.zone
             ),
             Need::FormerSource { id, .. } => format!(
-                "write its id, `{id}`, where the reference stands: nothing is changed by that"
+                "write its id, `{id}`, where the reference stands, and apply that: only what is recorded changes"
             ),
             Need::Value { .. } => format!(
                 "let {by} refer to something that stays, apply that, and then destroy zone {}",

@@ -1,5 +1,6 @@
 //! Cloudflare, along the vectors.
 
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use zonewright_sandbox::profile::Profile;
 
@@ -179,4 +180,45 @@ async fn a_batch_is_all_or_nothing_and_in_order() {
         .collect();
     let many = json!({ "posts": posts }).to_string();
     world.expect(400, &line, &many).await;
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_its_domains_and_no_more() {
+    let world = World::new(Profile::Instant);
+    let added = world
+        .expect(201, "POST /_sandbox/zones", r#"{"name":"other.test"}"#)
+        .await;
+    let other = added["id"].as_str().unwrap().to_owned();
+    let mint = async |what: &str| {
+        let made = world.expect(201, "POST /_sandbox/tokens", what).await;
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let status = async |line: &str, token: &str| world.raw(line, "", Some(token)).await.status();
+    let narrow = mint(r#"{"zones":["guajiro.xyz"],"expires_on":"2099-01-01T00:00:00Z"}"#).await;
+    let verify = "GET /client/v4/user/tokens/verify";
+    assert_eq!(status(verify, &narrow).await, 200);
+    let listed = world.raw("GET /client/v4/zones", "", Some(&narrow)).await;
+    let bytes = listed.into_body().collect().await.unwrap().to_bytes();
+    let list: Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(list["result_info"]["total_count"], 1);
+    assert_eq!(list["result"][0]["name"], "guajiro.xyz");
+    let foreign = format!("GET /client/v4/zones/{other}/dns_records");
+    assert_eq!(status(&foreign, &narrow).await, 403);
+    let account = list["result"][0]["account"]["id"].as_str().unwrap();
+    let of_account = format!("GET /client/v4/accounts/{account}/tokens/verify");
+    assert_eq!(status(&of_account, &narrow).await, 401);
+    let owned = mint(r#"{"account_owned":true}"#).await;
+    assert_eq!(status(&of_account, &owned).await, 200);
+    assert_eq!(status(verify, &owned).await, 401);
+    for bad in [
+        r#"{"status":"disabled"}"#,
+        r#"{"expires_on":"2020-01-01T00:00:00Z"}"#,
+    ] {
+        let token = mint(bad).await;
+        assert_eq!(status(verify, &token).await, 200, "{bad}");
+        assert_eq!(status("GET /client/v4/zones", &token).await, 403, "{bad}");
+    }
+    world
+        .expect(400, "POST /_sandbox/tokens", r#"{"zoness":[]}"#)
+        .await;
 }

@@ -593,6 +593,8 @@ fn metrics_tell_what_is_known_and_nothing_else() {
         "zonewright_drift_last_success_timestamp_seconds",
         "zonewright_backup_last_success_timestamp_seconds",
         "zonewright_zone_billable_resources",
+        "zonewright_dns_view",
+        "zonewright_epoch",
     ];
     let nothing = env.expect(0, &["metrics"]).stdout;
     for name in live {
@@ -613,6 +615,10 @@ fn metrics_tell_what_is_known_and_nothing_else() {
         "zonewright_drift_resources{zone=\"bz\"} 0\n",
         "zonewright_rpo_target_seconds{zone=\"bz\"} 900\n",
         "zonewright_run_active 0\n",
+        "target=\"wp-pz.guajiro.xyz\"} 1\n",
+        "zonewright_obligations{zone=\"edge\",kind=\"open\"} 0\n",
+        "zonewright_obligations{zone=\"bz\",kind=\"tainted\"} 0\n",
+        "zonewright_obligations{zone=\"bz\",kind=\"exposure\"} 0\n",
     ] {
         assert!(whole.contains(line), "{line}{whole}");
     }

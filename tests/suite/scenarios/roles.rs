@@ -386,6 +386,7 @@ fn what_keeps_a_zone_from_being_destroyed_is_named() {
         "source = \"${pz/digitalocean.database_cluster.main.id}\"",
         &format!("source = \"{id}\""),
     );
+    env.expect(0, &["apply", "--auto-approve"]);
     env.assert_settled();
     let output = env.expect(6, &destroy);
     assert!(

@@ -203,7 +203,7 @@ fn after_an_apply_every_line_is_green() {
         );
     }
     assert!(
-        output.stdout.contains("18 passed, 0 failed, 0 skipped."),
+        output.stdout.contains("21 passed, 0 failed, 0 skipped."),
         "{}",
         output.text()
     );
@@ -574,6 +574,63 @@ fn readiness_is_a_gate_over_proofs_of_this_spec() {
             pair.0
         );
     }
+}
+
+/// BZ-02: what `[objectives]` allows is part of the verdict, and so is that nobody said.
+#[test]
+fn a_budget_that_nobody_gave_is_not_kept() {
+    let env = ready();
+    env.expect(0, &["verify", "--zone", "bz"]);
+    let recorded = ["readiness", "--recorded", "--format", "json"];
+    let stands = |code: i32| {
+        let json = env.expect(code, &recorded).json();
+        let zone = &json["zones"][0];
+        let of = |name: &str| {
+            let gates = zone["gates"].as_array().unwrap();
+            let gate = gates.iter().find(|g| g["check"] == name).unwrap();
+            let text = |key: &str| gate[key].as_str().unwrap().to_owned();
+            (text("standing"), text("evidence"))
+        };
+        (
+            zone["verdict"].as_str().unwrap().to_owned(),
+            of("rto"),
+            of("rpo"),
+        )
+    };
+    let (verdict, rto, rpo) = stands(0);
+    assert_eq!(
+        (verdict.as_str(), rto.0.as_str(), rpo.0.as_str()),
+        ("ready", "proven", "proven")
+    );
+    assert!(
+        rto.1.contains("30m allowed") && rpo.1.contains("15m allowed"),
+        "{rto:?} {rpo:?}"
+    );
+    // The digest of the spec moves with every edit: the checks are proven anew.
+    let (declared, missing) = ("rto = \"30m\"\nrpo = \"15m\"\n", "rpo = \"15m\"\n");
+    env.edit("zonewright.toml", declared, missing);
+    env.expect(0, &["verify", "--zone", "bz"]);
+    let (verdict, rto, _) = stands(6);
+    assert_eq!((verdict.as_str(), rto.0.as_str()), ("degraded", "unknown"));
+    assert!(rto.1.contains("declares no budget"), "{rto:?}");
+    env.edit("zonewright.toml", missing, "rto = \"1m\"\nrpo = \"15m\"\n");
+    env.expect(0, &["verify", "--zone", "bz"]);
+    let (verdict, rto, _) = stands(6);
+    assert_eq!((verdict.as_str(), rto.0.as_str()), ("degraded", "failed"));
+    assert!(rto.1.contains("out of reach"), "{rto:?}");
+    env.edit(
+        "zonewright.toml",
+        "rpo = \"15m\"\n",
+        "rpo = \"15m\"\nstrict = true\n",
+    );
+    env.expect(0, &["verify", "--zone", "bz"]);
+    assert_eq!(stands(6).0, "not_ready");
+    env.edit(
+        "zonewright.toml",
+        "rto = \"1m\"\nrpo = \"15m\"\nstrict = true\n",
+        declared,
+    );
+    env.assert_settled();
 }
 
 /// Credentials that are refused are named by where they come from, whatever the lines say.

@@ -142,7 +142,7 @@ fn token_refused(ctx: &Ctx<'_, '_>, issuer: &Value) -> Option<String> {
         let data = environment::data(ctx.home(), &namespace, "secrets", name).unwrap_or_default();
         !data
             .values()
-            .any(|token| ctx.world.takes_cloudflare_token(token))
+            .any(|token| crate::cloudflare::takes(ctx.world, ctx.tables(), token))
     });
     let why = "while attempting to find Zones for domain: error while querying the Cloudflare API: \
                Error: 9109: Invalid access token";
