@@ -37,6 +37,7 @@ mod posture;
 mod realm;
 mod root;
 mod scope;
+mod settings;
 mod template;
 mod types;
 mod value;
@@ -103,6 +104,7 @@ fn loaded(files: &dyn Files, charts: &dyn Charts, registry: &Registry, lints: bo
     network::resources(&world, &resources);
     cycle::check(&ctx, &instances, &resources);
     if lints {
+        settings::check(&world);
         lint::all(&world, &instances, &resources);
         other_roles(&ctx, &project, &files);
     }
@@ -266,8 +268,6 @@ impl Ctx<'_> {
     }
 }
 
-/// By file name and place. A mistake that zones inherit shows once, at best where it is not
-/// inherited.
 /// A bad network is reported where it is written, not again wherever it is referred to.
 fn drop_repeats(drafts: &mut Vec<Draft>, sources: &Sources) {
     let refers = |d: &Draft| {
@@ -283,6 +283,8 @@ fn drop_repeats(drafts: &mut Vec<Draft>, sources: &Sources) {
     drafts.retain(|d| d.code != Code::BadCidr || !refers(d) || !written.contains(&d.message));
 }
 
+/// By file name and place. A mistake that zones inherit shows once, at best where it is not
+/// inherited.
 fn distinct(mut drafts: Vec<Draft>, sources: &Sources) -> Vec<Draft> {
     let key = |d: &Draft| {
         let at = d.at();

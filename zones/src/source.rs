@@ -244,6 +244,11 @@ impl Sources {
         &self.get(file).original
     }
 
+    /// The texts as they are, to look for references in.
+    pub(crate) fn originals(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|s| s.original.as_str())
+    }
+
     pub(crate) fn origin(&self, loc: Loc) -> Origin {
         let source = self.get(loc.file);
         Origin {

@@ -78,6 +78,13 @@ const PAGES: &[(&str, &str)] = &[
          such a plan (exit code 6); `--accept ZW3031` applies it all the same.\n",
     ),
     (
+        "ZW3032",
+        "the zone stands by and is exposed\n\n\
+         The spec says `exposed = true` for a zone that stands by, so nothing refuses what makes it reachable from outside (ZW3120). Whoever finds \
+         the way in sees yesterday's data, and what is written there is lost when the database is promoted or restored. A load balancer bills \
+         as well. Take `exposed = true` out of `[zone]` or `[role.standby.zone]`; if it is meant, nothing else is needed.\n",
+    ),
+    (
         "ZW3010",
         "is a stand-in of the sandbox, not the real chart\n\n\
          The chart's rendering is not vendored in `charts/<zone>/<name>.yaml`, so the sandbox uses a compact stand-in of its own. Outside the \

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{PlanError, recorded_inputs};
 use super::edges::StepIndex;
-use super::exposure::exposure;
+use super::exposure::{exposure, may_be_exposed};
 use super::{Action, Change, Edge, EdgeReason, Note, Severity, Step};
 use crate::address::{Address, ZoneName};
-use crate::config::{Resource, Role, Strategy};
+use crate::config::{Posture, Resource, Role, Strategy};
 use crate::data::Mode;
 use crate::expr::{Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
@@ -137,10 +137,13 @@ const OLD_DATA: &str = "ZW3031";
 /// Notes of a plan that nobody applies by mistake: each has to be accepted by its code.
 pub const TO_ACCEPT: [&str; 2] = [READ_ONLY, OLD_DATA];
 
-/// What a reviewer has to know: a swap of roles promotes nothing, and brings no data.
+/// What a reviewer has to know: a swap of roles promotes nothing and brings no data, and a standby may be exposed.
 pub(super) fn notes(inputs: &Inputs, changes: &[Change]) -> Vec<Note> {
     let mut out = read_only(inputs);
     out.extend(old_data(inputs, changes));
+    if !inputs.options.destroy {
+        out.extend(exposed_standbys(inputs));
+    }
     out
 }
 
@@ -175,6 +178,28 @@ fn old_data(inputs: &Inputs, changes: &[Change]) -> Option<Note> {
         help: Some(format!(
             "decide it in `[database]` of zones/{active}.toml while {from} serves, apply, and follow `zonewright runbook --to {active}`"
         )),
+    })
+}
+
+/// Zones that stand by and are reachable because the spec says so.
+fn exposed_standbys(inputs: &Inputs) -> impl Iterator<Item = Note> {
+    let config = &inputs.config;
+    let zones = config.zones.values();
+    let exposed = zones.filter(|zone| {
+        zone.role == Role::Standby
+            && zone.posture != Some(Posture::Off)
+            && inputs.options.selects(&zone.name)
+            && may_be_exposed(config, &zone.name)
+    });
+    exposed.map(|zone| Note {
+        severity: Severity::Danger,
+        code: "ZW3032".to_owned(),
+        address: None,
+        message: format!(
+            "zone {} stands by and is reachable from outside: the spec says `exposed = true`",
+            zone.name
+        ),
+        help: Some("take it out, unless users shall reach a zone that does not serve".to_owned()),
     })
 }
 

@@ -163,6 +163,25 @@ fn a_standby_that_would_be_exposed_is_refused() {
     env.expect(0, &["plan"]);
 }
 
+/// A standby may be exposed by decision; then that is said when the spec is read and in each plan.
+#[test]
+fn a_standby_that_is_exposed_by_decision_is_a_danger() {
+    let env = example();
+    let says = |expected: bool| {
+        let valid = env.expect(0, &["validate"]).text();
+        assert_eq!(valid.contains("ZW1408"), expected, "{valid}");
+        let plan = env.expect(0, &["plan"]).stdout;
+        let danger = plan.contains("zone bz stands by and is reachable from outside");
+        assert_eq!(danger, expected, "{plan}");
+    };
+    says(false);
+    let standby = |exposed: &str| format!("[role.standby.zone]\nexposed = {exposed}");
+    env.edit("zones/pz.toml", &standby("false"), &standby("true"));
+    says(true);
+    env.edit("zones/bz.toml", "posture = \"cold\"", "posture = \"off\"");
+    says(false);
+}
+
 /// BZ-14, the trap: an ingress controller of a chart, whose Service decides and not its pods.
 #[test]
 fn a_chart_that_brings_a_load_balancer_into_the_standby_is_refused() {

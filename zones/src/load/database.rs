@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use zonewright_engine::address::{Address, RefText, ZoneName, ZoneSelector};
 use zonewright_engine::config::{DatabaseDecision, PostRestore, PostRestoreRun, Restore, Strategy};
 use zonewright_engine::schema::Part;
@@ -100,6 +101,12 @@ pub(super) fn decision(
         required("strategy");
     }
     let (reason, date) = (required("reason"), required("date"));
+    if let (Some(text), Some(entry)) = (&date, table.get("date"))
+        && !is_date(text)
+    {
+        let wanted = "a calendar date (`2026-11-20`)";
+        reader.report(types::wrong(entry.value.at, "date", wanted, "another text"));
+    }
     let restore = table.get("restore").and_then(|e| reader.restore(&e.value));
     let post_restore = table
         .get("post_restore")
@@ -112,6 +119,12 @@ pub(super) fn decision(
         restore,
         post_restore,
     })
+}
+
+/// `2026-11-20`, and a day that there is.
+fn is_date(text: &str) -> bool {
+    let whole = text.len() == "2026-11-20".len() && text.matches('-').count() == 2;
+    whole && text.parse::<Date>().is_ok()
 }
 
 struct Reader<'r, 'a> {

@@ -35,6 +35,10 @@ pub(crate) struct Realm {
     pub(super) extends: Option<Loc>,
     /// The files of the zones that it extends.
     pub(super) bases: Vec<u32>,
+    /// What its own file says, overlays and all; nothing for the edge.
+    pub(super) own: Table,
+    /// Its database decision is missing, which is reported: what follows from that is not.
+    undecided: bool,
     /// Providers' tables of kinds.
     pub(super) table: Table,
     /// `[providers]`.
@@ -46,6 +50,18 @@ pub(crate) struct Realm {
 impl Realm {
     pub(super) fn setting(&self, name: &str) -> Option<&Tree> {
         self.settings.get(name).map(|e| &e.value)
+    }
+
+    /// Whether a setting is missing because of something that is reported elsewhere.
+    pub(super) fn is_follow_up(&self, path: &AttrPath) -> bool {
+        let first = path.segments().first();
+        self.undecided && matches!(first, Some(Segment::Key(key)) if key == "database")
+    }
+
+    /// Whether a setting could not be worked out for the same reason: the reference is still in it.
+    pub(super) fn is_open(&self, tree: &Tree) -> bool {
+        let text = tree.str().unwrap_or_default();
+        self.undecided && text.contains("${zone.database.")
     }
 
     /// The settings as values.
@@ -193,6 +209,8 @@ fn edge(project: &Project) -> Realm {
         file: project.file,
         extends: None,
         bases: Vec::new(),
+        own: Table::new(),
+        undecided: false,
         table: project.shared.clone(),
         providers: project.providers.clone(),
         settings,
@@ -304,11 +322,11 @@ fn build(
     for layer in chain.iter().filter_map(|f| posture::overlay(f, posture)) {
         put(ctx, &mut table, layer);
     }
-    if let Some((_, at)) = &own.extends
-        && role == Role::Standby
+    let undecided = role == Role::Standby
         && !table.contains_key("database")
-        && database::has_database(ctx, &table)
-    {
+        && database::has_database(ctx, &table);
+    let undecided = own.extends.as_ref().filter(|_| undecided);
+    if let Some((_, at)) = undecided {
         database::undecided(ctx, zone, *at);
     }
     let mut take = |name: &str| match table.remove(name).map(|e| (e.value.what(), e.value)) {
@@ -342,6 +360,8 @@ fn build(
             .map(|f| f.file)
             .filter(|f| *f != own.file)
             .collect(),
+        own: own.table.clone(),
+        undecided: undecided.is_some(),
         table,
         providers,
         settings,
@@ -618,6 +638,9 @@ impl Settings<'_, '_> {
             return None;
         }
         let Some(found) = find(self.raw, &path) else {
+            if self.realm.is_follow_up(&path) {
+                return None;
+            }
             self.report(unknown(self.raw, &path, at, &self.realm.name));
             return None;
         };

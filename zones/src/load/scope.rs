@@ -233,13 +233,22 @@ impl<'a> Scope<'_, 'a> {
     fn setting(&self, path: &AttrPath, at: Loc) -> Option<Lowered> {
         let realm = self.realm;
         match realm::find(&realm.settings, path) {
+            Some(tree) if realm.is_open(tree) => None,
             Some(tree) => Some(Lowered {
                 expr: Expr::literal(realm::value(tree)),
                 ty: None,
             }),
             None if realm.role.is_none() => self.refuse(relative(at, "setting")),
+            None if realm.is_follow_up(path) => None,
             None => self.refuse(realm::unknown(&realm.settings, path, at, &realm.name)),
         }
+    }
+
+    /// Where the value of a text is written: at the setting, when the text is nothing but one.
+    pub(super) fn written(&self, text: &str) -> Option<Loc> {
+        let inner = text.strip_prefix("${zone.")?.strip_suffix('}')?;
+        let path: AttrPath = inner.parse().ok()?;
+        Some(realm::find(&self.realm.settings, &path)?.at)
     }
 
     fn secret(&self, name: String, at: Loc) -> Option<Lowered> {

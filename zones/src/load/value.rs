@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use zonewright_engine::expr::{Expr, Node};
-use zonewright_engine::schema::{Attr, Type};
+use zonewright_engine::schema::{Attr, Names, Type};
 use zonewright_engine::value::Value;
 
 use super::scope::{Lowered, Place, Scope};
@@ -48,14 +48,24 @@ impl Scope<'_, '_> {
             }
             if let Some(expr) = &lowered
                 && let (Some(names), Node::Literal(Value::String(text))) = (attr.names, &expr.node)
-                && let Some(draft) = types::vendor_name(names, text, entry.value.at, &path)
             {
-                self.report(draft);
+                self.vendor_name(names, text, &entry.value, &path);
             }
             out.extend(lowered.map(|expr| (key.clone(), expr)));
         }
         self.required(attrs, fields);
         out
+    }
+
+    /// A name that comes from a setting is reported there, once for all that use it.
+    fn vendor_name(&self, names: &Names, text: &str, tree: &Tree, path: &str) {
+        let written = tree.str().and_then(|t| self.written(t));
+        let draft = types::vendor_name(names, text, written.unwrap_or(tree.at), path);
+        let used = |draft: Draft| match written {
+            Some(_) => draft.label(tree.at, format!("the first `{path}` that takes it")),
+            None => draft,
+        };
+        draft.into_iter().for_each(|d| self.report(used(d)));
     }
 
     fn required(&self, attrs: &[Attr], fields: &Fields<'_>) {

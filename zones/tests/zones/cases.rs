@@ -75,6 +75,7 @@ cases! {
     cycle_through_container
     dangling
     dangling_other_zone
+    database_date
     database_decision_not_whole
     database_decision_types
     database_name
@@ -95,6 +96,7 @@ cases! {
     database_restore_too_small
     database_restore_without_source
     database_undecided
+    database_undecided_says_it_once
     database_unverified
     database_verified
     database_without_strategy
@@ -153,6 +155,9 @@ cases! {
     secret_literal_in_manifest
     secret_source
     setting_loop
+    setting_misspelt
+    setting_unused
+    standby_exposed
     syntax_several
     template_mistakes
     text_from_file
@@ -168,6 +173,7 @@ cases! {
     unknown_table
     unknown_zone
     unset
+    vendor_name_by_setting
     vendor_name_that_is_newer
     vendor_names
     wordpress
