@@ -9,7 +9,8 @@ pub struct Exit(u8);
 impl Exit {
     /// Done, or nothing to do.
     pub const DONE: Exit = Exit(0);
-    /// An error before anything was changed: usage, invalid input, no network.
+    /// An error before anything was changed: usage, invalid input, no network; also output that could
+    /// not be written.
     pub const ERROR: Exit = Exit(1);
     /// `plan --detailed-exitcode` found changes, `drift` drift, `parity` differences or
     /// `observability --check` a stale file.
@@ -49,8 +50,8 @@ impl From<Exit> for ExitCode {
 pub const HELP: &str = "\
 Exit codes:
   0    done, or nothing to do
-  1    an error before anything was changed (usage errors too), or too little could be read to
-       plan or to compare
+  1    an error before anything was changed (usage errors too), too little could be read to
+       plan or to compare, or the output could not be written
   2    changes are planned (plan --detailed-exitcode), or there is drift (drift, also when
        something else could not be read), or zones differ that should not (parity), or
        files are not current (observability --check)

@@ -87,13 +87,30 @@ pub async fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         global: cli.global,
         term,
     };
-    match commands::run(&ctx, cli.command).await {
+    let exit = match commands::run(&ctx, cli.command).await {
         Ok(exit) => exit,
         Err(failure) => {
             let failure = failure.typed_as(&ctx.command(&[]));
             term.fail(&failure);
-            failure.exit
+            return failure.exit;
         }
+    };
+    written(term, exit)
+}
+
+/// What a command ends with once its output is there, or is not: nobody can rely on half a report.
+/// A code that says more than that the output is good stays.
+fn written(term: Term, exit: Exit) -> Exit {
+    let Some(error) = term::unwritten() else {
+        return exit;
+    };
+    let failure = Failure::error("the output could not be written whole")
+        .help("what the command does is done; only what it says of it is incomplete")
+        .because(error);
+    term.fail(&failure);
+    match exit {
+        Exit::DONE | Exit::CHANGES => failure.exit,
+        exit => exit,
     }
 }
 
@@ -110,9 +127,12 @@ fn usage(error: &clap::Error, json: bool) -> Exit {
         Term::new(args::Color::Never).for_programs().fail(&failure);
         return Exit::ERROR;
     }
-    // A closed pipe changes nothing about the outcome.
-    let _ = error.print();
-    if shows { Exit::DONE } else { Exit::ERROR }
+    let printed = error.print();
+    if !shows {
+        return Exit::ERROR;
+    }
+    term::note(printed);
+    written(Term::new(args::Color::Never), Exit::DONE)
 }
 
 /// Whether a command line that is not understood asks for JSON all the same.

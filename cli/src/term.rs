@@ -1,9 +1,11 @@
 //! The terminal: standard output is data, standard error is talk.
 //!
 //! The only place of the crate that writes to either. A pipe that was closed by its reader ends the
-//! output quietly.
+//! output quietly; data that cannot be written for any other reason is an error of the command, once it
+//! is over ([`unwritten`]): what is under way is not left half done for that.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value as Json, json};
 
@@ -60,8 +62,7 @@ impl Term {
     /// Writes data.
     pub(crate) fn data(self, text: &str) {
         let mut out = io::stdout().lock();
-        // A reader that went away has what it wanted.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        note(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     }
 
     /// Writes text for people: on a terminal wrapped to its width, elsewhere as it is.
@@ -142,7 +143,26 @@ impl Term {
     }
 }
 
-/// Reports are never wider than this.
+/// Why data was lost on its way to the standard output, which the whole process shares.
+static UNWRITTEN: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// Remembers the first error of writing data. A reader that went away has what it wanted.
+pub(crate) fn note(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let mut first = UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error);
+    }
+}
+
+/// Why data could not be written, if so; once.
+pub(crate) fn unwritten() -> Option<io::Error> {
+    let mut first = UNWRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    first.take()
+}
+
+/// Reports on a terminal are never wider than this.
 const REPORT: usize = 100;
 
 /// The columns of a terminal: what `COLUMNS` says, or what it says itself. No terminal, no width.

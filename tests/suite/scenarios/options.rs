@@ -1,7 +1,9 @@
 //! Options of plans, observed resources, and the commands that only show.
 
+use std::process::Stdio;
+
 use serde_json::json;
-use zonewright_tests::Env;
+use zonewright_tests::{Env, finish};
 
 use super::{BINARY, applied, names, record_documents};
 
@@ -52,6 +54,52 @@ fn what_is_asked_to_be_replaced_is_replaced() {
     );
     env.expect(0, &["apply", "p"]);
     assert_ne!(id(&env), before);
+    env.assert_settled();
+}
+
+/// A report that nobody has is no success; a reader that went away has what it wanted.
+#[test]
+fn output_that_cannot_be_written_is_an_error_unless_nobody_listens() {
+    let env = applied();
+    let commands: [&[&str]; 12] = [
+        &["plan"],
+        &["plan", "--detailed-exitcode", "--format", "json"],
+        &["drift"],
+        &["cost"],
+        &["verify", "--zone", "bz"],
+        &["readiness", "--format", "metrics"],
+        &["metrics"],
+        &["runbook", "--to", "bz"],
+        &["graph"],
+        &["schema"],
+        &["explain", "ZW4005"],
+        &["--help"],
+    ];
+    for args in commands {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let run = |stdout: Stdio| {
+            let mut command = env.command(args);
+            finish(command.stdout(stdout).stderr(Stdio::piped()).spawn())
+        };
+        let failed = run(full.unwrap().into());
+        assert_eq!(failed.code, 1, "{args:?}: {}", failed.text());
+        assert!(
+            failed.stderr.contains("could not be written whole"),
+            "{args:?}: {}",
+            failed.text()
+        );
+        if !["cost", "schema", "--help"].contains(&args[0]) {
+            continue;
+        }
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let quiet = run(writer.into());
+        assert!(
+            !quiet.stderr.contains("written"),
+            "{args:?}: {}",
+            quiet.text()
+        );
+    }
     env.assert_settled();
 }
 
