@@ -180,6 +180,7 @@ impl Command {
             Command::Plan(args) => args.format,
             Command::Apply(args) => args.run.format,
             Command::Destroy(args) => args.run.format,
+            Command::Posture(args) => args.run.format,
             Command::Drift(args) => args.format,
             Command::Parity(args) if args.format == ReportFormat::Json => Format::Json,
             Command::Verify(args) if args.format == ReportFormat::Json => Format::Json,

@@ -1,5 +1,6 @@
 //! Roles, postures, exposure and the database decision of zones (rows BZ-03, BZ-14, BZ-21, BZ-28).
 
+use serde_json::Value;
 use zonewright_sandbox::fault::Kind;
 
 use super::{applied, example, names, record_documents, records};
@@ -62,6 +63,30 @@ fn postures_go_round_and_off_bills_nothing() {
     }
     env.expect(0, &["posture", "--zone", "bz", "off", "--auto-approve"]);
     off();
+}
+
+/// Who asks for JSON reads JSON, also of what is edited and of what is refused.
+#[test]
+fn a_posture_talks_json_to_programs() {
+    let env = applied();
+    let check = |code: i32, args: &[&str]| {
+        let args = [&["posture", "--format", "json"], args].concat();
+        let output = env.expect(code, &args);
+        let lines: Vec<Value> = [&output.stderr, &output.stdout]
+            .iter()
+            .flat_map(|text| text.lines())
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+            .collect();
+        lines
+    };
+    let warm = check(0, &["--zone", "bz", "warm", "--auto-approve"]);
+    let edit = |l: &Value| l["message"].as_str().is_some_and(|m| m.contains("posture"));
+    assert!(warm.iter().any(edit), "{warm:#?}");
+    for refused in [&["--zone", "pz", "warm"][..], &["--zone", "bz", "cold"]] {
+        let lines = check(6, refused);
+        assert!(lines.iter().any(|l| l["error"]["exit"] == 6), "{lines:#?}");
+    }
+    env.assert_settled();
 }
 
 /// BZ-28, BZ-21: cold -> warm -> off -> cold, each followed by an empty plan.
