@@ -4,10 +4,13 @@ use std::error::Error;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use serde_json::{Value as Json, json};
+use textwrap::core::Word;
+use textwrap::{WordSeparator, WordSplitter};
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::apply::driver::RunError;
 use zonewright_engine::journal::JournalError;
 use zonewright_engine::observe::ObserveError;
+use zonewright_engine::plan::Plan;
 use zonewright_engine::plan::build::PlanError;
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::unread::Blind;
@@ -16,7 +19,8 @@ use zonewright_sandbox::lifecycle::ServeError;
 use zonewright_state::{Class, StateError};
 
 use crate::exit::Exit;
-use crate::render::text::escape;
+use crate::render::text::{escape, words};
+use crate::render::unread;
 use code::Code;
 
 pub mod code;
@@ -172,7 +176,7 @@ impl Failure {
     }
 
     /// The whole report as text; empty when everything was said already.
-    pub fn text(&self, colors: bool, width: usize) -> String {
+    pub fn text(&self, colors: bool, width: Option<usize>) -> String {
         if self.silent {
             return String::new();
         }
@@ -194,8 +198,9 @@ impl Diagnostic for Failure {
     }
 }
 
-/// A diagnostic as text.
-pub fn graphical(diagnostic: &dyn Diagnostic, colors: bool, width: usize) -> String {
+/// A diagnostic as text: on a terminal wrapped to its width, elsewhere not at all. What stands between
+/// backticks is there to be copied and never broken.
+pub fn graphical(diagnostic: &dyn Diagnostic, colors: bool, width: Option<usize>) -> String {
     let theme = if colors {
         GraphicalTheme::unicode()
     } else {
@@ -204,11 +209,20 @@ pub fn graphical(diagnostic: &dyn Diagnostic, colors: bool, width: usize) -> Str
     let mut out = String::new();
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_links(false)
-        .with_width(width);
+        .with_wrap_lines(width.is_some())
+        .with_width(width.unwrap_or(usize::MAX))
+        .with_break_words(false)
+        .with_word_separator(WordSeparator::Custom(separated))
+        .with_word_splitter(WordSplitter::NoHyphenation);
     if handler.render_report(&mut out, diagnostic).is_err() {
         out = format!("{diagnostic}\n");
     }
     out
+}
+
+/// Words as miette wraps them.
+fn separated(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    Box::new(words(line).into_iter().map(Word::from))
 }
 
 /// The exit code that follows from an error of a provider before anything was sent.
@@ -337,14 +351,15 @@ impl From<Vec<PlanError>> for Failure {
     }
 }
 
-impl From<Blind> for Failure {
-    fn from(blind: Blind) -> Failure {
-        let message = match &blind {
-            Blind::Nothing => "nothing could be read: this is no plan".to_owned(),
-            Blind::NothingPlanned => {
-                "there is nothing to do as far as could be seen, but not everything could be read"
-                    .to_owned()
-            }
+impl Failure {
+    /// A plan that is none: what is in the way, and which zones can be planned without it.
+    pub(crate) fn blind(blind: &Blind, plan: &Plan) -> Failure {
+        let reasons = unread::lines(&unread::of(plan), false).join("; ");
+        let message = match blind {
+            Blind::Nothing => format!("nothing could be read, this is no plan: {reasons}"),
+            Blind::NothingPlanned => format!(
+                "there is nothing to do as far as could be seen, but not everything could be read: {reasons}"
+            ),
             Blind::Wanted(addresses) => {
                 const SHOWN: usize = 5;
                 let names: Vec<String> = addresses
@@ -362,9 +377,16 @@ impl From<Blind> for Failure {
                 )
             }
         };
-        Failure::error(message).code(Code::TooLittleRead).help(
-            "plan again when the other side answers; `--zone Z` (or `--zone edge`) plans what does not need it",
-        )
+        let mut help = "plan again when the other side answers".to_owned();
+        let elsewhere = unread::elsewhere(plan);
+        if !elsewhere.is_empty() {
+            help.push_str("; meanwhile `zonewright plan");
+            for zone in elsewhere {
+                help.push_str(&format!(" --zone {zone}"));
+            }
+            help.push_str("` plans what could be read");
+        }
+        Failure::error(message).code(Code::TooLittleRead).help(help)
     }
 }
 
@@ -437,12 +459,30 @@ mod tests {
         };
         let failure = Failure::from(error);
         assert_eq!(failure.exit, Exit::CREDENTIALS);
-        let text = failure.text(false, 100);
+        let text = failure.text(false, None);
         assert!(
             text.contains("edge/provider.digitalocean cannot be used"),
             "{text}"
         );
         assert!(text.contains("401 Unauthorized"), "{text}");
+    }
+
+    #[test]
+    fn a_command_is_never_broken_and_nothing_is_without_a_terminal() {
+        let command = "zonewright plan --zone bz --zone a-zone-with-a-name -o some/where/bz.plan";
+        let long = "some words, then a few more of them, and at last";
+        let failure = Failure::error(long).help(format!("{long} `{command}` {long}"));
+        for width in [20, 50, 100] {
+            let text = failure.text(false, Some(width));
+            assert!(text.lines().any(|l| l.contains(command)), "{text}");
+            let fits = |l: &str| l.chars().count() <= width || l.contains(command);
+            assert!(text.lines().all(fits), "{width}: {text}");
+        }
+        let whole = failure.text(false, None);
+        assert!(
+            whole.contains(&format!("{long} `{command}` {long}")),
+            "{whole}"
+        );
     }
 
     #[test]

@@ -10,10 +10,10 @@ use zonewright_engine::address::{InstanceId, ZoneName};
 use zonewright_engine::config::Config;
 use zonewright_engine::cost::{ByMode, PriceLists};
 use zonewright_engine::journal::{Entry, Holder};
-use zonewright_engine::observe::{Inputs, Observations, ObserveError, Sessions, observe};
+use zonewright_engine::observe::{Inputs, Observations, ObserveError, OnWait, Sessions, observe};
 use zonewright_engine::plan::build::plan;
 use zonewright_engine::plan::{Options, Plan, Refresh};
-use zonewright_engine::provider::{ErrorClass, Observed};
+use zonewright_engine::provider::{ErrorClass, Observed, ProviderError};
 use zonewright_engine::schema::Registry;
 use zonewright_engine::secret::{DigestKey, Secret};
 use zonewright_engine::snapshot::State;
@@ -24,6 +24,7 @@ use zonewright_zones::{ChartSpec, Facts};
 use crate::project::{Edit, Project};
 use crate::report::Failure;
 use crate::secrets::{self, Sources};
+use crate::term::Term;
 use crate::world::World;
 use crate::{Context, env, home, modes, place, world};
 
@@ -67,7 +68,7 @@ impl Stage {
         let world = World::open(ctx, &project).await?;
         let home = home::open(&project, &world, &facts.state)?;
         let key = key(&project, &world, &facts)?;
-        let sessions = Sessions::new(world.providers()?);
+        let sessions = Sessions::new(world.providers()?).telling(waiting(ctx.term));
         Ok(Stage {
             ctx: ctx.clone(),
             project,
@@ -311,20 +312,35 @@ impl Stage {
     }
 }
 
-/// Credentials that were refused for single reads are as wrong as those refused at once: a plan that
-/// calls everything unreadable would only hide it.
+/// Says who keeps a plan waiting.
+fn waiting(term: Term) -> OnWait {
+    Box::new(move |id| term.say(&format!("waiting for {} of {}", id.provider, id.zone)))
+}
+
+/// Credentials that were refused for single reads are as wrong as those refused at once, and those that
+/// may read nothing of all that was looked for are no better: a plan that calls everything unreadable
+/// would only hide it.
 fn refused(inputs: &Inputs, seen: &Observations) -> Option<ObserveError> {
-    let mut reads = seen.seen.iter().filter_map(|(address, observed)| {
-        let Observed::Unreadable(error) = observed else {
-            return None;
+    let mut reads: BTreeMap<InstanceId, Vec<Option<&ProviderError>>> = BTreeMap::new();
+    for (address, observed) in &seen.seen {
+        let Some(instance) = inputs.instance_of(address) else {
+            continue;
         };
-        let wrong = error.class == ErrorClass::Unauthorized;
-        wrong.then(|| (inputs.instance_of(address), error.clone()))
-    });
-    reads.find_map(|(instance, source)| {
+        let error = match observed {
+            Observed::Unreadable(error) => Some(error),
+            _ => None,
+        };
+        reads.entry(instance).or_default().push(error);
+    }
+    reads.into_iter().find_map(|(instance, reads)| {
+        let is = |class: ErrorClass| move |e: &&ProviderError| e.class == class;
+        let errors = || reads.iter().copied().flatten();
+        let denied = errors().filter(is(ErrorClass::Denied)).count() == reads.len();
+        let wrong = errors().find(is(ErrorClass::Unauthorized));
+        let source = wrong.or_else(|| errors().next().filter(|_| denied))?;
         Some(ObserveError {
-            instance: instance?,
-            source,
+            instance,
+            source: source.clone(),
         })
     })
 }

@@ -73,9 +73,9 @@ impl Term {
         }
     }
 
-    /// The columns for reports on standard error.
-    pub(crate) fn report_width(self) -> usize {
-        width(&io::stderr()).map_or(REPORT, |w| w.clamp(40, REPORT))
+    /// The columns for reports on standard error, when it is a terminal.
+    pub(crate) fn report_width(self) -> Option<usize> {
+        width(&io::stderr()).map(|w| w.clamp(40, REPORT))
     }
 
     /// Writes one JSON value on a line of its own.

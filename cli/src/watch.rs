@@ -130,7 +130,7 @@ impl Bars<'_> {
 
     /// With room at the end: what a terminal echoes there (`^C`) must not begin a new line.
     fn fitting(&self, line: &str) -> String {
-        let room = self.term.report_width().saturating_sub(16);
+        let room = self.term.report_width().unwrap_or(100).saturating_sub(16);
         elide(&escape(line), room).into_owned()
     }
 

@@ -18,13 +18,14 @@ use crate::snapshot::{IntentAction, Record, State};
 use crate::value::Value;
 
 mod identity;
+mod patience;
 mod read;
 mod sessions;
 mod wave;
 
 pub use identity::check as check_identity;
 pub use read::{ObserveError, observe, with_observed};
-pub use sessions::{ContainerRef, Link, Sessions};
+pub use sessions::{ContainerRef, Link, OnWait, Sessions};
 pub use wave::{Wave, next_wave};
 
 /// Everything that planning starts from.

@@ -70,6 +70,12 @@ pub trait Session: Send + Sync {
     fn quotes(&self) -> BoxFuture<'_, Result<BTreeMap<String, u64>, ProviderError>> {
         Box::pin(async { Ok(BTreeMap::new()) })
     }
+
+    /// How long the other side has been silent: since its last answer, or the end of a pause that it
+    /// asked for. `None` as long as it never answered, and from whoever does not keep count.
+    fn silent_for(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// The mark that every object we create carries:

@@ -257,6 +257,10 @@ impl Session for CloudSession {
             None => Box::pin(async { Ok(BTreeMap::new()) }),
         }
     }
+
+    fn silent_for(&self) -> Option<Duration> {
+        self.api.silent_for()
+    }
 }
 
 /// Every secret that an operation carries: a vendor may repeat one in its complaint.

@@ -205,6 +205,7 @@ impl Api {
         })?;
         let sent = self.transport.send(request).await;
         let response = sent.map_err(|e| self.unanswered(call, &e))?;
+        self.limiter.heard(self.clock.now());
         let request_id = response
             .headers()
             .get(self.dialect.request_id)
@@ -365,6 +366,11 @@ impl Api {
             }
         }
         Ok(items)
+    }
+
+    /// How long the vendor has been silent.
+    pub(crate) fn silent_for(&self) -> Option<Duration> {
+        self.limiter.silent_for(self.clock.now())
     }
 
     /// Something that was looked up once in this session.

@@ -23,6 +23,7 @@ struct Bucket {
     tokens: f64,
     at: Duration,
     paused_until: Duration,
+    heard: Option<Duration>,
 }
 
 impl Limiter {
@@ -32,6 +33,7 @@ impl Limiter {
                 tokens: CAPACITY,
                 at: clock.now(),
                 paused_until: Duration::ZERO,
+                heard: None,
             }),
             bounded: true,
         }
@@ -83,6 +85,18 @@ impl Limiter {
         bucket.paused_until = bucket.paused_until.max(until);
     }
 
+    /// The vendor answered.
+    pub(crate) fn heard(&self, now: Duration) {
+        self.lock().heard = Some(now);
+    }
+
+    /// How long the vendor has been silent; a pause that it asked for is none.
+    pub(crate) fn silent_for(&self, now: Duration) -> Option<Duration> {
+        let bucket = self.lock();
+        let heard = bucket.heard?.max(bucket.paused_until);
+        Some(now.saturating_sub(heard))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Bucket> {
         self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,6 +106,18 @@ impl Limiter {
 mod tests {
     use super::*;
     use crate::script::TestClock;
+
+    #[test]
+    fn a_pause_that_was_asked_for_is_no_silence() {
+        let at = Duration::from_secs;
+        let limiter = Limiter::new(&TestClock::default());
+        assert_eq!(limiter.silent_for(at(5)), None);
+        limiter.heard(at(5));
+        assert_eq!(limiter.silent_for(at(7)), Some(at(2)));
+        limiter.pause_until(at(20));
+        assert_eq!(limiter.silent_for(at(19)), Some(at(0)));
+        assert_eq!(limiter.silent_for(at(23)), Some(at(3)));
+    }
 
     #[tokio::test]
     async fn a_burst_passes_and_then_the_sustained_rate_holds() {

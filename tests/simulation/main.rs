@@ -6,3 +6,4 @@
 
 mod durations;
 mod repeatable;
+mod silence;

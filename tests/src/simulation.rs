@@ -5,11 +5,12 @@
 //! somebody waits for. Hours of vendors' work pass in milliseconds, and what took how long is exact. The
 //! steps are those of the command line's `plan` and `apply`, without terminal, lock file and signals.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::Instant;
+use zonewright_engine::address::InstanceId;
 use zonewright_engine::apply::driver::{self, Run, Stop};
 use zonewright_engine::apply::{RunOptions, RunReport};
 use zonewright_engine::config::Config;
@@ -85,6 +86,8 @@ pub struct Planned {
     pub seen: Observations,
     /// The plan.
     pub plan: Plan,
+    /// Who kept us waiting for an answer.
+    pub waited_for: Vec<InstanceId>,
     sessions: Sessions,
 }
 
@@ -159,13 +162,18 @@ impl Simulation {
             digest_key: Some(Arc::clone(&self.key)),
             options,
         };
-        let sessions = Sessions::new(self.network.providers());
+        let (tell, told) = mpsc::channel();
+        let sessions = Sessions::new(self.network.providers()).telling(Box::new(move |id| {
+            // Whoever asks for it holds the other end until it was read.
+            let _ = tell.send(id.clone());
+        }));
         let seen = observe(&inputs, &sessions).await.expect("it can be read");
         let plan = plan(&inputs, &seen).expect("there is a plan");
         Planned {
             inputs,
             seen,
             plan,
+            waited_for: told.try_iter().collect(),
             sessions,
         }
     }

@@ -196,7 +196,7 @@ async fn under_lock(
     check_expected(request.expect, Some(&planned.plan))?;
     show(ctx, stage, &planned, request);
     if let Some(blind) = planned.blind.take() {
-        return Err(blind.into());
+        return Err(Failure::blind(&blind, &planned.plan));
     }
     // Before anything is sent into a cluster, and also when nothing is to be done there.
     stage.record_identities(writer)?;

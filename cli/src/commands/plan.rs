@@ -48,7 +48,7 @@ pub(crate) async fn run(ctx: &Context, args: PlanArgs) -> Result<Exit, Failure> 
         }
     }
     if let Some(blind) = planned.blind {
-        return Err(blind.into());
+        return Err(Failure::blind(&blind, &planned.plan));
     }
     Ok(if args.detailed_exitcode && !planned.plan.is_empty() {
         Exit::CHANGES

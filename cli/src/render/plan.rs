@@ -171,6 +171,15 @@ fn incomplete(plan: &Plan, view: &View, out: &mut String) {
     for line in super::unread::lines(&unread, view.verbose) {
         let _ = writeln!(out, "{bar}   {line}");
     }
+    let elsewhere = super::unread::elsewhere(plan);
+    if !elsewhere.is_empty() {
+        let zones: Vec<String> = elsewhere.iter().map(|z| format!("--zone {z}")).collect();
+        let _ = writeln!(
+            out,
+            "{bar}   help: `plan {}` plans without what could not be read",
+            zones.join(" ")
+        );
+    }
 }
 
 fn of(plan: &Plan, severity: Severity) -> impl Iterator<Item = &Note> {

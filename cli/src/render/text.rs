@@ -75,7 +75,8 @@ fn wrap_line(line: &str, width: usize, out: &mut String) {
     let indent = line.len() - line.trim_start_matches(' ').len();
     let hang = (indent + 4).min(width / 2);
     let mut column = 0;
-    for (i, word) in line.split(' ').enumerate() {
+    for (i, word) in words(line).into_iter().enumerate() {
+        let word = word.strip_suffix(' ').unwrap_or(word);
         let room = visible(word);
         let fits = column + 1 + room <= width;
         if i > 0 && (fits || column <= hang) {
@@ -89,6 +90,27 @@ fn wrap_line(line: &str, width: usize, out: &mut String) {
         out.push_str(word);
         column += room;
     }
+}
+
+/// The words of a line, each with the space after it. What stands between backticks is one: a command, to
+/// be copied.
+pub fn words(line: &str) -> Vec<&str> {
+    let mut out = Vec::new();
+    let (mut start, mut quoted) = (0, false);
+    for (i, c) in line.char_indices() {
+        match c {
+            '`' => quoted = !quoted && line[i + 1..].contains('`'),
+            ' ' if !quoted => {
+                out.push(&line[start..=i]);
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    if start < line.len() {
+        out.push(&line[start..]);
+    }
+    out
 }
 
 /// The columns that a text takes, without what sets its colours.
@@ -183,6 +205,23 @@ mod tests {
             }
         }
         assert_eq!(wrap(text, 200), text);
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_one_word() {
+        let line = "run `zonewright plan` or  `x`, not ` alone";
+        let expected = [
+            "run ",
+            "`zonewright plan` ",
+            "or ",
+            " ",
+            "`x`, ",
+            "not ",
+            "` ",
+            "alone",
+        ];
+        assert_eq!(words(line), expected);
+        assert!(wrap(line, 20).contains("`zonewright plan`"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What could not be read, gathered: a dead cluster is one line, not one for each of its objects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::plan::{Change, Plan, Reason};
@@ -18,6 +18,16 @@ pub fn of(plan: &Plan) -> Vec<(&Address, &str)> {
             _ => None,
         })
         .collect()
+}
+
+/// The zones of a plan of which everything could be read, when that is not true of all.
+pub fn elsewhere(plan: &Plan) -> Vec<&ZoneName> {
+    let hit: BTreeSet<&ZoneName> = of(plan).into_iter().map(|(a, _)| &a.zone).collect();
+    let zones: BTreeSet<&ZoneName> = plan.changes.iter().map(|c| &c.address.zone).collect();
+    if hit.is_empty() {
+        return Vec::new();
+    }
+    zones.difference(&hit).copied().collect()
 }
 
 /// One line for what has one provider, one zone and one error.

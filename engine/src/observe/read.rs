@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
-use super::sessions::{ContainerRef, Sessions};
+use super::patience::Patience;
+use super::sessions::{ContainerRef, Link, Sessions};
 use super::{Inputs, Observations, next_wave, received};
 use crate::address::{Address, InstanceId, ZoneName};
 use crate::config::Resource;
@@ -23,13 +24,15 @@ pub struct ObserveError {
     pub source: ProviderError,
 }
 
-/// Reads the world, wave by wave, as the options ask for.
+/// Reads the world, wave by wave, as the options ask for. An instance that is silent for too long is
+/// given up as a whole: nothing of it was read, and nothing more is asked of it.
 ///
 /// # Errors
 /// A provider refuses its credentials. Everything else is an observation: what cannot be read is
 /// [`Observed::Unreadable`].
 pub async fn observe(inputs: &Inputs, sessions: &Sessions) -> Result<Observations, ObserveError> {
     let mut seen = Observations::default();
+    let patience = &Patience::default();
     loop {
         let wave = next_wave(inputs, &seen, &sessions.opened());
         if wave.is_empty() {
@@ -48,7 +51,7 @@ pub async fn observe(inputs: &Inputs, sessions: &Sessions) -> Result<Observation
             .map(|(id, (config, container))| async move {
                 let inside = container.as_ref().map(|(a, id)| (a, id.as_str()));
                 let inside = ContainerRef::of(inputs, inside);
-                let result = sessions.connect(&id, &config, inside).await;
+                let result = connect(sessions, patience, &id, &config, inside).await;
                 (id, config, result)
             });
         for (id, config, result) in join_all(opening).await {
@@ -59,7 +62,8 @@ pub async fn observe(inputs: &Inputs, sessions: &Sessions) -> Result<Observation
             }
         }
         let reading = wave.reads.into_iter().map(|(id, targets)| async move {
-            let result = read_one(sessions, &id, &targets).await;
+            let read = read_one(sessions, &id, &targets);
+            let result = patience.bound(sessions, &id, read).await;
             (id, targets, result)
         });
         for (id, targets, result) in join_all(reading).await {
@@ -125,6 +129,21 @@ fn as_record(resource: &Resource, live: Live) -> Record {
         contained_in: None,
         protect: resource.meta.protect,
     }
+}
+
+/// Connects, unless what manages the container was given up: without it there is no way in.
+async fn connect(
+    sessions: &Sessions,
+    patience: &Patience,
+    id: &InstanceId,
+    config: &Value,
+    inside: Option<ContainerRef<'_>>,
+) -> Result<Link, ProviderError> {
+    if let Some(owner) = inside.and_then(|i| i.instance) {
+        patience.left_for(owner)?;
+    }
+    let connecting = sessions.connect(id, config, inside);
+    patience.bound(sessions, id, connecting).await
 }
 
 async fn read_one(

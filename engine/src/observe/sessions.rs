@@ -9,10 +9,14 @@ use crate::provider::{ErrorClass, Provider, ProviderError, Session};
 use crate::snapshot::{Contained, Identity};
 use crate::value::Value;
 
+/// What is told that an instance keeps us waiting.
+pub type OnWait = Box<dyn Fn(&InstanceId) + Send + Sync>;
+
 /// The open sessions of a run. Never part of a plan or a state.
 pub struct Sessions {
     providers: BTreeMap<String, Arc<dyn Provider>>,
     open: Mutex<BTreeMap<InstanceId, Link>>,
+    on_wait: Option<OnWait>,
 }
 
 /// A session and the cluster that it leads into, if it leads into one.
@@ -68,6 +72,20 @@ impl Sessions {
                 .map(|p| (p.schema().name.to_owned(), p))
                 .collect(),
             open: Mutex::new(BTreeMap::new()),
+            on_wait: None,
+        }
+    }
+
+    /// The same, telling of instances that [`super::observe`] waits for.
+    #[must_use]
+    pub fn telling(mut self, on_wait: OnWait) -> Sessions {
+        self.on_wait = Some(on_wait);
+        self
+    }
+
+    pub(super) fn tell_waiting(&self, id: &InstanceId) {
+        if let Some(tell) = &self.on_wait {
+            tell(id);
         }
     }
 

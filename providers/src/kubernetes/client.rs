@@ -4,7 +4,7 @@
 //! deletions with a precondition.
 
 use std::error::Error as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -16,6 +16,7 @@ use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde::Deserialize;
 use serde_json::Value as Json;
+use tokio::time::Instant;
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::secret::{Purpose, Secret};
 use zonewright_engine::value::Value;
@@ -110,6 +111,8 @@ pub(crate) struct Api {
     client: kube::Client,
     /// How it talks.
     pub(crate) options: Options,
+    /// When the server answered last.
+    heard: Mutex<Option<Instant>>,
 }
 
 fn bad(message: &str) -> ProviderError {
@@ -134,6 +137,7 @@ impl Api {
                 client: carrier::client(transport, &server(&credentials)?, &credentials.token)
                     .ok_or_else(|| bad("the cluster's token is not fit for a header"))?,
                 options: options.clone(),
+                heard: Mutex::default(),
             }),
         }
     }
@@ -183,7 +187,14 @@ impl Api {
         Ok(Api {
             client,
             options: options.clone(),
+            heard: Mutex::default(),
         })
+    }
+
+    /// How long the server has been silent.
+    pub(crate) fn silent_for(&self) -> Option<Duration> {
+        let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.map(|at| at.elapsed())
     }
 
     /// Reads, and tries again what may work in a moment.
@@ -291,6 +302,7 @@ impl Api {
             .await
             .map_err(|_| Failure::Lost(transient("the answer broke off")))?
             .to_bytes();
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let json = serde_json::from_slice::<Json>(&bytes).ok();
         if parts.status.is_success() {
             return json.ok_or_else(|| Failure::Lost(transient("the answer is no JSON")));

@@ -64,6 +64,10 @@ impl Session for Cluster {
     fn identity(&self) -> BoxFuture<'_, Result<Option<String>, ProviderError>> {
         async move { self.api.identity().await.map(Some) }.boxed()
     }
+
+    fn silent_for(&self) -> Option<Duration> {
+        self.api.silent_for()
+    }
 }
 
 /// An object that an operation is about.

@@ -10,8 +10,12 @@ use super::applied;
 
 /// Every request of a service to such a path is answered with an error that is not tried again.
 fn break_reads(env: &Env, service: &str, path: &str) {
+    refuse_reads(env, service, path, 400);
+}
+
+fn refuse_reads(env: &Env, service: &str, path: &str, code: u16) {
     let kind = Kind::Status {
-        code: 400,
+        code,
         body: None,
         headers: BTreeMap::new(),
     };
@@ -121,11 +125,58 @@ fn a_dead_cluster_stops_neither_the_other_zone_nor_the_edge() {
         "{}",
         plan.text()
     );
+    assert!(
+        plan.stdout.contains("`plan --zone bz --zone edge`"),
+        "{}",
+        plan.text()
+    );
     env.expect(0, &["plan", "--zone", "bz"]);
     env.expect(0, &["plan", "--zone", "edge"]);
     env.expect(3, &["apply", "--auto-approve"]);
     env.clear_faults();
     env.expect(0, &["apply", "--auto-approve"]);
+    env.assert_settled();
+}
+
+/// A token without any right is as wrong as one that is refused.
+#[test]
+fn a_token_that_may_read_nothing_is_named_as_one_that_is_refused_is() {
+    let env = applied();
+    let refused = [
+        ("cloudflare", "/client/*", "secret.cf_token"),
+        ("digitalocean", "/v2/*", "secret.do_token"),
+    ];
+    for (service, path, secret) in refused {
+        refuse_reads(&env, service, path, 403);
+        for command in [&["plan"][..], &["drift"], &["apply", "--auto-approve"]] {
+            let failed = env.expect(9, command);
+            assert!(failed.stderr.contains(secret), "{}", failed.text());
+            assert!(failed.stderr.contains("403"), "{}", failed.text());
+        }
+        env.clear_faults();
+    }
+    env.assert_settled();
+}
+
+/// What is in the way is named, and only a way out that there is.
+#[test]
+fn a_selection_that_cannot_be_read_is_not_told_to_be_one() {
+    let env = applied();
+    break_reads(&env, "kubernetes", "/clusters/*");
+    let failed = env.expect(1, &["plan", "--zone", "bz"]);
+    assert!(
+        failed.stderr.contains("bz/kubernetes: "),
+        "{}",
+        failed.text()
+    );
+    assert!(!failed.stderr.contains("--zone"), "{}", failed.text());
+    let whole = env.expect(1, &["plan"]);
+    assert!(
+        whole.stderr.contains("plan --zone edge`"),
+        "{}",
+        whole.text()
+    );
+    env.clear_faults();
     env.assert_settled();
 }
 
