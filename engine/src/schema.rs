@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use crate::address::{Address, Kind};
 use crate::cost::PriceRules;
 use crate::value::Value;
@@ -332,6 +334,17 @@ pub enum Part {
     DnsRecord,
 }
 
+/// A rule of the vendor's that the spec alone decides: looked at when the spec is read, so that nothing is
+/// refused in the middle of an apply.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// The attribute that is named when it is broken.
+    pub attr: &'static str,
+    /// Why the vendor refuses a resource with these attributes. What is not known yet is no text, number or
+    /// boolean in there, and is given the benefit of the doubt.
+    pub refused: fn(&Json) -> Option<&'static str>,
+}
+
 /// Everything about a kind.
 #[derive(Debug, Clone)]
 pub struct KindSchema {
@@ -360,6 +373,8 @@ pub struct KindSchema {
     pub typical: Typical,
     /// The attributes that name it to the vendor, for the message about a foreign object.
     pub identity: &'static [&'static str],
+    /// What the vendor refuses beyond types.
+    pub checks: &'static [Check],
 }
 
 impl KindSchema {
@@ -401,6 +416,17 @@ pub struct Exposure {
     pub help: &'static str,
 }
 
+/// A field of an object whose value is of another type than the server takes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Misfit {
+    /// The keys and indexes that lead to it.
+    pub path: Vec<String>,
+    /// What the server takes, with its article: `a whole number`.
+    pub wanted: &'static str,
+    /// What is there: `text`.
+    pub found: &'static str,
+}
+
 /// Facts about Kubernetes objects that planning needs; pure functions and tables.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectRules {
@@ -422,6 +448,9 @@ pub struct ObjectRules {
     /// The field that identifies an item of a list at a path (`name` for containers), by the last
     /// two keys of the path; `None` for lists that are compared by position.
     pub list_key: fn(&[&str]) -> Option<&'static [&'static str]>,
+    /// The fields of built-in kinds that the server would refuse for their type. What is not known yet is no
+    /// text, number or boolean, and fits.
+    pub misfits: fn(&Json) -> Vec<Misfit>,
     /// Fields that the server does not keep while they are false, zero or empty.
     pub zero_is_unset: &'static [&'static str],
 }

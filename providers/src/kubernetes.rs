@@ -40,6 +40,7 @@ mod rules;
 mod session;
 #[cfg(test)]
 mod tests;
+mod types;
 
 pub use client::Options;
 
@@ -108,6 +109,7 @@ impl Provider for Kubernetes {
                 typical: rules::typical,
                 list_key: rules::list_key,
                 zero_is_unset: rules::ZERO_IS_UNSET,
+                misfits: types::misfits,
                 canonical: canonical::canonical,
             }),
             facts: VendorFacts {
@@ -154,6 +156,7 @@ fn object_kind(name: &str, form: Form, doc: &'static str, attrs: Vec<Attr>) -> K
         protect: false,
         typical: Typical::secs(5, 5, 5),
         identity: &["apiVersion", "kind", "metadata.namespace", "metadata.name"],
+        checks: &[],
     }
 }
 

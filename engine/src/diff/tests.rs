@@ -12,6 +12,7 @@ fn rules() -> ObjectRules {
         exposes: |_| None,
         typical: |_| std::time::Duration::ZERO,
         list_key: |path| (path.last() == Some(&"env")).then_some(&["name"]),
+        misfits: |_| Vec::new(),
         zero_is_unset: &["hostNetwork"],
     }
 }
@@ -30,6 +31,7 @@ fn schema() -> KindSchema {
         protect: false,
         typical: Typical::secs(1, 1, 1),
         identity: &[],
+        checks: &[],
     }
 }
 

@@ -204,6 +204,7 @@ mod tests {
             protect: true,
             typical: Typical::secs(1, 1, 1),
             identity: &[],
+            checks: &[],
         };
         Registry::new([ProviderSchema {
             name: "x",

@@ -12,7 +12,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb, Wait,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
+    Attr, Check, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
 };
 use zonewright_engine::value::Value;
 
@@ -46,6 +46,9 @@ pub(super) struct DnsRecordSpec {
 const PAGE: usize = 5000;
 /// The longest comment on the free plan.
 const COMMENT_LIMIT: usize = 100;
+
+/// What is free of it beside our mark.
+const COMMENT_FREE: usize = 60;
 /// `Automatic`, the only time to live of a proxied record.
 const AUTOMATIC: i64 = 1;
 
@@ -145,6 +148,26 @@ fn same_content(kind: Option<&str>, declared: &str, live: Option<&str>) -> bool 
         _ => declared == live,
     }
 }
+
+/// Why a record that goes through Cloudflare has no time to live of its own.
+const PROXIED_TTL: &str = "a proxied record has the time to live 1 (automatic); leave `ttl` out";
+
+const CHECKS: &[Check] = &[
+    Check {
+        attr: "comment",
+        refused: |attrs| {
+            let long = attrs["comment"].as_str()?.chars().count() > COMMENT_FREE;
+            long.then_some("a comment has up to 60 characters beside the ownership mark")
+        },
+    },
+    Check {
+        attr: "ttl",
+        refused: |attrs| {
+            let other = attrs["ttl"].as_i64()? != AUTOMATIC;
+            (attrs["proxied"] == true && other).then_some(PROXIED_TTL)
+        },
+    },
+];
 
 fn comment(user: &str, marker: &Marker) -> Result<String, ProviderError> {
     let comment = join_mark(user, marker);
@@ -258,8 +281,7 @@ fn body(spec: &DnsRecordSpec, live: &Value, comment: &str) -> Json {
 fn checked(desired: &Value) -> Result<DnsRecordSpec, ProviderError> {
     let spec: DnsRecordSpec = spec(desired)?;
     if spec.proxied == Some(true) && spec.ttl.is_some_and(|t| t != AUTOMATIC) {
-        let message = "a proxied record has the time to live 1 (automatic); leave `ttl` out";
-        return Err(invalid("ttl", message));
+        return Err(invalid("ttl", PROXIED_TTL));
     }
     Ok(spec)
 }
@@ -447,6 +469,7 @@ fn schema() -> KindSchema {
         protect: false,
         typical: Typical::secs(1, 1, 1),
         identity: &["zone", "type", "name"],
+        checks: CHECKS,
     }
 }
 

@@ -99,6 +99,7 @@ impl CloudKind for Database {
             protect: true,
             typical: Typical::secs(3, 1, 3),
             identity: &["cluster", "name"],
+            checks: &[],
         }
     }
 

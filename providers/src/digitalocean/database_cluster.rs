@@ -317,5 +317,6 @@ fn schema() -> KindSchema {
         // 4 to 8 minutes are usual for MySQL; the middle.
         typical: Typical::secs(360, 300, 60),
         identity: &["name"],
+        checks: &[],
     }
 }

@@ -229,6 +229,7 @@ impl CloudKind for DatabaseFirewall {
             protect: false,
             typical: Typical::secs(3, 3, 3),
             identity: &["cluster"],
+            checks: &[],
         }
     }
 

@@ -367,5 +367,6 @@ fn schema() -> KindSchema {
         // A fresh source has none; the vendor's Terraform provider waits for it up to 30 minutes.
         typical: Typical::secs(480, 300, 60).made_from("source", 600),
         identity: &["source", "name"],
+        checks: &[],
     }
 }

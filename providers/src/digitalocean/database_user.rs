@@ -128,6 +128,7 @@ impl CloudKind for DatabaseUser {
             protect: false,
             typical: Typical::secs(5, 5, 3),
             identity: &["cluster", "name"],
+            checks: &[],
         }
     }
 

@@ -452,6 +452,7 @@ fn schema() -> KindSchema {
         // 4 to 8 minutes are usual; the middle.
         typical: Typical::secs(360, 300, 120),
         identity: &["name"],
+        checks: &[node_pool::SCALING],
     }
 }
 

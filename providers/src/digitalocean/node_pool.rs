@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{Marker, ProviderError};
+use zonewright_engine::schema::Check;
 use zonewright_engine::value::Value;
 
 use super::create_error;
@@ -32,6 +33,31 @@ pub(super) struct PoolSpec {
     labels: Option<BTreeMap<String, String>>,
 }
 
+/// Why a pool does not say how many nodes it has.
+const UNCLEAR: &str = "a pool has either `count`, or `min` and `max` with `min` not above `max`";
+
+/// A pool says how many nodes it has, in one way.
+pub(super) const SCALING: Check = Check {
+    attr: "node_pool",
+    refused: |attrs| {
+        let pool = attrs.get("node_pool")?.as_object()?;
+        if pool.keys().any(|k| k.starts_with('$')) {
+            return None; // Not known yet.
+        }
+        let has = |key: &str| pool.contains_key(key);
+        let number = |key: &str| pool.get(key).and_then(Json::as_i64);
+        let above = match (number("min"), number("max")) {
+            (Some(min), Some(max)) => min > max,
+            _ => false,
+        };
+        let one_way = match (has("min"), has("max"), has("count")) {
+            (false, false, count) => count,
+            (min, max, count) => min && max && !count,
+        };
+        (above || !one_way).then_some(UNCLEAR)
+    },
+};
+
 impl PoolSpec {
     fn base(&self) -> &str {
         self.name.as_deref().unwrap_or(DEFAULT_NAME)
@@ -41,10 +67,7 @@ impl PoolSpec {
         match (self.min, self.max, self.count) {
             (None, None, Some(_)) => Ok(None),
             (Some(min), Some(max), None) if min <= max => Ok(Some((min, max))),
-            _ => Err(invalid(
-                "node_pool",
-                "a pool has either `count`, or `min` and `max` with `min` not above `max`",
-            )),
+            _ => Err(invalid("node_pool", UNCLEAR)),
         }
     }
 

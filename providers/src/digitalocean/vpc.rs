@@ -13,7 +13,7 @@ use zonewright_engine::provider::{
     ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb,
 };
 use zonewright_engine::schema::{
-    Attr, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
+    Attr, Check, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
 };
 use zonewright_engine::value::Value;
 
@@ -47,6 +47,29 @@ static PLACE: Place = Place {
     paged: true,
     grace: Duration::from_secs(60),
 };
+
+/// What is free of it beside our mark.
+const DESCRIPTION_FREE: usize = 210;
+
+/// `ip_range`: <https://docs.digitalocean.com/products/networking/vpc/details/limits/>.
+const CHECKS: &[Check] = &[
+    Check {
+        attr: "description",
+        refused: |attrs| {
+            let text = attrs["description"].as_str()?;
+            let long = text.chars().count() > DESCRIPTION_FREE;
+            long.then_some("a description has up to 210 characters beside the ownership mark")
+        },
+    },
+    Check {
+        attr: "ip_range",
+        refused: |attrs| {
+            let (_, prefix) = attrs["ip_range"].as_str()?.split_once('/')?;
+            let fits = (16..=28).contains(&prefix.parse::<u8>().ok()?);
+            (!fits).then_some("a network is from `/16` to `/28`")
+        },
+    },
+];
 
 fn description(user: &str, marker: &Marker) -> Result<String, ProviderError> {
     let text = join_mark(user, marker);
@@ -194,6 +217,7 @@ impl CloudKind for Vpc {
             protect: false,
             typical: Typical::secs(2, 2, 20),
             identity: &["name"],
+            checks: CHECKS,
         }
     }
 

@@ -121,6 +121,9 @@ pub(super) fn change(scene: &mut Scene<'_, '_>, named: &str, body: &Bytes) -> Re
             Replication::Running => Value::Null,
             Replication::Broken | Replication::Frozen => json!(stopped),
         };
+        if mode == Replication::Running {
+            doc["replication"]["lag_seconds"] = json!(0);
+        }
     }
     if let Some(lag) = behaviour.lag_seconds {
         doc["replication"]["lag_seconds"] = json!(lag);

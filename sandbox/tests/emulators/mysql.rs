@@ -321,6 +321,11 @@ async fn a_replica_follows_lags_breaks_and_lies() {
         "No"
     );
 
+    let late = Behaviour {
+        lag_seconds: Some(3600),
+        ..Behaviour::default()
+    };
+    world.set(&world.replica, late).await;
     let running = Behaviour {
         replication: Some(Replication::Running),
         ..Behaviour::default()

@@ -155,6 +155,40 @@ fn steps_after_a_restore_are_done_once() {
     env.assert_settled();
 }
 
+/// The block of TOML after a heading of a document.
+fn documented(file: &str, heading: &str) -> String {
+    let text = std::fs::read_to_string(zonewright_tests::root().join(file)).unwrap();
+    let (_, rest) = text.split_once(heading).unwrap();
+    let (_, block) = rest.split_once("```toml\n").unwrap();
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+/// The example of `docs/zones.md` can be followed to its end in the sandbox, with the first steps of
+/// `docs/restore.md` for what the sandbox's WordPress does not make.
+#[test]
+fn the_documented_steps_can_be_rehearsed() {
+    let env = restored();
+    sql(&env, &["DROP TABLE wp_options"]);
+    let first = documented("docs/restore.md", "## Rehearsed in the sandbox");
+    let decision = documented("docs/zones.md", "**The database decision**");
+    let (_, example) = decision.split_once("[[database.post_restore]]").unwrap();
+    let path = env.path().join("zones/bz.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once("[[database.post_restore]]").unwrap();
+    let (_, rest) = rest.split_once("# No writer, database").unwrap();
+    let steps = format!("{first}\n[[database.post_restore]]{example}");
+    let text = format!("{before}{steps}\n# No writer, database{rest}");
+    env.write("zones/bz.toml", &text);
+    let done = run(&env, 0, &["--auto-approve"]);
+    assert_eq!(standings(&done), ["done"; 3], "{done}");
+    let home = "SELECT option_value FROM wp_options WHERE option_name = 'home'";
+    let home = sql(&env, &[home]);
+    assert_eq!(home.as_deref(), Some("https://wp-active.example.org"));
+    let again = run(&env, 0, &["--auto-approve"]);
+    assert_eq!(standings(&again), ["not_needed"; 3], "{again}");
+    env.assert_settled();
+}
+
 /// BZ-20: what fails stops the rest, and the exit code says whether anything may have been changed.
 #[test]
 fn a_step_that_fails_stops_the_rest() {

@@ -294,3 +294,31 @@ fn the_edge_is_not_destroyed_and_a_mistyped_replacement_is_refused() {
     let mistyped = env.expect(1, &["plan", "--replace", "bz/digitalocean.vpc.mian"]);
     assert!(mistyped.stderr.contains("mian"), "{}", mistyped.text());
 }
+
+/// What would be refused in the middle of an apply is found when the spec is read.
+#[test]
+fn what_an_apply_would_stop_at_is_a_mistake_of_the_spec() {
+    let env = example();
+    let old = std::fs::read_to_string(env.path().join("zones/pz.toml")).unwrap();
+    let pool = old.lines().find(|l| l.starts_with("node_pool")).unwrap();
+    env.edit(
+        "zones/pz.toml",
+        pool,
+        "node_pool = { size = \"s-2vcpu-4gb\", min = 4, max = 3 }",
+    );
+    env.edit(
+        "zones/pz.toml",
+        "[posture.cold.zone]\nreplicas = 0",
+        "[posture.cold.zone]\nreplicas = \"none\"",
+    );
+    let refused = env.expect(1, &["plan"]).stderr;
+    for said in [
+        "ZW1312",
+        "`min` not above `max`",
+        "ZW1313",
+        "`spec.replicas` of Deployment `wp` wants a whole number, not text",
+        "zones/pz.toml",
+    ] {
+        assert!(refused.contains(said), "{said}: {refused}");
+    }
+}

@@ -18,6 +18,7 @@ mod dns;
 mod issuers;
 mod network;
 mod place;
+mod refused;
 mod replica;
 mod restored;
 mod scale;
@@ -44,6 +45,7 @@ pub(super) fn all(
         scale::check(&spec, zone);
         replica::check(&spec, zone);
         restored::check(&spec, zone);
+        refused::check(&spec, zone);
     }
     dns::check(&spec);
 }

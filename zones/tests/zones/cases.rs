@@ -51,9 +51,9 @@ cases! {
     after_mistakes
     ambiguous_standby
     backend
+    backend_others
     backend_s3_mistakes
     backend_s3_without_table
-    backend_others
     bad_cidr
     bad_container
     bad_name
@@ -107,6 +107,7 @@ cases! {
     enabled_not_known
     extends_itself
     extends_loop
+    field_type
     flip_approved
     flip_unapproved
     inherited_mistake
@@ -176,6 +177,7 @@ cases! {
     vendor_name_by_setting
     vendor_name_that_is_newer
     vendor_names
+    vendor_refuses
     wordpress
     wrong_choice
     wrong_type

@@ -1,10 +1,13 @@
 //! A registry of the kinds that the cases use; small, so that the cases do not change with the
 //! providers.
 
+use std::time::Duration;
+
 use zonewright_engine::schema::{
-    Attr, ContainerLink, Containment, Form, KindSchema, Names, Output, Part, ProviderSchema,
-    Registry, Type, Typical, VendorFacts,
+    Attr, Check, ContainerLink, Containment, Form, KindSchema, Misfit, Names, ObjectRules, Output,
+    Part, ProviderSchema, Registry, Type, Typical, VendorFacts,
 };
+use zonewright_engine::value::Value;
 
 fn kind(name: &str, attrs: Vec<Attr>, outputs: Vec<Output>) -> KindSchema {
     KindSchema {
@@ -20,6 +23,7 @@ fn kind(name: &str, attrs: Vec<Attr>, outputs: Vec<Output>) -> KindSchema {
         protect: false,
         typical: Typical::secs(1, 1, 1),
         identity: &["name"],
+        checks: &[],
     }
 }
 
@@ -94,6 +98,15 @@ fn firewall() -> Vec<Attr> {
     ]
 }
 
+const CHECKS: &[Check] = &[Check {
+    attr: "node_pool",
+    refused: |attrs| {
+        let pool = &attrs["node_pool"];
+        let above = pool["min"].as_i64()? > pool["max"].as_i64()?;
+        above.then_some("`min` is above `max`")
+    },
+}];
+
 fn digitalocean() -> ProviderSchema {
     let pool = pool();
     let tags = || maybe("tags", Type::List(Box::new(Type::String)));
@@ -160,6 +173,7 @@ fn digitalocean() -> ProviderSchema {
             vec![out("id")],
         ),
     ];
+    kinds[1].checks = CHECKS;
     kinds[2].protect = true;
     ProviderSchema {
         name: "digitalocean",
@@ -197,6 +211,29 @@ fn cloudflare() -> ProviderSchema {
         )],
         objects: None,
         facts: VendorFacts::default(),
+    }
+}
+
+/// One figure of a workload has a type here.
+fn objects() -> ObjectRules {
+    ObjectRules {
+        canonical: Value::clone,
+        implied: |_| Vec::new(),
+        immutable: &[],
+        evict_first: |_| false,
+        exposes: |_| None,
+        typical: |_| Duration::ZERO,
+        list_key: |_| None,
+        misfits: |object| {
+            let text = object["spec"]["replicas"].is_string();
+            let misfit = || Misfit {
+                path: vec!["spec".to_owned(), "replicas".to_owned()],
+                wanted: "a whole number",
+                found: "text",
+            };
+            text.then(misfit).into_iter().collect()
+        },
+        zero_is_unset: &[],
     }
 }
 
@@ -247,7 +284,7 @@ fn kubernetes() -> ProviderSchema {
             instead: "kubeconfig",
         }),
         kinds: vec![manifest, chart, secret],
-        objects: None,
+        objects: Some(objects()),
         facts: VendorFacts::default(),
     }
 }

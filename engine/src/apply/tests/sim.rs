@@ -196,6 +196,7 @@ fn registry() -> Registry {
             protect: false,
             typical: Typical::secs(1, 1, 1),
             identity: &["name"],
+            checks: &[],
         }],
     }])
 }

@@ -129,7 +129,7 @@ impl<'s> Spec<'s> {
         })
     }
 
-    fn schema(&self, address: &Address) -> Option<&KindSchema> {
+    pub(super) fn schema(&self, address: &Address) -> Option<&KindSchema> {
         self.world.ctx.registry.kind(&address.kind)
     }
 
@@ -166,6 +166,11 @@ impl<'s> Spec<'s> {
             let address = &i.resource.address;
             address.zone == *zone && self.part(address) == Some(part)
         })
+    }
+
+    /// All resources of a zone, or of the edge.
+    pub(super) fn zone<'a>(&'a self, zone: &'a ZoneName) -> impl Iterator<Item = Item<'a>> + 'a {
+        self.all().filter(move |i| i.resource.address.zone == *zone)
     }
 
     /// The Kubernetes objects of a zone.
