@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{Proof, Readiness, budget, checks, readiness};
+use zonewright_engine::check::{Demand, Moment, Proof, Readiness, budget, checks, readiness};
 use zonewright_engine::config::{Config, Role};
 use zonewright_engine::data;
 use zonewright_engine::drift::drift;
@@ -114,9 +114,15 @@ async fn zone_known(
         let digest = inputs.config.digest.to_string();
         let kept = proofs::read(stage)?;
         let forecast = outlook(&inputs).remove(zone);
-        let budget = budget(&inputs.config.objectives, forecast.as_ref());
-        let judged: (Readiness, _) =
-            readiness(zone, (&list, budget), &kept, (proofs::now(), &digest));
+        let demand = Demand {
+            checks: &list,
+            budget: budget(&inputs.config.objectives, forecast.as_ref()),
+        };
+        let now = Moment {
+            at: proofs::now(),
+            spec: &digest,
+        };
+        let judged: (Readiness, _) = readiness(zone, demand, &kept, now);
         out.readiness = Some(judged);
     }
     Ok((out, refused))

@@ -120,7 +120,7 @@ impl World {
         };
         Overrides {
             mysql: Some(endpoints.mysql),
-            dns: Some(endpoints.dns),
+            dns: vec![endpoints.dns],
             s3: Some(endpoints.s3()),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! [`checks`] derives the lines from the spec and what is recorded; a [`Prober`] asks the world;
 //! [`judge()`] decides on the answer. An answer that does not come is [`Verdict::Unknown`], which counts
-//! as a failure: a check that could not be made has shown nothing.
+//! as a failure: a check that could not be made has shown nothing. What there is nothing to ask about is
+//! [`Verdict::NotApplicable`], and says why.
 
 use std::time::Duration;
 
@@ -19,25 +20,28 @@ mod probe;
 mod readiness;
 mod token;
 
-pub(crate) use derive::qualified;
-pub use derive::{DatabaseEntries, checks, database_entries};
+pub use crate::declared::{Entry, ObjectRef, ServiceRef};
+pub use derive::checks;
 pub use judge::judge;
 pub use media::{Copies, PROBES, Stored};
 pub use probe::{
-    Answer, Container, DatabaseAnswer, DatabaseAsk, DatabaseProbe, DnsAnswer, DnsAsk, Entry, Found,
-    MediaProbe, MediaSource, MirrorPair, MirrorRow, ObjectRef, Probe, ServiceRef, SmokeProbe, Tls,
-    TokenAnswer,
+    Answer, Container, DatabaseAnswer, DatabaseAsk, DatabaseProbe, DnsAnswer, DnsAsk, Found,
+    MediaProbe, MediaSource, MirrorPair, MirrorRow, NetworkProbe, Probe, SmokeProbe, TokenAnswer,
 };
-pub use readiness::{Gate, Proof, Readiness, Standing, budget, readiness};
+pub use readiness::{Demand, Gate, Moment, Proof, Readiness, Standing, budget, readiness};
 
 /// The lag from which a replica counts as too far behind: the alarm of the rules fires there, too.
 pub const LAG_LIMIT: Duration = crate::objectives::LAG_ALARM;
 
+/// Seconds that another clock may be ahead of ours.
+const SKEW: u64 = 300;
+
 /// One line of the validation list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// A stable name, the same in every zone: `replication-lag`.
-    pub id: &'static str,
+    /// A stable name, the same in every zone: `replication-lag`, or `replication-lag:main` where there are
+    /// several of the kind.
+    pub id: String,
     /// What has to be true.
     pub title: String,
     /// The requirements that it proves.
@@ -53,6 +57,12 @@ pub struct Check {
 }
 
 impl Check {
+    /// Whether a name means this check: its own, or that of all of its kind.
+    pub fn is(&self, name: &str) -> bool {
+        let kind = self.id.split_once(':').map(|(kind, _)| kind);
+        self.id == name || kind == Some(name)
+    }
+
     /// Whether it looks for ways into a zone that must have none.
     pub fn is_about_exposure(&self) -> bool {
         matches!(
@@ -83,6 +93,8 @@ pub enum Verdict {
     Unknown(String),
     /// It was not asked, by request.
     Skipped(String),
+    /// There is nothing to ask about, which proves nothing.
+    NotApplicable(String),
 }
 
 impl Verdict {
@@ -93,19 +105,49 @@ impl Verdict {
             Verdict::Fail(_) => "fail",
             Verdict::Unknown(_) => "unknown",
             Verdict::Skipped(_) => "skipped",
+            Verdict::NotApplicable(_) => "not_applicable",
         }
     }
 
     /// The evidence.
     pub fn evidence(&self) -> &str {
         match self {
-            Verdict::Pass(t) | Verdict::Fail(t) | Verdict::Unknown(t) | Verdict::Skipped(t) => t,
+            Verdict::Pass(t)
+            | Verdict::Fail(t)
+            | Verdict::Unknown(t)
+            | Verdict::Skipped(t)
+            | Verdict::NotApplicable(t) => t,
         }
     }
 
     /// Whether the check failed; what is not known did.
     pub fn is_failure(&self) -> bool {
         matches!(self, Verdict::Fail(_) | Verdict::Unknown(_))
+    }
+}
+
+/// A check with what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// The check.
+    pub check: Check,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// How long it took.
+    pub took: Duration,
+    /// What came back, if it was asked and something did.
+    pub answer: Option<Answer>,
+}
+
+impl Line {
+    /// Whether it keeps the zone from being ready.
+    pub fn is_red(&self) -> bool {
+        self.verdict.is_failure() && self.check.severity == Severity::Blocking
+    }
+
+    /// Whether it is a defect that the zone is ready with.
+    pub fn is_warning(&self) -> bool {
+        self.verdict.is_failure() && !self.is_red()
     }
 }
 

@@ -135,11 +135,11 @@ impl DriftReport {
         let known = match verdict {
             Verdict::Fail(_) => true,
             Verdict::Unknown(_) => false,
-            Verdict::Pass(_) | Verdict::Skipped(_) => return,
+            Verdict::Pass(_) | Verdict::Skipped(_) | Verdict::NotApplicable(_) => return,
         };
         self.exposure.push(Exposed {
             zone: zone.clone(),
-            check: check.id.to_owned(),
+            check: check.id.clone(),
             known,
             evidence: verdict.evidence().to_owned(),
         });

@@ -12,6 +12,7 @@ pub mod check;
 pub mod config;
 pub mod cost;
 pub mod data;
+mod declared;
 pub mod diff;
 pub mod drift;
 pub mod expr;

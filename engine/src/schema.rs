@@ -427,6 +427,15 @@ pub struct Misfit {
     pub found: &'static str,
 }
 
+/// An object that the pods of another one do not start without.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Need {
+    /// Its kind: `Secret`. All are in the core group but the classes.
+    pub kind: &'static str,
+    /// Its name. What has a namespace is in that of the pods.
+    pub name: String,
+}
+
 /// Facts about Kubernetes objects that planning needs; pure functions and tables.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectRules {
@@ -435,6 +444,9 @@ pub struct ObjectRules {
     pub canonical: fn(&Value) -> Value,
     /// Orders that follow from the objects themselves.
     pub implied: fn(&[(&Address, &Value)]) -> Vec<Implied>,
+    /// What an object's pods name: Secrets, ConfigMaps and the like, as variables or as files; nothing of
+    /// what runs no pods.
+    pub needs: fn(&Value) -> Vec<Need>,
     /// Paths that the server refuses to change, by `group/Kind` (`core` for the empty group).
     pub immutable: &'static [(&'static str, &'static str)],
     /// Whether an object must be deleted by request before its cluster goes, because something

@@ -103,6 +103,7 @@ impl Provider for Kubernetes {
             kinds: vec![manifest(), secret(), chart()],
             objects: Some(ObjectRules {
                 implied: order::implied,
+                needs: pods::needs_of,
                 immutable: rules::IMMUTABLE,
                 evict_first: rules::evict_first,
                 exposes: exposure::exposes,

@@ -49,8 +49,8 @@ const REHEARSE: Duration = Duration::from_secs(300);
 pub struct Overrides {
     /// Every database; TLS still verifies its name.
     pub mysql: Option<SocketAddr>,
-    /// The authoritative name servers of every domain.
-    pub dns: Option<SocketAddr>,
+    /// The authoritative name servers of every domain, if there are any.
+    pub dns: Vec<SocketAddr>,
     /// The endpoint of the object storage.
     pub s3: Option<String>,
 }
@@ -122,7 +122,7 @@ impl Probes {
                 let list = self.lists()?.all("load_balancers", "load_balancers");
                 Answer::LoadBalancers(list.await?)
             }
-            Probe::Networks { .. } => {
+            Probe::Networks(_) => {
                 let lists = self.lists()?;
                 let networks = lists.all("vpcs", "vpcs").await?;
                 let clusters = lists
@@ -147,7 +147,7 @@ impl Probes {
                 now: now(),
             },
             Probe::Tokens { entries, .. } => self.tokens(zone, entries).await?,
-            Probe::Dns(asks) => Answer::Dns(dns::ask(asks, self.overrides.dns).await?),
+            Probe::Dns { asks, .. } => Answer::Dns(dns::ask(asks, &self.overrides.dns).await?),
             Probe::Certificate {
                 issuer,
                 namespace,
@@ -179,7 +179,7 @@ impl Probes {
             Probe::Smoke(SmokeProbe::Job(container)) => {
                 rehearsal::job(self.cluster(zone)?, container).await?
             }
-            Probe::Missing(why) => {
+            Probe::Missing(why) | Probe::NotApplicable(why) => {
                 return Err(ProviderError::new(ErrorClass::Invalid, why.clone()));
             }
         })

@@ -293,7 +293,7 @@ pub(crate) fn verdict(
         key: key.to_owned(),
     };
     let check = Check {
-        id: "database",
+        id: "database".to_owned(),
         title: String::new(),
         rows: &[],
         severity: Severity::Blocking,

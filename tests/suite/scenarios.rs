@@ -15,6 +15,7 @@ mod finish;
 mod identity;
 mod ingress;
 mod lifecycle;
+mod lines;
 mod media;
 mod mirror;
 mod observability;

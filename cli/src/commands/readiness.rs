@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{Readiness, budget, checks, readiness};
+use zonewright_engine::check::{Demand, Moment, Readiness, budget, checks, readiness};
 use zonewright_engine::config::Role;
 use zonewright_engine::objectives::outlook;
 
@@ -69,10 +69,17 @@ async fn report(
         refused = ask(stage, &inputs, round).await?.refused;
     }
     let digest = inputs.config.digest.to_string();
+    let now = Moment {
+        at: proofs::now(),
+        spec: &digest,
+    };
     let known = proofs::read(stage)?;
     let forecast = outlook(&inputs).remove(&zone);
-    let budget = budget(&inputs.config.objectives, forecast.as_ref());
-    let (verdict, gates) = readiness(&zone, (&list, budget), &known, (proofs::now(), &digest));
+    let demand = Demand {
+        checks: &list,
+        budget: budget(&inputs.config.objectives, forecast.as_ref()),
+    };
+    let (verdict, gates) = readiness(&zone, demand, &known, now);
     let report = Report {
         zone,
         verdict,

@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{
-    Answer, Check, Probe, Prober, Proof, Severity, Verdict, checks, judge,
-};
+use zonewright_engine::check::{Check, Line, Moment, Probe, Prober, Proof, Verdict, checks, judge};
 use zonewright_engine::observe::Inputs;
 use zonewright_providers::probe::Probes;
 
@@ -26,46 +24,21 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// No pause is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A check with what came of it.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// The check.
-    pub check: Check,
-    /// What came of it.
-    pub verdict: Verdict,
-    /// How long it took.
-    pub took: Duration,
-    /// What came back, if it was asked and something did.
-    pub answer: Option<Answer>,
-}
-
-impl Line {
-    /// Whether it keeps the zone from being ready.
-    pub fn is_red(&self) -> bool {
-        self.verdict.is_failure() && self.check.severity == Severity::Blocking
-    }
-
-    /// Whether it is a defect that the zone is ready with.
-    pub fn is_warning(&self) -> bool {
-        self.verdict.is_failure() && !self.is_red()
-    }
-}
-
 /// Runs `verify`.
 pub(crate) async fn run(ctx: &Context, args: VerifyArgs) -> Result<Exit, Failure> {
     let stage = Stage::open(ctx).await?;
     let inputs = probes::inputs(&stage, &args.zone).await?;
     let all = checks(&inputs, &args.zone);
     for id in &args.only {
-        if !all.iter().any(|c| c.id == *id) {
-            let known: Vec<&str> = all.iter().map(|c| c.id).collect();
+        if !all.iter().any(|c| c.is(id)) {
+            let known: Vec<&str> = all.iter().map(|c| c.id.as_str()).collect();
             return Err(
                 Failure::error(format!("zone {} has no check `{id}`", args.zone))
                     .help(format!("its checks are {}", known.join(", "))),
             );
         }
     }
-    let wanted = |c: &Check| args.only.is_empty() || args.only.iter().any(|id| id == c.id);
+    let wanted = |c: &Check| args.only.is_empty() || args.only.iter().any(|id| c.is(id));
     let chosen: Vec<Check> = all.into_iter().filter(wanted).collect();
     let round = Round {
         zone: &args.zone,
@@ -81,12 +54,15 @@ pub(crate) async fn smoke(ctx: &Context, args: SmokeArgs) -> Result<Exit, Failur
     let stage = Stage::open(ctx).await?;
     let inputs = probes::inputs(&stage, &args.zone).await?;
     let mut chosen = checks(&inputs, &args.zone);
-    chosen.retain(|c| matches!(c.probe, Probe::Smoke(_)));
-    if chosen.is_empty() {
-        return Err(Failure::error(format!(
-            "zone {} has no Deployment that takes the Secret of a database",
-            args.zone
-        )));
+    chosen.retain(|c| c.is("smoke"));
+    if let [
+        Check {
+            probe: Probe::NotApplicable(why),
+            ..
+        },
+    ] = &chosen[..]
+    {
+        return Err(Failure::error(format!("zone {}: {why}", args.zone)));
     }
     let round = Round {
         zone: &args.zone,
@@ -124,7 +100,12 @@ async fn finish(
         return Err(refused);
     }
     let failed = lines.iter().any(Line::is_red);
-    Ok(if failed { Exit::REFUSED } else { Exit::DONE })
+    // A zone of which nothing can be asked has shown nothing.
+    let empty = |l: &Line| matches!(l.verdict, Verdict::NotApplicable(_));
+    Ok(match failed || lines.iter().all(empty) {
+        true => Exit::REFUSED,
+        false => Exit::DONE,
+    })
 }
 
 /// What came of a round.
@@ -169,16 +150,13 @@ pub(crate) async fn ask_with(
     }
     let lines = asked?;
     let digest = inputs.config.digest.to_string();
+    let now = Moment {
+        at: proofs::now(),
+        spec: &digest,
+    };
     let proofs: Vec<Proof> = lines
         .iter()
-        .filter_map(|l| {
-            Proof::of(
-                (zone, &l.check),
-                &l.verdict,
-                l.took,
-                (proofs::now(), &digest),
-            )
-        })
+        .filter_map(|line| Proof::of(zone, line, now))
         .collect();
     proofs::append(stage, &proofs)?;
     let refused = probes::refused(stage, inputs, prober);
@@ -232,7 +210,8 @@ async fn once(prober: &Probes, zone: &ZoneName, checks: Vec<Check>, read_only: b
 
 async fn one(prober: &Probes, zone: &ZoneName, check: Check, skip: bool) -> Line {
     let begun = Instant::now();
-    let (verdict, answer) = if skip {
+    let applies = !matches!(check.probe, Probe::NotApplicable(_));
+    let (verdict, answer) = if skip && applies {
         let why = "it makes something, and --read-only was given".to_owned();
         (Verdict::Skipped(why), None)
     } else {

@@ -36,6 +36,7 @@ fn words(verdict: Readiness) -> &'static str {
 
 fn standing(standing: Standing) -> (&'static str, Tone) {
     match standing {
+        Standing::NotApplicable => ("n/a", Tone::Faint),
         Standing::Proven => ("proven", Tone::Good),
         Standing::Aged => ("aged", Tone::Change),
         Standing::Stale => ("stale", Tone::Change),

@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::check::{Severity, Verdict};
+use zonewright_engine::check::{Line, Severity, Verdict};
 
 use super::style::{Paint, Tone};
 use super::text::escape;
-pub use crate::commands::verify::Line;
 
 fn tone(line: &Line) -> Tone {
     match &line.verdict {
@@ -16,36 +15,51 @@ fn tone(line: &Line) -> Tone {
         Verdict::Pass(_) => Tone::Good,
         Verdict::Fail(_) => Tone::Bad,
         Verdict::Unknown(_) => Tone::Change,
-        Verdict::Skipped(_) => Tone::Faint,
+        Verdict::Skipped(_) | Verdict::NotApplicable(_) => Tone::Faint,
     }
 }
 
-/// The word of a line: a defect that the zone is ready with is no failure.
+/// A line in a word of at most seven letters: a defect that the zone is ready with is no failure.
 fn word(line: &Line) -> &'static str {
-    match line.is_warning() {
-        true => "warning",
-        false => line.verdict.name(),
+    match &line.verdict {
+        _ if line.is_warning() => "warning",
+        Verdict::NotApplicable(_) => "n/a",
+        other => other.name(),
     }
 }
 
-/// Passed, failed and skipped.
-fn counts(lines: &[Line]) -> (usize, usize, usize) {
-    let count = |f: fn(&Line) -> bool| lines.iter().filter(|l| f(l)).count();
-    (
-        count(|l| matches!(l.verdict, Verdict::Pass(_))),
-        count(Line::is_red),
-        count(|l| matches!(l.verdict, Verdict::Skipped(_))),
-    )
+/// How many lines there are of each kind.
+struct Summary {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    not_applicable: usize,
+    warnings: usize,
 }
 
-fn summary(lines: &[Line]) -> String {
-    let (passed, failed, skipped) = counts(lines);
-    let warnings = match lines.iter().filter(|l| l.is_warning()).count() {
-        0 => String::new(),
-        1 => ", 1 warning".to_owned(),
-        n => format!(", {n} warnings"),
-    };
-    format!("{passed} passed, {failed} failed, {skipped} skipped{warnings}.")
+impl Summary {
+    fn of(lines: &[Line]) -> Summary {
+        let count = |f: fn(&Line) -> bool| lines.iter().filter(|l| f(l)).count();
+        Summary {
+            passed: count(|l| matches!(l.verdict, Verdict::Pass(_))),
+            failed: count(Line::is_red),
+            skipped: count(|l| matches!(l.verdict, Verdict::Skipped(_))),
+            not_applicable: count(|l| matches!(l.verdict, Verdict::NotApplicable(_))),
+            warnings: count(Line::is_warning),
+        }
+    }
+
+    fn text(&self) -> String {
+        let warnings = match self.warnings {
+            0 => String::new(),
+            1 => ", 1 warning".to_owned(),
+            n => format!(", {n} warnings"),
+        };
+        format!(
+            "{} passed, {} failed, {} skipped, {} not applicable{warnings}.",
+            self.passed, self.failed, self.skipped, self.not_applicable
+        )
+    }
 }
 
 /// For people: one line each, what failed with its evidence.
@@ -62,7 +76,7 @@ pub fn text(zone: &ZoneName, lines: &[Line], paint: Paint) -> String {
             line.took.as_millis()
         );
     }
-    let _ = writeln!(out, "{}", summary(lines));
+    let _ = writeln!(out, "{}", Summary::of(lines).text());
     out
 }
 
@@ -84,7 +98,7 @@ pub fn markdown(zone: &ZoneName, lines: &[Line]) -> String {
             line.took.as_millis()
         );
     }
-    let _ = writeln!(out, "\n{}", summary(lines));
+    let _ = writeln!(out, "\n{}", Summary::of(lines).text());
     out
 }
 
@@ -108,8 +122,8 @@ pub fn json(zone: &ZoneName, lines: &[Line]) -> Json {
             })
         })
         .collect();
-    let (passed, failed, skipped) = counts(lines);
-    let warnings = lines.iter().filter(|l| l.is_warning()).count();
-    json!({"zone": zone.as_str(), "checks": checks, "passed": passed, "failed": failed,
-           "skipped": skipped, "warnings": warnings})
+    let summary = Summary::of(lines);
+    json!({"zone": zone.as_str(), "checks": checks, "passed": summary.passed,
+           "failed": summary.failed, "skipped": summary.skipped,
+           "not_applicable": summary.not_applicable, "warnings": summary.warnings})
 }

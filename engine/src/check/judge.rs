@@ -1,73 +1,108 @@
 //! From an answer to a verdict. Pure.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use serde_json::Value as Json;
 
-use super::probe::{Answer, DatabaseAnswer, DnsAnswer, Found, MirrorRow, Probe};
-use super::{Check, LAG_LIMIT, Verdict, media, token};
+use super::probe::{
+    Answer, DatabaseAnswer, DnsAnswer, Found, MirrorRow, NetworkProbe, Probe, SmokeProbe,
+};
+use super::{Check, LAG_LIMIT, SKEW, Verdict, media, token};
 use crate::objectives::words;
 use crate::provider::{ErrorClass, ProviderError};
 use crate::restore::{self, Backup};
-
-/// Seconds that the vendor's clock may be ahead of ours.
-const SKEW: u64 = 300;
 
 /// Seconds by which two clocks may differ without a word about it.
 const CLOCKS: f64 = 1.0;
 
 /// Decides on a check. An error and an answer to another question are unknown.
 pub fn judge(check: &Check, answer: &Result<Answer, ProviderError>) -> Verdict {
-    let answer = match (&check.probe, answer) {
-        (Probe::Missing(why), _) => return Verdict::Unknown(why.clone()),
-        (Probe::Cluster { .. }, Err(error)) if error.class == ErrorClass::WrongCluster => {
-            return Verdict::Fail(error.to_string());
-        }
-        (_, Err(error)) => return Verdict::Unknown(error.to_string()),
-        (_, Ok(answer)) => answer,
-    };
-    match (&check.probe, answer) {
-        (Probe::Cluster { meant }, Answer::Cluster { uid }) => cluster(meant.as_deref(), uid),
-        (Probe::Objects(_), Answer::Objects(found)) => objects(found),
-        (Probe::ExposedObjects, Answer::Objects(found)) => exposed(found),
-        (Probe::Targets(_), Answer::Targets(targets)) => self::targets(targets),
-        (Probe::LoadBalancers { network, cluster }, Answer::LoadBalancers(list)) => {
-            balancers(network.as_deref(), cluster.as_deref(), list)
-        }
-        (
-            Probe::Networks {
-                own,
-                cluster,
-                range,
-            },
-            Answer::Networks { networks, clusters },
-        ) => self::networks(
-            range,
-            (own.as_deref(), networks),
-            (cluster.as_deref(), clusters),
-        ),
-        (Probe::Database(probe), Answer::Database(answer)) => database(probe.read_only, answer),
-        (Probe::Backups { max_age_s, .. }, Answer::Backups { backups, now }) => {
-            self::backups(*max_age_s, backups.as_deref(), *now)
-        }
-        (
-            Probe::Tokens {
-                domains, narrow, ..
-            },
-            Answer::Tokens { tokens, now },
-        ) => match narrow {
-            true => token::narrow(domains, tokens, *now),
-            false => token::works(domains, tokens, *now),
+    match &check.probe {
+        Probe::Missing(why) => return Verdict::Unknown(why.clone()),
+        Probe::NotApplicable(why) => return Verdict::NotApplicable(why.clone()),
+        _ => {}
+    }
+    match answer {
+        Err(error) if is_other_cluster(&check.probe, error) => Verdict::Fail(error.to_string()),
+        Err(error) => Verdict::Unknown(error.to_string()),
+        Ok(answer) => answered(&check.probe, answer),
+    }
+}
+
+fn is_other_cluster(probe: &Probe, error: &ProviderError) -> bool {
+    matches!(probe, Probe::Cluster { .. }) && error.class == ErrorClass::WrongCluster
+}
+
+/// Each question has its own kind of answer; any other one shows nothing.
+fn answered(probe: &Probe, answer: &Answer) -> Verdict {
+    let other = || Verdict::Unknown("the answer is to another question".to_owned());
+    match probe {
+        Probe::Cluster { meant } => match answer {
+            Answer::Cluster { uid } => cluster(meant.as_deref(), uid),
+            _ => other(),
         },
-        (Probe::Dns(_), Answer::Dns(answers)) => dns(answers),
-        (Probe::Mirror { .. }, Answer::Mirror(rows)) => mirror(rows),
-        (Probe::Smoke(_), Answer::Http { status, body }) => http(*status, body),
-        (Probe::Media(probe), Answer::Media { trip, copies }) => {
-            let max_lag = probe.source.as_ref().map(|s| s.max_lag_s);
-            media::judge(trip, copies.as_ref(), max_lag)
-        }
-        (_, Answer::Done(Ok(evidence))) => Verdict::Pass(evidence.clone()),
-        (_, Answer::Done(Err(evidence))) => Verdict::Fail(evidence.clone()),
-        _ => Verdict::Unknown("the answer is to another question".to_owned()),
+        Probe::Objects(_) => match answer {
+            Answer::Objects(found) => objects(found),
+            _ => other(),
+        },
+        Probe::ExposedObjects => match answer {
+            Answer::Objects(found) => exposed(found),
+            _ => other(),
+        },
+        Probe::Targets(_) => match answer {
+            Answer::Targets(list) => targets(list),
+            _ => other(),
+        },
+        Probe::LoadBalancers { network, cluster } => match answer {
+            Answer::LoadBalancers(list) => balancers(network.as_deref(), cluster.as_deref(), list),
+            _ => other(),
+        },
+        Probe::Networks(own) => match answer {
+            Answer::Networks { networks, clusters } => self::networks(own, networks, clusters),
+            _ => other(),
+        },
+        Probe::Database(probe) => match answer {
+            Answer::Database(answer) => database(probe.read_only, answer),
+            _ => other(),
+        },
+        Probe::Backups { max_age_s, .. } => match answer {
+            Answer::Backups { backups, now } => self::backups(*max_age_s, backups.as_deref(), *now),
+            _ => other(),
+        },
+        Probe::Tokens {
+            domains, narrow, ..
+        } => match answer {
+            Answer::Tokens { tokens, now } if *narrow => token::narrow(domains, tokens, *now),
+            Answer::Tokens { tokens, now } => token::works(domains, tokens, *now),
+            _ => other(),
+        },
+        Probe::Dns { proxied, .. } => match answer {
+            Answer::Dns(answers) => dns(answers, proxied),
+            _ => other(),
+        },
+        Probe::Mirror { .. } => match answer {
+            Answer::Mirror(rows) => mirror(rows),
+            _ => other(),
+        },
+        Probe::Media(probe) => match answer {
+            Answer::Media { trip, copies } => {
+                let max_lag = probe.source.as_ref().map(|s| s.max_lag_s);
+                media::judge(trip, copies.as_ref(), max_lag)
+            }
+            _ => other(),
+        },
+        Probe::Certificate { .. } | Probe::Smoke(SmokeProbe::Job(_)) => match answer {
+            Answer::Done(Ok(evidence)) => Verdict::Pass(evidence.clone()),
+            Answer::Done(Err(evidence)) => Verdict::Fail(evidence.clone()),
+            _ => other(),
+        },
+        Probe::Smoke(SmokeProbe::Service { .. }) => match answer {
+            Answer::Http { status, body } => http(*status, body),
+            _ => other(),
+        },
+        Probe::Missing(_) | Probe::NotApplicable(_) => other(),
     }
 }
 
@@ -197,14 +232,11 @@ fn balancers(network: Option<&str>, cluster: Option<&str>, list: &[Json]) -> Ver
     )
 }
 
-fn networks(
-    range: &str,
-    (own, networks): (Option<&str>, &[Json]),
-    (cluster, clusters): (Option<&str>, &[Json]),
-) -> Verdict {
-    let Ok(range) = range.parse::<IpNet>() else {
-        return Verdict::Unknown(format!("{range} is no network"));
+fn networks(zone: &NetworkProbe, networks: &[Json], clusters: &[Json]) -> Verdict {
+    let Ok(range) = zone.range.parse::<IpNet>() else {
+        return Verdict::Unknown(format!("{} is no network", zone.range));
     };
+    let (own, cluster) = (zone.own.as_deref(), zone.cluster.as_deref());
     let overlap = |text: &str| {
         let other: Option<IpNet> = text.parse().ok();
         other.is_some_and(|o| o.contains(&range.network()) || range.contains(&o.network()))
@@ -336,32 +368,60 @@ fn backups(max_age_s: u64, backups: Option<&[Backup]>, now: u64) -> Verdict {
     }
 }
 
-fn dns(answers: &[DnsAnswer]) -> Verdict {
-    let (mut good, mut bad) = (Vec::new(), Vec::new());
+/// Every authoritative server has to say all that is declared, and nothing else. One that says nothing at
+/// all leaves the line unknown: nobody knows what its clients are told.
+fn dns(answers: &[DnsAnswer], proxied: &[String]) -> Verdict {
+    let (mut good, mut bad, mut silent) = (Vec::new(), Vec::new(), Vec::new());
     for answer in answers {
         let ask = &answer.ask;
-        let plain = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
-        let got: Vec<String> = answer.answers.iter().map(|a| plain(a)).collect();
-        let shown = if got.is_empty() {
-            "nothing".to_owned()
-        } else {
-            got.join(", ")
+        let got: BTreeSet<String> = match &answer.answers {
+            Ok(got) => got.iter().map(|a| plain(a)).collect(),
+            Err(why) => {
+                let (name, record) = (&ask.name, &ask.record);
+                silent.push(format!("{name} {record} at {}: {why}", answer.server));
+                continue;
+            }
+        };
+        let shown = match got.is_empty() {
+            true => "nothing".to_owned(),
+            false => list(&got),
         };
         let says = format!(
             "{} {} is {shown} at {}",
             ask.name, ask.record, answer.server
         );
-        if ask.expected.is_empty() {
+        let wanted: BTreeSet<String> = ask.expected.iter().map(|e| plain(e)).collect();
+        if wanted.is_empty() {
             bad.push(format!(
                 "{says}; what it should be is not known before an apply"
             ));
-        } else if got == [plain(&ask.expected)] {
+        } else if got == wanted {
             good.push(says);
         } else {
-            bad.push(format!("{says} instead of {}", ask.expected));
+            bad.push(format!("{says} instead of {}", list(&wanted)));
         }
     }
+    if bad.is_empty() && !silent.is_empty() {
+        return Verdict::Unknown(silent.join("; "));
+    }
+    bad.extend(silent);
+    if !good.is_empty() && !proxied.is_empty() {
+        good.push(format!("not asked, proxied: {}", proxied.join(", ")));
+    }
     all(&good, &bad, "no name was asked")
+}
+
+fn list(all: &BTreeSet<String>) -> String {
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    all.join(", ")
+}
+
+/// A name or an address in the one way to write it.
+fn plain(answer: &str) -> String {
+    match answer.parse::<IpAddr>() {
+        Ok(address) => address.to_string(),
+        Err(_) => answer.trim_end_matches('.').to_ascii_lowercase(),
+    }
 }
 
 fn mirror(rows: &[MirrorRow]) -> Verdict {

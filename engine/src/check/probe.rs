@@ -1,75 +1,13 @@
 //! What is asked, and what comes back.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value as Json;
 
 use super::media::Copies;
 use crate::address::ZoneName;
+use crate::declared::{Entry, ObjectRef, ServiceRef};
 use crate::restore::{Backup, Known};
-
-/// An object of a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ObjectRef {
-    /// `apps/v1`.
-    pub api_version: String,
-    /// `Deployment`.
-    pub kind: String,
-    /// Its namespace, if it has one.
-    pub namespace: Option<String>,
-    /// Its name.
-    pub name: String,
-    /// The replicas that the spec declares, for workloads.
-    pub replicas: Option<u64>,
-}
-
-impl std::fmt::Display for ObjectRef {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.namespace {
-            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
-            None => write!(f, "{} {}", self.kind, self.name),
-        }
-    }
-}
-
-/// A port of a Service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServiceRef {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The port's name or number.
-    pub port: String,
-}
-
-/// An entry of a Secret in the zone: what the application itself will use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The Secret's namespace.
-    pub namespace: String,
-    /// Its name.
-    pub secret: String,
-    /// The entry.
-    pub key: String,
-}
-
-impl std::fmt::Display for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} of Secret {}/{}",
-            self.key, self.namespace, self.secret
-        )
-    }
-}
-
-/// Which authority a database is checked against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
-    /// The one that the zone's Secret holds.
-    Declared,
-    /// Another one, which must be refused.
-    Other,
-}
 
 /// What a database is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +39,17 @@ pub struct DatabaseProbe {
     pub read_only: bool,
 }
 
+/// A zone's network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkProbe {
+    /// Its id.
+    pub own: Option<String>,
+    /// The id of the zone's cluster.
+    pub cluster: Option<String>,
+    /// The range that the spec declares.
+    pub range: String,
+}
+
 /// A name and what the authoritative servers must answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsAsk {
@@ -110,8 +59,8 @@ pub struct DnsAsk {
     pub name: String,
     /// `A`, `AAAA` or `CNAME`.
     pub record: String,
-    /// What the spec declares.
-    pub expected: String,
+    /// All that the spec declares; nothing while some of it is not known.
+    pub expected: BTreeSet<String>,
 }
 
 /// A bucket and the zone's credentials for it.
@@ -196,14 +145,7 @@ pub enum Probe {
         cluster: Option<String>,
     },
     /// All networks of the account, against the zone's.
-    Networks {
-        /// The id of the zone's network.
-        own: Option<String>,
-        /// The id of the zone's cluster.
-        cluster: Option<String>,
-        /// The range that the spec declares.
-        range: String,
-    },
+    Networks(NetworkProbe),
     /// A database.
     Database(DatabaseProbe),
     /// The backups of a database that a restore would use.
@@ -214,7 +156,12 @@ pub enum Probe {
         max_age_s: u64,
     },
     /// Names.
-    Dns(Vec<DnsAsk>),
+    Dns {
+        /// What has to be answered.
+        asks: Vec<DnsAsk>,
+        /// Names of the line that are left out: a proxy answers for them.
+        proxied: Vec<String>,
+    },
     /// Tokens of the DNS provider that the zone's own Secrets hold.
     Tokens {
         /// Where they are.
@@ -244,8 +191,10 @@ pub enum Probe {
     },
     /// The application.
     Smoke(SmokeProbe),
-    /// The spec lacks what would have to be asked.
+    /// The spec lacks what would have to be asked: that is red.
     Missing(String),
+    /// There is nothing of the kind that could be asked for in such a zone.
+    NotApplicable(String),
 }
 
 /// An object that was looked for.
@@ -300,15 +249,15 @@ pub struct TokenAnswer {
     pub domains: Vec<String>,
 }
 
-/// What the authoritative servers answered for one name.
+/// What one authoritative server answered for one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsAnswer {
     /// The question.
     pub ask: DnsAsk,
-    /// Who answered.
+    /// Who was asked.
     pub server: String,
-    /// The answers, sorted.
-    pub answers: Vec<String>,
+    /// The answers, sorted, or why there is none.
+    pub answers: Result<Vec<String>, String>,
 }
 
 /// One entry of a Secret in two zones.

@@ -1,14 +1,14 @@
 //! Whether a zone may be counted on, from proofs. Pure: the time comes from the caller.
 //!
 //! The verdict is a gate: one blocking check that failed, is not known or was never made for this very
-//! spec makes the zone not ready, whatever else is green. A proof that is only old makes it degraded.
+//! spec makes the zone not ready, whatever else is green. A proof that is only old makes it degraded. What is
+//! not applicable counts for nothing.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Check, Severity, Verdict};
+use super::{Check, Line, Probe, SKEW, Severity, Verdict};
 use crate::address::ZoneName;
 use crate::config::Objectives;
 use crate::objectives::{Forecast, words};
@@ -32,25 +32,30 @@ pub struct Proof {
     pub spec: String,
 }
 
+/// Which spec, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment<'a> {
+    /// Seconds since 1970.
+    pub at: u64,
+    /// The digest of the spec.
+    pub spec: &'a str,
+}
+
 impl Proof {
-    /// What to keep of a check; nothing of one that was skipped.
-    pub fn of(
-        (zone, check): (&ZoneName, &Check),
-        verdict: &Verdict,
-        took: Duration,
-        (at, spec): (u64, &str),
-    ) -> Option<Proof> {
-        if matches!(verdict, Verdict::Skipped(_)) {
+    /// What to keep of a line; nothing of one that was not asked.
+    pub fn of(zone: &ZoneName, line: &Line, moment: Moment<'_>) -> Option<Proof> {
+        let (check, verdict) = (&line.check, &line.verdict);
+        if matches!(verdict, Verdict::Skipped(_) | Verdict::NotApplicable(_)) {
             return None;
         }
         Some(Proof {
-            at,
+            at: moment.at,
             zone: zone.clone(),
-            check: check.id.to_owned(),
+            check: check.id.clone(),
             verdict: verdict.name().to_owned(),
             evidence: verdict.evidence().to_owned(),
-            millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            spec: spec.to_owned(),
+            millis: u64::try_from(line.took.as_millis()).unwrap_or(u64::MAX),
+            spec: moment.spec.to_owned(),
         })
     }
 }
@@ -59,6 +64,8 @@ impl Proof {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
+    /// There is nothing to prove.
+    NotApplicable,
     /// It passed, for this spec, not long ago.
     Proven,
     /// It passed for this spec, but longer ago than its proof counts.
@@ -153,53 +160,72 @@ pub fn budget(objectives: &Objectives, forecast: Option<&Forecast>) -> Vec<Gate>
     .into()
 }
 
-/// Every gate of a zone and the verdict. `proofs` are in the order in which they were made; `budget` are
-/// the gates of [`budget()`].
+/// What is demanded of a zone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Demand<'a> {
+    /// The lines.
+    pub checks: &'a [Check],
+    /// The gates of [`budget()`].
+    pub budget: Vec<Gate>,
+}
+
+/// Every gate of a zone and the verdict. `proofs` are in the order in which they were made.
 pub fn readiness(
     zone: &ZoneName,
-    (checks, budget): (&[Check], Vec<Gate>),
+    demand: Demand<'_>,
     proofs: &[Proof],
-    (now, spec): (u64, &str),
+    now: Moment<'_>,
 ) -> (Readiness, Vec<Gate>) {
     let newest: BTreeMap<&str, &Proof> = proofs
         .iter()
         .filter(|p| p.zone == *zone)
         .map(|p| (p.check.as_str(), p))
         .collect();
-    let gates: Vec<Gate> = checks
-        .iter()
-        .map(|check| gate(check, newest.get(check.id).copied(), now, spec))
-        .chain(budget)
-        .collect();
+    let asked = demand.checks.iter();
+    let asked = asked.map(|check| gate(check, newest.get(check.id.as_str()).copied(), now));
+    let asked: Vec<Gate> = asked.collect();
     let of = |gate: &Gate| match (gate.standing, gate.severity) {
-        (Standing::Proven, _) => Readiness::Ready,
-        (Standing::Aged, _) | (_, Severity::Warning) => Readiness::Degraded,
-        (_, Severity::Blocking) => Readiness::NotReady,
+        (Standing::NotApplicable, _) => None,
+        (Standing::Proven, _) => Some(Readiness::Ready),
+        (Standing::Aged, _) | (_, Severity::Warning) => Some(Readiness::Degraded),
+        (_, Severity::Blocking) => Some(Readiness::NotReady),
     };
-    let worst = gates.iter().map(of).max();
-    // A zone without any check has shown nothing.
-    let verdict = worst.filter(|_| !checks.is_empty());
-    let verdict = verdict.unwrap_or(Readiness::NotReady);
+    let worst = |gates: &[Gate]| gates.iter().filter_map(of).max();
+    // A zone of which nothing can be asked has shown nothing, whatever is forecast of it.
+    let shown = worst(&asked).unwrap_or(Readiness::NotReady);
+    let verdict = worst(&demand.budget).map_or(shown, |budget| budget.max(shown));
+    let gates = asked.into_iter().chain(demand.budget).collect();
     (verdict, gates)
 }
 
-fn gate(check: &Check, proof: Option<&Proof>, now: u64, spec: &str) -> Gate {
-    let age = proof.map(|p| now.saturating_sub(p.at));
-    let standing = match proof {
-        None => Standing::Never,
-        Some(p) if p.spec != spec => Standing::Stale,
-        Some(p) if p.verdict == "fail" => Standing::Failed,
-        Some(p) if p.verdict != "pass" => Standing::Unknown,
-        // A proof from the future tells nothing about its age.
-        Some(p) if p.at > now.saturating_add(300) => Standing::Unknown,
-        Some(_) if age > Some(check.max_age.as_secs()) => Standing::Aged,
-        Some(_) => Standing::Proven,
-    };
-    Gate {
-        check: check.id.to_owned(),
+fn gate(check: &Check, proof: Option<&Proof>, now: Moment<'_>) -> Gate {
+    let gate = |standing, age_seconds, evidence| Gate {
+        check: check.id.clone(),
         severity: check.severity,
         standing,
-        age_seconds: age,
-        evidence: proof.map(|p| p.evidence.clone()),
-    }
+        age_seconds,
+        evidence,
+    };
+    let proof = match (&check.probe, proof) {
+        // Whatever was proven of it once was proven of something else.
+        (Probe::NotApplicable(why), _) => {
+            return gate(Standing::NotApplicable, None, Some(why.clone()));
+        }
+        (Probe::Missing(why), None) => return gate(Standing::Never, None, Some(why.clone())),
+        (_, None) => return gate(Standing::Never, None, None),
+        (_, Some(proof)) => proof,
+    };
+    let age = now.at.saturating_sub(proof.at);
+    let standing = match proof.verdict.as_str() {
+        _ if proof.spec != now.spec => Standing::Stale,
+        "fail" => Standing::Failed,
+        "pass" => match age > check.max_age.as_secs() {
+            // A proof from the future tells nothing about its age.
+            _ if proof.at > now.at.saturating_add(SKEW) => Standing::Unknown,
+            true => Standing::Aged,
+            false => Standing::Proven,
+        },
+        _ => Standing::Unknown,
+    };
+    gate(standing, Some(age), Some(proof.evidence.clone()))
 }

@@ -5,7 +5,7 @@ use crate::provider::ErrorClass;
 
 fn check(probe: Probe) -> Check {
     Check {
-        id: "x",
+        id: "x".to_owned(),
         title: "x".to_owned(),
         rows: &["BZ-00"],
         severity: Severity::Blocking,
@@ -53,7 +53,7 @@ fn an_answer_that_does_not_come_is_unknown_and_unknown_is_a_failure() {
     for (probe, empty) in [
         (Probe::Objects(Vec::new()), Answer::Objects(Vec::new())),
         (Probe::ExposedObjects, Answer::Objects(Vec::new())),
-        (Probe::Dns(Vec::new()), Answer::Dns(Vec::new())),
+        (dns(Vec::new()), Answer::Dns(Vec::new())),
     ] {
         assert_eq!(verdict_name(probe, empty), "unknown");
     }
@@ -140,11 +140,11 @@ fn targets_that_are_down_are_named() {
 #[test]
 fn networks_are_compared_with_everything_in_the_account() {
     let judge = |range: &str, other: &str, pods: &str| {
-        let probe = Probe::Networks {
+        let probe = Probe::Networks(NetworkProbe {
             own: Some("own".to_owned()),
             cluster: Some("c".to_owned()),
             range: range.to_owned(),
-        };
+        });
         let networks = vec![
             json!({"id": "own", "ip_range": "10.20.0.0/16"}),
             json!({"id": "other", "name": "other", "ip_range": other}),
@@ -186,30 +186,77 @@ fn load_balancers_belong_to_a_network_or_by_tag_to_a_cluster() {
     assert_eq!(judge(json!({"vpc_uuid": "x", "tags": ["k8s:d"]})), "pass");
 }
 
-#[test]
-fn names_must_have_the_one_declared_answer() {
-    let judge = |expected: &str, answers: &[&str]| {
-        let ask = DnsAsk {
-            zone: "example.org".to_owned(),
-            name: "wp.example.org".to_owned(),
-            record: "CNAME".to_owned(),
-            expected: expected.to_owned(),
-        };
-        let answer = DnsAnswer {
-            ask: ask.clone(),
-            server: "ns".to_owned(),
-            answers: answers.iter().map(|a| (*a).to_owned()).collect(),
-        };
-        verdict(Probe::Dns(vec![ask]), Answer::Dns(vec![answer])).0
+fn dns(asks: Vec<DnsAsk>) -> Probe {
+    Probe::Dns {
+        asks,
+        proxied: Vec::new(),
+    }
+}
+
+/// What servers answer for a name that must have some answers.
+fn name(expected: &[&str], servers: &[Result<&[&str], &str>]) -> (&'static str, String) {
+    let all = |list: &[&str]| {
+        list.iter()
+            .map(|a| (*a).to_owned())
+            .collect::<Vec<String>>()
     };
-    assert_eq!(judge("pz.example.org", &["PZ.example.org."]), "pass");
-    assert_eq!(judge("pz.example.org", &["bz.example.org."]), "fail");
+    let ask = DnsAsk {
+        zone: "example.org".to_owned(),
+        name: "wp.example.org".to_owned(),
+        record: "CNAME".to_owned(),
+        expected: all(expected).into_iter().collect(),
+    };
+    let answers = servers.iter().enumerate().map(|(i, answers)| DnsAnswer {
+        ask: ask.clone(),
+        server: format!("ns{i}"),
+        answers: answers.map(all).map_err(str::to_owned),
+    });
+    verdict(dns(vec![ask.clone()]), Answer::Dns(answers.collect()))
+}
+
+#[test]
+fn names_must_have_the_declared_answers_and_no_others() {
+    let judge = |expected: &[&str], answers: &[&str]| name(expected, &[Ok(answers)]).0;
+    assert_eq!(judge(&["pz.example.org"], &["PZ.example.org."]), "pass");
+    assert_eq!(judge(&["pz.example.org"], &["bz.example.org."]), "fail");
+    let both = ["bz.example.org", "pz.example.org"];
+    assert_eq!(judge(&["pz.example.org"], &both), "fail");
+    assert_eq!(judge(&["pz.example.org"], &[]), "fail");
+    assert_eq!(judge(&[], &[]), "fail");
+    // A name may have several answers, in any order, and addresses are written in several ways.
     assert_eq!(
-        judge("pz.example.org", &["bz.example.org", "pz.example.org"]),
-        "fail"
+        judge(&["192.0.2.1", "192.0.2.2"], &["192.0.2.2", "192.0.2.1"]),
+        "pass"
     );
-    assert_eq!(judge("pz.example.org", &[]), "fail");
-    assert_eq!(judge("", &[]), "fail");
+    assert_eq!(judge(&["192.0.2.1", "192.0.2.2"], &["192.0.2.2"]), "fail");
+    assert_eq!(judge(&["2001:DB8:0::1"], &["2001:db8::1"]), "pass");
+}
+
+#[test]
+fn a_name_server_that_differs_is_named() {
+    let (good, old): (&[&str], &[&str]) = (&["pz.example.org"], &["bz.example.org"]);
+    let judge = |second| name(good, &[Ok(good), second]);
+    assert_eq!(judge(Ok(good)).0, "pass");
+    let (verdict, says) = judge(Ok(old));
+    assert_eq!(verdict, "fail");
+    assert_eq!(
+        says,
+        "wp.example.org CNAME is bz.example.org at ns1 instead of pz.example.org"
+    );
+    // Nobody knows what those are told who ask the one that is silent here.
+    let (verdict, says) = judge(Err("no answer"));
+    assert_eq!(
+        (verdict, says.as_str()),
+        ("unknown", "wp.example.org CNAME at ns1: no answer")
+    );
+    assert_eq!(name(good, &[Ok(old), Err("no answer")]).0, "fail");
+}
+
+fn demand(checks: &[Check]) -> Demand<'_> {
+    Demand {
+        checks,
+        budget: Vec::new(),
+    }
 }
 
 fn proof(verdict: &str, at: u64, spec: &str) -> Proof {
@@ -232,7 +279,16 @@ fn one_blocking_gate_is_enough_and_only_age_degrades() {
             severity,
             ..check(Probe::ExposedObjects)
         };
-        readiness(&zone, (&[one], Vec::new()), proofs, (1_000, "s")).0
+        readiness(
+            &zone,
+            demand(&[one]),
+            proofs,
+            Moment {
+                at: 1_000,
+                spec: "s",
+            },
+        )
+        .0
     };
     let blocking = |proofs: &[Proof]| judge(Severity::Blocking, proofs);
     assert_eq!(blocking(&[proof("pass", 950, "s")]), Readiness::Ready);
@@ -248,8 +304,9 @@ fn one_blocking_gate_is_enough_and_only_age_degrades() {
     let both = [proof("pass", 940, "s"), proof("fail", 950, "s")];
     assert_eq!(blocking(&both), Readiness::NotReady);
     assert_eq!(judge(Severity::Warning, &both), Readiness::Degraded);
+    let now = Moment { at: 0, spec: "s" };
     assert_eq!(
-        readiness(&zone, (&[], Vec::new()), &[], (0, "s")).0,
+        readiness(&zone, demand(&[]), &[], now).0,
         Readiness::NotReady
     );
 }
@@ -285,4 +342,71 @@ fn the_newest_backup_is_not_older_than_declared() {
     // A clock may be a little ahead. One that is far ahead tells nothing about an age.
     assert_eq!(judged(Some(vec![made(10_300)])).0, "pass");
     assert_eq!(judged(Some(vec![made(10_301)])).0, "unknown");
+}
+
+/// What is done is evidence of what was to be done, and of nothing else.
+#[test]
+fn a_deed_answers_no_question() {
+    let probes = [
+        Probe::Objects(vec![workload(1)]),
+        Probe::ExposedObjects,
+        Probe::LoadBalancers {
+            network: Some("n".to_owned()),
+            cluster: None,
+        },
+        dns(Vec::new()),
+        Probe::Smoke(SmokeProbe::Service {
+            service: ServiceRef {
+                namespace: "app".to_owned(),
+                name: "wp".to_owned(),
+                port: "80".to_owned(),
+            },
+            host: None,
+        }),
+    ];
+    for probe in probes {
+        let done = Answer::Done(Ok("it went well".to_owned()));
+        assert_eq!(verdict(probe.clone(), done).0, "unknown", "{probe:?}");
+    }
+    let container = Container {
+        namespace: "app".to_owned(),
+        pod: Json::Null,
+    };
+    let job = || Probe::Smoke(SmokeProbe::Job(container.clone()));
+    assert_eq!(verdict(job(), Answer::Done(Ok(String::new()))).0, "pass");
+    assert_eq!(verdict(job(), Answer::Done(Err(String::new()))).0, "fail");
+}
+
+/// Nothing to ask is no proof: alone it makes no zone ready, and beside proofs it takes nothing from them.
+#[test]
+fn what_is_not_applicable_proves_nothing() {
+    let zone: ZoneName = "bz".parse().unwrap();
+    let nothing = || Probe::NotApplicable("there is none".to_owned());
+    let verdict = judge(&check(nothing()), &Ok(Answer::Done(Ok(String::new()))));
+    assert_eq!(verdict, Verdict::NotApplicable("there is none".to_owned()));
+    let asked = |checks: &[Check], proofs: &[Proof]| {
+        let now = Moment {
+            at: 1_000,
+            spec: "s",
+        };
+        readiness(&zone, demand(checks), proofs, now)
+    };
+    let passed = proof("pass", 950, "s");
+    let (verdict, gates) = asked(&[check(nothing())], std::slice::from_ref(&passed));
+    assert_eq!(verdict, Readiness::NotReady);
+    assert_eq!(gates[0].standing, Standing::NotApplicable);
+    assert_eq!(gates[0].evidence.as_deref(), Some("there is none"));
+    let other = Check {
+        id: "y".to_owned(),
+        ..check(nothing())
+    };
+    let both = [check(Probe::ExposedObjects), other];
+    assert_eq!(asked(&both, &[passed]).0, Readiness::Ready);
+    // What the spec lacks is red from the beginning, and says why.
+    let missing = check(Probe::Missing("no Secret".to_owned()));
+    let (verdict, gates) = asked(&[missing], &[]);
+    assert_eq!(
+        (verdict, gates[0].evidence.as_deref()),
+        (Readiness::NotReady, Some("no Secret"))
+    );
 }

@@ -2,7 +2,8 @@
 
 use super::Verdict;
 use super::judge::all;
-use super::probe::{Entry, TokenAnswer};
+use super::probe::TokenAnswer;
+use crate::declared::Entry;
 use crate::objectives::words;
 
 /// A token that ends within so many seconds is as good as ending: two weeks, as for certificates.

@@ -7,6 +7,7 @@ fn rules() -> ObjectRules {
     ObjectRules {
         canonical: Value::clone,
         implied: |_| Vec::new(),
+        needs: |_| Vec::new(),
         immutable: &[("apps/Deployment", "spec.selector")],
         evict_first: |_| false,
         exposes: |_| None,

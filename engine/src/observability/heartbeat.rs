@@ -6,7 +6,7 @@
 use serde_json::{Value as Json, json};
 
 use super::yaml;
-use crate::check::{DatabaseEntries, database_entries};
+use crate::declared::{Access, Declared, Entry};
 use crate::observe::Inputs;
 
 /// A client that knows `VERIFY_IDENTITY`, by its full version.
@@ -36,12 +36,16 @@ const HEADER: &str = "\
 
 /// The manifest; none when no Secret of the zone that serves leads to its database.
 pub(super) fn file(inputs: &Inputs) -> Option<String> {
-    let entries = database_entries(inputs, &inputs.config.active)?;
-    Some(format!("{HEADER}{}", yaml::document(&deployment(&entries))))
+    let zone = Declared::of(inputs, &inputs.config.active);
+    let written = zone.servers().into_iter().filter(|s| !s.read_only);
+    let access = written.filter_map(|s| zone.access(s.resource).ok());
+    let deployment = access.filter_map(|a| deployment(&a)).next()?;
+    Some(format!("{HEADER}{}", yaml::document(&deployment)))
 }
 
-fn deployment(entries: &DatabaseEntries) -> Json {
-    let variable = |name: &str, entry: &crate::check::Entry| {
+fn deployment(entries: &Access) -> Option<Json> {
+    let host = entries.host.as_ref()?;
+    let variable = |name: &str, entry: &Entry| {
         json!({"name": name, "valueFrom": {"secretKeyRef":
             {"name": entry.secret, "key": entry.key}}})
     };
@@ -52,7 +56,7 @@ fn deployment(entries: &DatabaseEntries) -> Json {
         "command": ["/bin/sh", "-c"],
         "args": [SCRIPT],
         "env": [
-            variable("DB_HOST", &entries.host),
+            variable("DB_HOST", host),
             variable("DB_USER", &entries.user),
             variable("DB_PASSWORD", &entries.password),
         ],
@@ -68,7 +72,7 @@ fn deployment(entries: &DatabaseEntries) -> Json {
         "volumes": [{"name": "db-ca", "secret": {"secretName": entries.ca.secret,
             "items": [{"key": entries.ca.key, "path": "ca.crt"}]}}],
     });
-    json!({
+    Some(json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "heartbeat", "namespace": entries.password.namespace,
@@ -80,5 +84,5 @@ fn deployment(entries: &DatabaseEntries) -> Json {
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },
-    })
+    }))
 }

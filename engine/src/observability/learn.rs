@@ -18,30 +18,36 @@ pub fn learn<'a>(
 ) -> ZoneKnown {
     let mut out = ZoneKnown::default();
     let mut doors = Vec::new();
+    let mut lags: Vec<Option<f64>> = Vec::new();
     for (check, verdict, answer) in lines {
         if check.is_about_exposure() {
             doors.push(verdict);
         }
         match answer {
             Some(Answer::Database(DatabaseAnswer::ReadOnly { read_only })) => {
-                out.writes = Some(!read_only);
+                out.writes = Some(out.writes == Some(true) || !read_only);
             }
-            // A clock that is far off makes no lag of it: the check says unknown then.
-            Some(Answer::Database(DatabaseAnswer::Heartbeat { age_seconds, .. }))
-                if !matches!(verdict, Verdict::Unknown(_)) =>
-            {
-                out.lag_seconds = *age_seconds;
+            Some(Answer::Database(DatabaseAnswer::Heartbeat { age_seconds, .. })) => {
+                // A clock that is far off makes no lag of it: the check says unknown then.
+                let told = !matches!(verdict, Verdict::Unknown(_));
+                lags.push(age_seconds.filter(|_| told));
             }
             Some(Answer::Dns(answers)) if check.id == PUBLIC => {
                 let told = answers.iter().flat_map(|a| {
                     let name = |t: &String| t.trim_end_matches('.').to_ascii_lowercase();
-                    a.answers.iter().map(move |t| (a.server.clone(), name(t)))
+                    a.answers
+                        .iter()
+                        .flatten()
+                        .map(move |t| (a.server.clone(), name(t)))
                 });
                 out.public.extend(told);
             }
             _ => {}
         }
     }
+    // Of several servers the worst counts, if all of them are known.
+    let lags: Option<Vec<f64>> = lags.into_iter().collect();
+    out.lag_seconds = lags.and_then(|all| all.into_iter().reduce(f64::max));
     let open = doors.iter().any(|v| matches!(v, Verdict::Fail(_)));
     let closed = doors.iter().all(|v| matches!(v, Verdict::Pass(_)));
     if !doors.is_empty() && (open || closed) {

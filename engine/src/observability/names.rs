@@ -1,12 +1,10 @@
 //! The names that users know, and what they have to answer, as far as the spec alone tells.
 
 use crate::address::ZoneName;
-use crate::check::qualified;
 use crate::config::Resource;
+use crate::declared::{Record, record};
 use crate::expr::{Node, Reference};
-use crate::observe::{Inputs, Observations, lookup_seen};
-use crate::schema::Part;
-use crate::value::Value;
+use crate::observe::Inputs;
 
 /// A declared address record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,29 +29,22 @@ impl PublicName {
 /// All of them, what is shared first.
 pub(super) fn public(inputs: &Inputs) -> Vec<PublicName> {
     let resources = inputs.config.resources.values();
-    let records =
-        resources.filter(|r| inputs.registry.part(&r.address.kind) == Some(Part::DnsRecord));
-    let mut out: Vec<PublicName> = records.filter_map(|r| name(inputs, r)).collect();
+    let mut out: Vec<PublicName> = resources.filter_map(|r| name(inputs, r)).collect();
     out.sort_by(|a, b| (&a.zone, &a.name).cmp(&(&b.zone, &b.name)));
     out
 }
 
 fn name(inputs: &Inputs, resource: &Resource) -> Option<PublicName> {
-    let nothing = Observations::default();
-    let scope = |reference: &Reference| lookup_seen(inputs, &nothing, reference);
-    let value = resource.body.eval(&scope);
-    let get = |key: &str| Some(value.get(key)?.as_str()?.to_owned());
-    let record = get("type").filter(|t| ["A", "AAAA", "CNAME"].contains(&t.as_str()))?;
-    let proxied = value.get("proxied").and_then(Value::as_bool) == Some(true);
+    let found = record(inputs, resource)?.ok().filter(Record::leads)?;
     let answer = match target(inputs, resource) {
         Some(name) => Some(name),
-        None => get("content"),
+        None => found.content,
     };
     Some(PublicName {
-        name: qualified(&get("zone")?, &get("name")?),
+        name: found.name,
         zone: (!resource.address.zone.is_edge()).then(|| resource.address.zone.clone()),
-        record,
-        answer: answer.filter(|_| !proxied),
+        record: found.kind,
+        answer: answer.filter(|_| !found.proxied),
     })
 }
 

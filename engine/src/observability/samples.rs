@@ -183,7 +183,8 @@ pub fn readiness_samples(name: &ZoneName, verdict: Readiness, gates: &[Gate]) ->
         (Severity::Warning, "warning"),
     ] {
         let bad = |g: &&Gate| {
-            g.severity == severity && !matches!(g.standing, Standing::Proven | Standing::Aged)
+            let good = [Standing::Proven, Standing::Aged, Standing::NotApplicable];
+            g.severity == severity && !good.contains(&g.standing)
         };
         let failed = gates.iter().filter(bad).count();
         let labels = [zone, ("severity", text)];

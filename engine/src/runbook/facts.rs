@@ -6,11 +6,11 @@ use serde_json::Value as Json;
 
 use super::sort::is_database;
 use crate::address::{Address, ZoneName};
-use crate::check::qualified;
 use crate::config::{Config, DatabaseDecision, Resource, SecretSource, Strategy};
+use crate::declared::{Declared, record, value};
 use crate::expr::{Expr, Lookup, Node, Reference};
 use crate::objectives::cached_for;
-use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::observe::Inputs;
 use crate::parity::Relative;
 use crate::plan::roles::{is_replica, is_writer};
 use crate::restore::default_name;
@@ -148,32 +148,16 @@ impl<'a> Facts<'a> {
 
     /// The whole name of a record.
     fn name(&self, resource: &Resource) -> Option<String> {
-        let value = self.value(resource);
-        let get = |key: &str| value.get(key)?.as_str().map(str::to_owned);
-        // Whatever has a domain, a name and what it leads to is a record.
-        let (zone, name, _) = (get("zone")?, get("name")?, resource.body.get("content")?);
-        Some(qualified(&zone, &name))
+        record(self.inputs, resource)?.ok().map(|r| r.name)
     }
 
     fn value(&self, resource: &Resource) -> Value {
-        let nothing = Observations::default();
-        let scope = |r: &Reference| lookup_seen(self.inputs, &nothing, r);
-        resource.body.eval(&scope)
+        value(self.inputs, resource)
     }
 
     /// What runs in the zone that serves and takes a Secret of the database.
     pub(super) fn writers(&self) -> Vec<Writer> {
-        let objects: Vec<(&Resource, Json)> = self
-            .of_zone(self.before, self.from)
-            .filter(|r| {
-                self.inputs
-                    .registry
-                    .kind(&r.address.kind)
-                    .is_some_and(|k| k.is_object())
-            })
-            .map(|r| (r, self.value(r).to_json()))
-            .collect();
-        let text = |v: &Json| v.as_str().unwrap_or_default().to_owned();
+        let declared = Declared::within(self.before, self.inputs, self.from);
         let of_database = |r: &Resource| {
             let references = r.body.references();
             let mut targets = references.iter().filter_map(|(t, _)| t.address().cloned());
@@ -183,30 +167,22 @@ impl<'a> Facts<'a> {
                     || is_writer_inside(self.before, self.inputs, &t)
             })
         };
-        let secrets: BTreeSet<(String, String)> = objects
-            .iter()
-            .filter(|(r, o)| o["kind"] == "Secret" && of_database(r))
-            .map(|(_, o)| {
-                (
-                    text(&o["metadata"]["namespace"]),
-                    text(&o["metadata"]["name"]),
-                )
-            })
+        let secrets: BTreeSet<(String, String)> = declared
+            .of_kind("Secret")
+            .filter(|o| of_database(o.resource))
+            .map(|o| (o.namespace().to_owned(), o.name().to_owned()))
             .collect();
-        let takes = |o: &Json| {
-            let spec = o["spec"].to_string();
-            let namespace = text(&o["metadata"]["namespace"]);
-            let mut own = secrets.iter().filter(|(n, _)| *n == namespace);
-            own.any(|(_, name)| spec.contains(&Json::from(name.as_str()).to_string()))
-        };
         let kinds = ["Deployment", "StatefulSet", "CronJob"];
-        objects
+        let running = declared
+            .objects()
             .iter()
-            .filter(|(_, o)| kinds.iter().any(|k| o["kind"] == *k) && takes(o))
-            .map(|(_, o)| Writer {
-                kind: text(&o["kind"]),
-                namespace: text(&o["metadata"]["namespace"]),
-                name: text(&o["metadata"]["name"]),
+            .filter(|o| kinds.contains(&o.kind()));
+        running
+            .filter(|o| declared.takes(o, &secrets))
+            .map(|o| Writer {
+                kind: o.kind().to_owned(),
+                namespace: o.namespace().to_owned(),
+                name: o.name().to_owned(),
             })
             .collect()
     }

@@ -1,15 +1,7 @@
 //! What a workload's pods need: the objects that their template names.
 
+use zonewright_engine::schema::Need;
 use zonewright_engine::value::Value;
-
-/// An object that pods need.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Need {
-    /// Its kind; all are in the core group but the classes.
-    pub(crate) kind: &'static str,
-    /// Its name.
-    pub(crate) name: String,
-}
 
 fn path<'a>(value: &'a Value, keys: &[&str]) -> Option<&'a Value> {
     keys.iter().try_fold(value, |value, key| value.get(key))
@@ -39,6 +31,13 @@ pub(crate) fn service_account(template: &Value) -> &str {
     path(template, &["spec", "serviceAccountName"])
         .and_then(Value::as_str)
         .unwrap_or("default")
+}
+
+/// Everything that the pods of an object name; nothing of what runs none.
+pub(crate) fn needs_of(object: &Value) -> Vec<Need> {
+    let kind = object.get("kind").and_then(Value::as_str);
+    let template = kind.and_then(|kind| template(kind, object));
+    template.map(needs).unwrap_or_default()
 }
 
 /// Everything that pods name, in no particular order; what is optional counts too.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::op::{Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
@@ -14,57 +14,82 @@ use zonewright_engine::provider::{ErrorClass, ProviderError};
 
 use super::{CONNECT, failed};
 
-/// Asks for every name at the first authoritative server that answers.
-pub(super) async fn ask(
-    asks: &[DnsAsk],
-    at: Option<SocketAddr>,
-) -> Result<Vec<DnsAnswer>, ProviderError> {
-    try_join_all(asks.iter().map(|ask| one(ask, at))).await
+/// The addresses of a server that are tried: more would take longer than a probe may.
+const TRIED: usize = 2;
+
+/// A name server and where it is.
+#[derive(Debug, Clone)]
+struct Server {
+    name: String,
+    addresses: Vec<SocketAddr>,
 }
 
-async fn one(ask: &DnsAsk, at: Option<SocketAddr>) -> Result<DnsAnswer, ProviderError> {
-    let servers = match at {
-        Some(address) => vec![(address.to_string(), address)],
-        None => servers(&ask.zone).await?,
+/// Asks for every name at every authoritative server: one that has fallen behind misleads whoever asks it.
+pub(super) async fn ask(
+    asks: &[DnsAsk],
+    at: &[SocketAddr],
+) -> Result<Vec<DnsAnswer>, ProviderError> {
+    let answers = try_join_all(asks.iter().map(|ask| everywhere(ask, at))).await?;
+    Ok(answers.into_iter().flatten().collect())
+}
+
+async fn everywhere(ask: &DnsAsk, at: &[SocketAddr]) -> Result<Vec<DnsAnswer>, ProviderError> {
+    let given = |address: &SocketAddr| Server {
+        name: address.to_string(),
+        addresses: vec![*address],
     };
-    let mut last = failed(format!("{} has no name servers", ask.zone));
-    for (server, address) in servers {
-        match question(ask, address).await {
-            Ok(answers) => {
-                return Ok(DnsAnswer {
-                    ask: ask.clone(),
-                    server,
-                    answers,
-                });
-            }
-            Err(error) => last = error,
+    let servers = match at {
+        [] => servers(&ask.zone).await?,
+        given_ones => given_ones.iter().map(given).collect(),
+    };
+    if servers.is_empty() {
+        return Err(failed(format!("{} has no name servers", ask.zone)));
+    }
+    Ok(join_all(servers.into_iter().map(|server| one(ask, server))).await)
+}
+
+/// What a server says, under the first of its addresses that answers.
+async fn one(ask: &DnsAsk, server: Server) -> DnsAnswer {
+    let mut answers = Err("it has no address".to_owned());
+    for address in server.addresses {
+        answers = question(ask, address).await.map_err(|e| e.message);
+        if answers.is_ok() {
+            break;
         }
     }
-    Err(last)
+    DnsAnswer {
+        ask: ask.clone(),
+        server: server.name,
+        answers,
+    }
 }
 
 /// The name servers of a domain and their addresses, from the system's resolver.
-async fn servers(zone: &str) -> Result<Vec<(String, SocketAddr)>, ProviderError> {
+async fn servers(zone: &str) -> Result<Vec<Server>, ProviderError> {
     let no = |e: &dyn std::fmt::Display| failed(format!("the name servers of {zone}: {e}"));
     let builder = TokioResolver::builder_tokio().map_err(|e| no(&e))?;
     let resolver = builder.build().map_err(|e| no(&e))?;
     let found = resolver.lookup(format!("{zone}."), RecordType::NS).await;
     let found = found.map_err(|e| no(&e))?;
-    let mut out = Vec::new();
-    for record in found.answers() {
-        if let RData::NS(name) = &record.data {
-            let addresses = resolver
-                .lookup_ip(name.0.clone())
-                .await
-                .map_err(|e| no(&e))?;
-            let addresses: Vec<IpAddr> = addresses.iter().collect();
-            let all = addresses
-                .into_iter()
-                .map(|ip| (name.0.to_string(), SocketAddr::new(ip, 53)));
-            out.extend(all);
-        }
+    let names = found.answers().iter().filter_map(|r| match &r.data {
+        RData::NS(name) => Some(name.0.clone()),
+        _ => None,
+    });
+    Ok(join_all(names.map(|name| located(&resolver, name))).await)
+}
+
+/// One that has no address is a server that does not answer, and not the end of all others.
+async fn located(resolver: &TokioResolver, name: Name) -> Server {
+    let found = resolver.lookup_ip(name.clone()).await;
+    let mut addresses: Vec<IpAddr> = found.map(|f| f.iter().collect()).unwrap_or_default();
+    // Not every place has the newer protocol.
+    addresses.sort_by_key(|ip| ip.is_ipv6());
+    addresses.truncate(TRIED);
+    let at = |ip| SocketAddr::new(ip, 53);
+    Server {
+        name: name.to_string(),
+        addresses: addresses.into_iter().map(at).collect(),
     }
-    Ok(out)
 }
 
 async fn question(ask: &DnsAsk, server: SocketAddr) -> Result<Vec<String>, ProviderError> {

@@ -222,6 +222,7 @@ fn objects() -> ObjectRules {
         immutable: &[],
         evict_first: |_| false,
         exposes: |_| None,
+        needs: |_| Vec::new(),
         typical: |_| Duration::ZERO,
         list_key: |_| None,
         misfits: |object| {

@@ -1,13 +1,12 @@
 //! The line about the media: from `[media]` and the zone's own credentials.
 
-use super::{Check, Spec, WEEK, check, writing};
-use crate::check::probe::{Entry, MediaProbe, MediaSource, Probe};
-use crate::config::MediaMode;
-use crate::expr::Expr;
+use super::{List, WEEK, check, writing};
+use crate::check::{Check, Entry, MediaProbe, MediaSource, Probe};
+use crate::config::{Media, MediaMode};
+use crate::declared::{Declared, Source};
 
-impl Spec<'_> {
-    pub(super) fn media(&self) -> Option<Check> {
-        let media = self.inputs.config.zone(self.zone)?.media.as_ref()?;
+impl List<'_> {
+    pub(super) fn media(&self) -> Check {
         let source = self.copied();
         let title = match &source {
             None => "an object goes into the media bucket, comes back equal and is removed",
@@ -15,31 +14,31 @@ impl Spec<'_> {
                 "the zone's media bucket works, and holds what the serving zone's has had for long enough"
             }
         };
-        let probe = match self.credentials() {
-            Some((key, secret)) => Probe::Media(MediaProbe {
+        let probe = match (declared(&self.zone), self.credentials()) {
+            (Some(media), Some((key, secret))) => Probe::Media(MediaProbe {
                 endpoint: media.endpoint.clone(),
                 bucket: media.bucket.clone(),
                 key,
                 secret,
                 source,
             }),
-            None => Probe::Missing(
+            (Some(_), None) => Probe::Missing(
                 "no Secret of the zone has entries that end with ACCESS_KEY_ID and SECRET_ACCESS_KEY"
                     .to_owned(),
             ),
+            (None, _) => self.absent("`[media]`", declared(&self.serving).is_some()),
         };
-        Some(writing(check("media", title, &["BZ-23"], probe), WEEK))
+        writing(check("media", title, &["BZ-23"], probe), WEEK)
     }
 
     /// The bucket that this zone's is a copy of: the one of the zone that serves.
     fn copied(&self) -> Option<MediaSource> {
-        let config = &self.inputs.config;
-        let own = config.zone(self.zone)?.media.as_ref()?;
+        let own = declared(&self.zone)?;
         let MediaMode::Replicated { max_lag_s, .. } = &own.mode else {
             return None;
         };
-        let source = config.zone(&config.active)?.media.as_ref()?;
-        (*self.zone != config.active).then(|| MediaSource {
+        let source = declared(&self.serving)?;
+        self.zone.standby().then(|| MediaSource {
             endpoint: source.endpoint.clone(),
             bucket: source.bucket.clone(),
             max_lag_s: *max_lag_s,
@@ -47,12 +46,16 @@ impl Spec<'_> {
     }
 
     fn credentials(&self) -> Option<(Entry, Entry)> {
-        let entries = self.entries();
+        let sources = self.zone.sources();
         let find = |end: &str, not: &str| {
-            let fits = |e: &&(Entry, &Expr)| e.0.key.ends_with(end) && !e.0.key.ends_with(not);
-            entries.iter().find(fits).map(|(e, _)| e.clone())
+            let fits = |s: &&Source<'_>| s.entry.key.ends_with(end) && !s.entry.key.ends_with(not);
+            sources.iter().find(fits).map(|s| s.entry.clone())
         };
         let key = find("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")?;
         Some((key, find("SECRET_ACCESS_KEY", "ACCESS_KEY_ID")?))
     }
+}
+
+fn declared<'a>(zone: &Declared<'a>) -> Option<&'a Media> {
+    zone.inputs.config.zone(zone.zone)?.media.as_ref()
 }

@@ -1,121 +1,88 @@
-//! What every zone's cluster holds: which cluster it is, namespaces, certificates, monitoring, workloads.
+//! Which cluster the zone has, and what runs in it.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::{Spec, check, object, some, text};
-use crate::check::probe::{Entry, Probe, ServiceRef};
-use crate::check::{Check, Severity};
+use super::{List, check, several};
+use crate::check::{Check, Probe, Severity};
 use crate::config::{INSTANCE_IDENTITY, Resource};
-use crate::expr::Reference;
-use crate::observe::{Observations, lookup_seen};
+use crate::declared::{Declared, Entry, Object, ObjectRef, ServiceRef, record, text};
+use crate::expr::{Expr, Reference};
+use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::schema::Part;
-use crate::value::Value;
 
 /// The entry of the DNS provider's table that says what a token that may do more means.
 const NARROW: &str = "narrow";
 
-impl Spec<'_> {
-    /// Whether the zone's cluster is its own.
-    fn cluster(&self) -> Option<Check> {
-        let instance = self.inputs.cluster_instance(self.zone)?;
-        let nothing = Observations::default();
-        let scope = |reference: &Reference| lookup_seen(self.inputs, &nothing, reference);
-        let declared = instance.config.eval(&scope);
-        let declared = declared.get(INSTANCE_IDENTITY).and_then(Value::as_str);
-        let recorded = self.inputs.state.identity(&instance.id);
-        let meant = declared.or(recorded.map(|r| r.uid.as_str()));
-        let probe = Probe::Cluster {
-            meant: meant.map(str::to_owned),
-        };
-        let title = "the cluster is the zone's own";
-        Some(check("cluster", title, &["BZ-31"], probe))
-    }
-
+impl<'a> List<'a> {
     pub(super) fn platform(&self) -> Vec<Check> {
-        let mut out = Vec::new();
-        out.extend(self.cluster());
-        let namespaces = self.refs("Namespace");
-        out.push(check(
-            "namespaces",
-            "the namespaces exist",
-            &["BZ-07"],
-            Probe::Objects(namespaces),
-        ));
-        let issuers = self.refs("ClusterIssuer");
-        if !issuers.is_empty() {
-            let manager = self.workloads(|r| chart_of(self, r, "cert-manager"));
-            let title = "cert-manager is rolled out";
-            out.push(check(
+        let namespaces = self.objects("Namespace", |z| z.references("Namespace"));
+        let issuers = self.objects("ClusterIssuer", |z| z.references("ClusterIssuer"));
+        let mut out = vec![
+            self.cluster(),
+            check("namespaces", "the namespaces exist", &["BZ-07"], namespaces),
+            check(
                 "cert-manager",
-                title,
+                "cert-manager is rolled out",
                 &["BZ-08"],
-                some(manager, title),
-            ));
-            let title = "every ClusterIssuer is ready";
-            out.push(check("issuers", title, &["BZ-10"], Probe::Objects(issuers)));
-            out.extend(self.tokens());
-        }
-        for (resource, prometheus) in self.of_kind("Prometheus") {
-            let declaration = resource.address.declaration();
-            let mut parts = self.workloads(|r| r.address.declaration() == declaration);
-            parts.extend(object(prometheus));
-            let title = "monitoring is healthy";
-            out.push(check(
-                "monitoring",
-                title,
-                &["BZ-12", "BZ-13"],
-                Probe::Objects(parts),
-            ));
-            let service = self.prometheus_service(prometheus);
-            let title = "all Prometheus targets are up, asked through the service proxy";
-            out.push(check("targets", title, &["BZ-13"], Probe::Targets(service)));
-        }
-        let own = self.workloads(|r| !self.is_chart(&r.address));
+                self.cert_manager(),
+            ),
+            check(
+                "issuers",
+                "every ClusterIssuer is ready",
+                &["BZ-10"],
+                issuers,
+            ),
+        ];
+        out.extend(self.tokens());
+        out.extend(self.monitoring());
+        let own = self.objects("workload of its own", |z| z.own_workloads());
         let title = "workloads have the declared replicas, and those are ready";
-        out.push(check(
-            "workloads",
-            title,
-            &["BZ-13", "BZ-21"],
-            some(own, title),
-        ));
+        out.push(check("workloads", title, &["BZ-13", "BZ-21"], own));
         out
     }
 
-    fn prometheus_service(&self, prometheus: &Json) -> ServiceRef {
-        let metadata = &prometheus["metadata"];
-        let serves = |service: &&(&Resource, Json)| {
-            let o = &service.1;
-            o["metadata"]["namespace"] == metadata["namespace"]
-                && o["spec"]["selector"]["operator.prometheus.io/name"] == metadata["name"]
+    /// Whether the zone's cluster is its own.
+    fn cluster(&self) -> Check {
+        let inputs = self.zone.inputs;
+        let probe = match inputs.cluster_instance(self.zone.zone) {
+            None => {
+                let there = inputs.cluster_instance(self.serving.zone).is_some();
+                self.absent("cluster", there)
+            }
+            Some(instance) => {
+                let declared = configured(inputs, &instance.config, INSTANCE_IDENTITY);
+                let recorded = inputs.state.identity(&instance.id);
+                Probe::Cluster {
+                    meant: declared.or(recorded.map(|r| r.uid.clone())),
+                }
+            }
         };
-        let found = self.of_kind("Service").find(serves);
-        // The operator makes this one by itself.
-        let name = found.map_or("prometheus-operated", |(_, o)| text(&o["metadata"]["name"]));
-        ServiceRef {
-            namespace: text(&metadata["namespace"]).to_owned(),
-            name: name.to_owned(),
-            port: "9090".to_owned(),
-        }
+        check(
+            "cluster",
+            "the cluster is the zone's own",
+            &["BZ-31"],
+            probe,
+        )
     }
 
     /// What the token that issuers use for DNS-01 is good for, and what else it is good for.
-    fn tokens(&self) -> Vec<Check> {
-        let wanted: BTreeSet<(String, String)> = self
-            .of_kind("ClusterIssuer")
-            .flat_map(|(_, o)| solver_tokens(o))
-            .collect();
-        if wanted.is_empty() {
-            return Vec::new();
-        }
-        let all = self.entries();
+    fn tokens(&self) -> [Check; 2] {
+        let wanted = solver_tokens(&self.zone);
+        let sources = self.zone.sources();
         let find = |(secret, key): &(String, String)| {
-            let fits = |e: &&Entry| e.secret == *secret && e.key == *key;
-            all.iter().map(|(e, _)| e).find(fits).cloned()
+            let mut entries = sources.iter().map(|s| &s.entry);
+            entries
+                .find(|e| e.secret == *secret && e.key == *key)
+                .cloned()
         };
         let found: Option<Vec<Entry>> = wanted.iter().map(find).collect();
         let probe = |narrow| match &found {
+            _ if wanted.is_empty() => {
+                let there = !solver_tokens(&self.serving).is_empty();
+                self.absent("ClusterIssuer that proves by Cloudflare's DNS", there)
+            }
             Some(entries) => Probe::Tokens {
                 entries: entries.clone(),
                 domains: self.domains(),
@@ -133,72 +100,136 @@ impl Spec<'_> {
             true => Severity::Blocking,
             false => Severity::Warning,
         };
-        vec![works, Check { severity, ..narrow }]
+        [works, Check { severity, ..narrow }]
+    }
+
+    /// The DNS records of the zone and of what all zones share.
+    fn near_records(&self) -> impl Iterator<Item = &'a Resource> {
+        let (inputs, zone) = (self.zone.inputs, self.zone.zone);
+        let all = inputs.config.resources.values();
+        let near = all.filter(move |r| r.address.zone == *zone || r.address.zone.is_edge());
+        near.filter(|r| inputs.registry.part(&r.address.kind) == Some(Part::DnsRecord))
     }
 
     /// The domains that the spec has records in.
     fn domains(&self) -> Vec<String> {
-        let records = self.values.iter();
-        let records = records.filter(|(a, _)| self.part(a) == Some(Part::DnsRecord));
-        let zones: BTreeSet<String> = records
-            .filter_map(|(_, v)| {
-                Some(
-                    v.get("zone")?
-                        .as_str()?
-                        .trim_end_matches('.')
-                        .to_lowercase(),
-                )
-            })
+        let known = self
+            .near_records()
+            .filter_map(|r| record(self.zone.inputs, r)?.ok());
+        let zones: BTreeSet<String> = known
+            .map(|r| r.zone.trim_end_matches('.').to_lowercase())
             .collect();
         zones.into_iter().collect()
     }
 
     fn is_narrow_required(&self) -> bool {
-        let records = self.values.keys();
-        let mut records = records.filter(|a| self.part(a) == Some(Part::DnsRecord));
-        records.any(|address| {
-            let instance = self.inputs.instance_of(address);
-            let instance = instance.and_then(|id| self.inputs.instance(&id));
-            let table = instance.map(|i| {
-                i.config
-                    .eval(&|r: &Reference| lookup_seen(self.inputs, &Observations::default(), r))
-            });
-            let asked = table
-                .as_ref()
-                .and_then(|t| t.get(NARROW))
-                .and_then(Value::as_str);
-            asked == Some("required")
+        let inputs = self.zone.inputs;
+        self.near_records().any(|resource| {
+            let instance = inputs.instance_of(&resource.address);
+            let instance = instance.and_then(|id| inputs.instance(&id));
+            let asked = instance.and_then(|i| configured(inputs, &i.config, NARROW));
+            asked.as_deref() == Some("required")
         })
+    }
+
+    fn cert_manager(&self) -> Probe {
+        let found = self.objects("chart of cert-manager", |zone| {
+            zone.workloads(|o| zone.is_chart(&o.resource.address) && is_of(o, "cert-manager"))
+        });
+        match found {
+            Probe::NotApplicable(_) if self.zone.of_kind("ClusterIssuer").next().is_some() => {
+                let why = "the zone has a ClusterIssuer, and no chart that brings cert-manager";
+                Probe::Missing(why.to_owned())
+            }
+            other => other,
+        }
+    }
+
+    /// Two lines for each Prometheus.
+    fn monitoring(&self) -> Vec<Check> {
+        let all: Vec<&Object<'a>> = self.zone.of_kind("Prometheus").collect();
+        let lines = |name: &str, parts: Probe, targets: Probe| {
+            let id = |id: &str| several(id, name, all.len() > 1);
+            let title = "all Prometheus targets are up, asked through the service proxy";
+            [
+                check(
+                    id("monitoring"),
+                    "monitoring is healthy",
+                    &["BZ-12", "BZ-13"],
+                    parts,
+                ),
+                check(id("targets"), title, &["BZ-13"], targets),
+            ]
+        };
+        if all.is_empty() {
+            let there = self.serving.of_kind("Prometheus").next().is_some();
+            let absent = || self.absent("Prometheus", there);
+            return lines("", absent(), absent()).into();
+        }
+        let of = |prometheus: &&Object<'a>| {
+            let service = self.service_of_prometheus(prometheus);
+            let parts = Probe::Objects(self.parts_of(prometheus));
+            lines(prometheus.name(), parts, Probe::Targets(service))
+        };
+        all.iter().flat_map(of).collect()
+    }
+
+    /// The Prometheus with all workloads of its declaration.
+    fn parts_of(&self, prometheus: &Object<'a>) -> Vec<ObjectRef> {
+        let declaration = prometheus.resource.address.declaration();
+        let same = |o: &Object<'a>| o.resource.address.declaration() == declaration;
+        let mut parts = self.zone.workloads(same);
+        parts.extend(prometheus.reference());
+        parts
+    }
+
+    fn service_of_prometheus(&self, prometheus: &Object<'a>) -> ServiceRef {
+        let serves = |service: &&Object<'a>| {
+            let selector = &service.body["spec"]["selector"]["operator.prometheus.io/name"];
+            service.namespace() == prometheus.namespace() && *selector == prometheus.name()
+        };
+        let found = self.zone.of_kind("Service").find(serves);
+        // The operator makes this one by itself.
+        let name = found.map_or("prometheus-operated", |o| o.name());
+        ServiceRef {
+            namespace: prometheus.namespace().to_owned(),
+            name: name.to_owned(),
+            port: "9090".to_owned(),
+        }
     }
 }
 
+/// An entry of a provider's table.
+fn configured(inputs: &Inputs, table: &Expr, entry: &str) -> Option<String> {
+    let nothing = Observations::default();
+    let table = table.eval(&|r: &Reference| lookup_seen(inputs, &nothing, r));
+    Some(table.get(entry)?.as_str()?.to_owned())
+}
+
 /// Secret and entry of each solver of an issuer that proves by Cloudflare's DNS.
-fn solver_tokens(issuer: &Json) -> Vec<(String, String)> {
-    let solvers = issuer["spec"]["acme"]["solvers"].as_array();
+fn solver_tokens(zone: &Declared<'_>) -> BTreeSet<(String, String)> {
     let named = |solver: &Json| {
         let token = &solver["dns01"]["cloudflare"]["apiTokenSecretRef"];
         let (name, key) = (token["name"].as_str()?, token["key"].as_str()?);
         Some((name.to_owned(), key.to_owned()))
     };
-    solvers.into_iter().flatten().filter_map(named).collect()
+    let solvers = |issuer: &Object<'_>| {
+        let solvers = issuer.body["spec"]["acme"]["solvers"].as_array();
+        let named: Vec<_> = solvers.into_iter().flatten().filter_map(named).collect();
+        named
+    };
+    zone.of_kind("ClusterIssuer").flat_map(solvers).collect()
 }
 
-/// Whether a resource belongs to the chart that brings a component.
-fn chart_of(spec: &Spec<'_>, resource: &Resource, component: &str) -> bool {
-    let named = |o: &Json| {
-        let labels = &o["metadata"]["labels"];
-        [
-            "app",
-            "app.kubernetes.io/name",
-            "app.kubernetes.io/instance",
-            "app.kubernetes.io/part-of",
-        ]
-        .iter()
-        .any(|l| text(&labels[*l]).replace('_', "-").contains(component))
-    };
-    let found = spec
-        .objects
-        .iter()
-        .find(|(r, _)| r.address == resource.address);
-    spec.is_chart(&resource.address) && found.is_some_and(|(_, o)| named(o))
+/// Whether an object says that it belongs to a component.
+fn is_of(object: &Object<'_>, component: &str) -> bool {
+    let labels = &object.body["metadata"]["labels"];
+    let names = [
+        "app",
+        "app.kubernetes.io/name",
+        "app.kubernetes.io/instance",
+        "app.kubernetes.io/part-of",
+    ];
+    let says = |name: &str| text(&labels[name]).replace('_', "-").contains(component);
+    names.iter().any(|name| says(name))
 }
