@@ -209,13 +209,13 @@ fn a_backup_that_is_old_or_missing_makes_its_line_red() {
     let young = || backups(&env, &["--backup-age", "10m"]);
     broken(
         &env,
-        &["backup"],
+        &[("backup", "fail", "there is no backup")],
         || backups(&env, &["--backups", "none"]),
         young,
     );
     broken(
         &env,
-        &["backup"],
+        &[("backup", "fail", "1d 3h old")],
         || backups(&env, &["--backup-age", "27h"]),
         young,
     );
@@ -225,7 +225,7 @@ fn a_backup_that_is_old_or_missing_makes_its_line_red() {
     let window = "window = \"02:00-04:00 UTC\"";
     broken(
         &env,
-        &["backup"],
+        &[("backup", "fail", "at most 1d")],
         || {
             env.edit(
                 "zones/bz.toml",

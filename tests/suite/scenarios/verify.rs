@@ -116,26 +116,56 @@ pub(super) fn meddle(env: &Env, zone: &str, method: &str, path: &str, body: Opti
     );
 }
 
-/// The lines that are not green.
-pub(super) fn red(env: &Env) -> Vec<String> {
+/// A line that is not green.
+struct Red {
+    id: String,
+    verdict: String,
+    evidence: String,
+}
+
+fn not_green(env: &Env) -> Vec<Red> {
     let output = env.run(&["verify", "--zone", "bz", "--format", "json"]);
     let json = output.json();
-    let failed: Vec<String> = json["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|c| c["verdict"] != "pass" && c["verdict"] != "not_applicable")
-        .map(|c| c["id"].as_str().unwrap().to_owned())
+    let text = |v: &Value| v.as_str().unwrap().to_owned();
+    let lines = json["checks"].as_array().unwrap().iter().map(|c| Red {
+        id: text(&c["id"]),
+        verdict: text(&c["verdict"]),
+        evidence: text(&c["evidence"]),
+    });
+    let failed: Vec<Red> = lines
+        .filter(|l| l.verdict != "pass" && l.verdict != "not_applicable")
         .collect();
     assert_eq!(output.code == 0, failed.is_empty(), "{}", output.text());
     assert!([0, 6].contains(&output.code), "{}", output.text());
     failed
 }
 
-/// Breaks something, sees which lines are red, and puts it right.
-pub(super) fn broken(env: &Env, lines: &[&str], breaking: impl FnOnce(), mending: impl FnOnce()) {
+/// The lines that are not green.
+pub(super) fn red(env: &Env) -> Vec<String> {
+    not_green(env).into_iter().map(|l| l.id).collect()
+}
+
+/// A line as it has to become: its id, its verdict, and a word of its evidence.
+pub(super) type Expected<'a> = (&'a str, &'a str, &'a str);
+
+/// Breaks something, sees which lines become how, and puts it right.
+pub(super) fn broken(
+    env: &Env,
+    lines: &[Expected<'_>],
+    breaking: impl FnOnce(),
+    mending: impl FnOnce(),
+) {
     breaking();
-    assert_eq!(red(env), lines);
+    let found = not_green(env);
+    let shown: Vec<(&str, &str, &str)> = found
+        .iter()
+        .map(|l| (l.id.as_str(), l.verdict.as_str(), l.evidence.as_str()))
+        .collect();
+    let fits = |(found, wanted): (&Expected<'_>, &Expected<'_>)| {
+        found.0 == wanted.0 && found.1 == wanted.1 && found.2.contains(wanted.2)
+    };
+    let same = shown.len() == lines.len() && shown.iter().zip(lines).all(fits);
+    assert!(same, "{lines:?} became {shown:?}");
     mending();
     assert_eq!(red(env), Vec::<String>::new(), "after {lines:?}");
 }
@@ -244,7 +274,7 @@ fn what_is_broken_in_the_cluster_makes_its_line_red() {
     let namespaces = "/api/v1/namespaces";
     broken(
         &env,
-        &["namespaces"],
+        &[("namespaces", "fail", "spare: does not exist")],
         || meddle(&env, "bz", "DELETE", &format!("{namespaces}/spare"), None),
         || drop(env.expect(0, &["apply", "--auto-approve"])),
     );
@@ -256,26 +286,31 @@ fn what_is_broken_in_the_cluster_makes_its_line_red() {
     let injector = "platform/deployments/cert-manager-cainjector";
     broken(
         &env,
-        &["cert-manager"],
+        &[("cert-manager", "fail", "0 replicas instead of 1")],
         || replicas(injector, 0),
         || replicas(injector, 1),
     );
     let issuer = "/apis/cert-manager.io/v1/clusterissuers/le-prod-cloudflare";
     broken(
         &env,
-        &["issuers"],
+        &[("issuers", "fail", "le-prod-cloudflare: does not exist")],
         || meddle(&env, "bz", "DELETE", issuer, None),
         || drop(env.expect(0, &["apply", "--auto-approve"])),
     );
     let grafana = "platform/deployments/monitoring-grafana";
     broken(
         &env,
-        &["monitoring"],
+        &[("monitoring", "fail", "2 replicas instead of 1")],
         || replicas(grafana, 2),
         || replicas(grafana, 1),
     );
     let wp = "app/deployments/wp";
-    broken(&env, &["workloads"], || replicas(wp, 1), || replicas(wp, 0));
+    broken(
+        &env,
+        &[("workloads", "fail", "1 replicas instead of 0")],
+        || replicas(wp, 1),
+        || replicas(wp, 0),
+    );
     let prometheus = "/api/v1/namespaces/platform/services/monitoring-kube-prometheus-prometheus";
     let scrape = |value: Value| {
         let body = json!({"metadata": {"annotations": {"sandbox.zonewright.dev/scrape": value}}});
@@ -283,7 +318,7 @@ fn what_is_broken_in_the_cluster_makes_its_line_red() {
     };
     broken(
         &env,
-        &["targets"],
+        &[("targets", "fail", "prometheus")],
         || scrape(json!("down")),
         || scrape(Value::Null),
     );
@@ -306,14 +341,17 @@ fn what_is_broken_in_the_cluster_makes_its_line_red() {
     };
     broken(
         &env,
-        &["exposure-cluster"],
+        &[("exposure-cluster", "fail", "stray")],
         || service("stray", "NodePort"),
         || gone("stray"),
     );
     // The trap: a Service of this type has its address without a single pod.
     broken(
         &env,
-        &["exposure-cluster", "exposure-cloud"],
+        &[
+            ("exposure-cluster", "fail", "trap"),
+            ("exposure-cloud", "fail", "load balancer"),
+        ],
         || service("trap", "LoadBalancer"),
         || gone("trap"),
     );
@@ -325,7 +363,7 @@ fn what_is_broken_in_the_cluster_makes_its_line_red() {
         "metadata": {"name": "stray"}, "spec": {}});
     broken(
         &env,
-        &["exposure-cluster"],
+        &[("exposure-cluster", "fail", "IngressRoute app/stray")],
         || meddle(&env, "bz", "POST", routes, Some(&route)),
         || meddle(&env, "bz", "DELETE", &format!("{routes}/stray"), None),
     );
@@ -333,14 +371,35 @@ fn what_is_broken_in_the_cluster_makes_its_line_red() {
     let other = json!({"stringData": {"WORDPRESS_AUTH_SALT": "another-salt"}});
     broken(
         &env,
-        &["secrets"],
+        &[("secrets", "fail", "WORDPRESS_AUTH_SALT of app/wp-salt")],
         || meddle(&env, "bz", "PATCH", salt, Some(&other)),
         || drop(env.expect(0, &["apply", "--auto-approve"])),
     );
+    let knob = |path: &str, name: &str, value: Value| {
+        let body = json!({"metadata": {"annotations": {name: value}}});
+        meddle(&env, "bz", "PATCH", path, Some(&body));
+    };
+    let staging = "/apis/cert-manager.io/v1/clusterissuers/le-staging-cloudflare";
+    let issue = "sandbox.zonewright.dev/issue";
+    broken(
+        &env,
+        &[("certificate", "fail", "the authority has refused the order")],
+        || knob(staging, issue, json!("fail")),
+        || knob(staging, issue, Value::Null),
+    );
+    let app = "/api/v1/namespaces/app";
+    let jobs = "sandbox.zonewright.dev/jobs";
+    broken(
+        &env,
+        &[("smoke", "fail", "the program has failed")],
+        || knob(app, jobs, json!("fail")),
+        || knob(app, jobs, Value::Null),
+    );
+    // What cannot be made has shown nothing.
     for (line, path) in [("certificate", "*/certificates/*"), ("smoke", "*/jobs/*")] {
         broken(
             &env,
-            &[line],
+            &[(line, "unknown", "500")],
             || fault(&env, "PATCH", path, 50, status(500)),
             || env.clear_faults(),
         );
@@ -376,7 +435,7 @@ fn what_is_broken_outside_the_cluster_makes_its_line_red() {
     };
     broken(
         &env,
-        &["database-mode"],
+        &[("database-mode", "fail", "read_only is OFF")],
         || read_only(false),
         || read_only(true),
     );
@@ -390,7 +449,11 @@ fn what_is_broken_outside_the_cluster_makes_its_line_red() {
     for wrong in [Certificate::OtherAuthority, Certificate::OtherName] {
         broken(
             &env,
-            &["database-tls", "database-mode", "replication-lag"],
+            &[
+                ("database-tls", "unknown", "is not good for"),
+                ("database-mode", "unknown", "is not good for"),
+                ("replication-lag", "unknown", "is not good for"),
+            ],
             || certificate(wrong),
             || certificate(Certificate::Right),
         );
@@ -398,7 +461,7 @@ fn what_is_broken_outside_the_cluster_makes_its_line_red() {
     // The server itself goes on saying 0 here: what counts is the heartbeat.
     broken(
         &env,
-        &["replication-lag"],
+        &[("replication-lag", "fail", "s behind by heartbeat")],
         || beat(&env, 300),
         || beat(&env, 0),
     );
@@ -409,7 +472,12 @@ fn what_is_broken_outside_the_cluster_makes_its_line_red() {
             ..Behaviour::default()
         });
     };
-    broken(&env, &["replication-lag"], || lag(100_000), || lag(0));
+    broken(
+        &env,
+        &[("replication-lag", "unknown", "heartbeat")],
+        || lag(100_000),
+        || lag(0),
+    );
     let record = |name: &str, content: &str| {
         let pairs = env.ready().env();
         let token = pairs.iter().find(|(n, _)| *n == "CLOUDFLARE_API_TOKEN");
@@ -428,19 +496,19 @@ fn what_is_broken_outside_the_cluster_makes_its_line_red() {
     };
     broken(
         &env,
-        &["dns-zone"],
+        &[("dns-zone", "fail", "203.0.113.7 at")],
         || record("wp-bz.guajiro.xyz", "203.0.113.7"),
         || record("wp-bz.guajiro.xyz", "192.0.2.1"),
     );
     broken(
         &env,
-        &["dns-active"],
+        &[("dns-active", "fail", "instead of wp-pz.guajiro.xyz")],
         || record("wp-active.guajiro.xyz", "wp-bz.guajiro.xyz"),
         || record("wp-active.guajiro.xyz", "wp-pz.guajiro.xyz"),
     );
     broken(
         &env,
-        &["networks"],
+        &[("networks", "fail", "10.20.0.0/16 instead of 10.21.0.0/16")],
         || env.edit("zones/bz.toml", "10.20.0.0/16", "10.21.0.0/16"),
         || env.edit("zones/bz.toml", "10.21.0.0/16", "10.20.0.0/16"),
     );
@@ -451,14 +519,14 @@ fn what_is_broken_outside_the_cluster_makes_its_line_red() {
     };
     broken(
         &env,
-        &["media"],
+        &[("media", "fail", "")],
         || unreadable(&["wp-prod-media"]),
         || unreadable(&[]),
     );
     // A list that cannot be read shows nothing.
     broken(
         &env,
-        &["exposure-cloud"],
+        &[("exposure-cloud", "unknown", "403")],
         || fault(&env, "GET", "/v2/load_balancers*", 50, status(403)),
         || env.clear_faults(),
     );

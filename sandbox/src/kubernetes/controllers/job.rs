@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::super::delete;
+use super::super::kinds::{key, table};
 use super::super::request::{Ctx, timestamp};
 use super::job_pod::{self, End};
 use super::workload::{Fate, fate};
@@ -10,6 +11,8 @@ use super::{Looked, condition, holds, waits_until};
 
 /// Seconds that a Job runs.
 const RUNNING: u64 = 20;
+/// On a namespace: `fail` lets its Jobs fail.
+const JOBS: &str = "sandbox.zonewright.dev/jobs";
 
 pub(crate) fn look(ctx: &mut Ctx<'_, '_>, mut it: Looked) -> Option<u64> {
     if it.is_terminating() {
@@ -62,9 +65,15 @@ pub(crate) fn look(ctx: &mut Ctx<'_, '_>, mut it: Looked) -> Option<u64> {
 }
 
 fn end_of(ctx: &Ctx<'_, '_>, it: &Looked) -> End {
+    let failed = || End::Failed("the program has failed\n".to_owned());
+    let namespaces = table(ctx.cluster, "", "namespaces");
+    let home = ctx.tables().get(&namespaces, &key(None, it.namespace()));
+    if home.is_some_and(|n| n["metadata"]["annotations"][JOBS] == "fail") {
+        return failed();
+    }
     match fate(&it.object) {
         Fate::Never => End::Running,
-        Fate::CrashLoop | Fate::ImagePull => End::Failed("the program has failed\n".to_owned()),
+        Fate::CrashLoop | Fate::ImagePull => failed(),
         Fate::Ready => job_pod::end(ctx, it),
     }
 }
