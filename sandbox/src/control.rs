@@ -7,6 +7,7 @@ pub mod client;
 pub mod database;
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -40,6 +41,10 @@ pub enum Storage {
     ReadOnly,
 }
 
+/// The public address that this machine has at the databases, unless a switch says another: of a range
+/// that is kept for documentation.
+pub const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
+
 /// Where the vendors' behaviour is not known or differs: how the emulators behave.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -56,6 +61,8 @@ pub struct Switches {
     pub withdrawn_versions: Vec<String>,
     /// Buckets whose objects can be stored and not be read.
     pub unreadable_buckets: Vec<String>,
+    /// The public address that this machine has at the databases; [`CLIENT`] if nothing is said.
+    pub client_address: Option<IpAddr>,
     /// How the object storage treats writes; well when missing.
     pub storage: Storage,
     #[serde(skip)]

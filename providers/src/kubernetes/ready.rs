@@ -336,9 +336,15 @@ fn certificate(object: &Json) -> Status {
     if let Some(condition) = condition(object, "Ready").filter(|c| c["status"] == "False")
         && (condition["reason"] == "Failed" || object["status"]["lastFailureTime"].is_string())
     {
-        return Status::Failed(said(condition));
+        // Why is told by the order; the certificate itself only says that it does not exist.
+        let order = failed_order(object);
+        return Status::Failed(said(order.unwrap_or(condition)));
     }
     must(object, &["Ready"])
+}
+
+fn failed_order(certificate: &Json) -> Option<&Json> {
+    condition(certificate, "Issuing").filter(|c| c["reason"] == "Failed")
 }
 
 #[cfg(test)]

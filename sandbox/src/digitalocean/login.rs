@@ -1,6 +1,9 @@
-//! Who gets into which database: by host name, user, password, and from inside a cluster also by
-//! network and trusted sources.
+//! Who gets into which database: by host name, user, password and trusted sources; from inside a cluster
+//! also by network.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::call::{due, text};
@@ -120,6 +123,21 @@ pub(crate) fn from_cluster(
         id: text(doc, "id").to_owned(),
         writable: writable(doc),
     })
+}
+
+/// Whether a database lets in a program that runs in no cluster: without rules everybody, with rules only
+/// whose address is among them.
+pub(crate) fn lets_in(doc: &Value, client: IpAddr) -> bool {
+    let rules = doc["rules"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let names = |value: &str| match value.parse::<IpNet>() {
+        Ok(network) => network.contains(&client),
+        Err(_) => value.parse() == Ok(client),
+    };
+    let mut addresses = rules.iter().filter(|rule| text(rule, "type") == "ip_addr");
+    rules.is_empty() || addresses.any(|rule| names(text(rule, "value")))
 }
 
 /// Without rules everybody is trusted; with rules only who is named, by id or by tag.

@@ -13,10 +13,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
-use crate::call::{due, text};
+use crate::call::{Scene, due, text};
+use crate::control::CLIENT;
 use crate::digitalocean::login;
 use crate::sandbox::Sandbox;
-use crate::world::Tables;
 
 use super::authority::{self, Shown};
 use super::outcome::SqlError;
@@ -142,6 +142,12 @@ async fn secure(
                 .filter(|doc| due(doc, "online_ms", scene.now))
                 .collect(),
         };
+        // Elsewhere the packets of others are dropped; here the connection ends, which takes less time.
+        let client = scene.switches.client_address.unwrap_or(CLIENT);
+        let docs: Vec<&Value> = docs
+            .into_iter()
+            .filter(|doc| login::lets_in(doc, client))
+            .collect();
         let names = docs.iter().map(|doc| text(doc, "host"));
         let names: Vec<String> = names
             .flat_map(|h| [h.to_owned(), format!("private-{h}")])
@@ -152,7 +158,7 @@ async fn secure(
         let shown = shown.and_then(Shown::parse).unwrap_or(Shown::Right);
         (!names.is_empty()).then(|| authority::server_config(scene.txn, &names, shown))
     })?;
-    // A name that nobody has would not resolve.
+    // A name that nobody has would not resolve, and a firewall lets nothing through.
     let Some(config) = made else {
         return Ok(None);
     };
@@ -199,7 +205,7 @@ async fn authenticate(
     nonce: &[u8; 20],
 ) -> io::Result<Result<String, SqlError>> {
     let wanted = sandbox.stage(|scene| {
-        let all = candidates(scene.txn.tables(), scene.now, hello, host);
+        let all = candidates(scene, hello, host);
         all.first().map(|one| one.plugin)
     })?;
     // An unknown user is asked like any other.
@@ -219,8 +225,7 @@ async fn authenticate(
         answer = packet;
     }
     let decided = sandbox.stage(|scene| {
-        let tables = scene.txn.tables();
-        let all = candidates(tables, scene.now, hello, host);
+        let all = candidates(scene, hello, host);
         decide(&all, hello, (wanted, &answer), nonce)
     })?;
     if decided.is_ok() && wanted == CACHING {
@@ -238,14 +243,17 @@ struct Candidate {
     has_schema: bool,
 }
 
-fn candidates(tables: &Tables, now: u64, hello: &Hello, host: Option<&str>) -> Vec<Candidate> {
+fn candidates(scene: &Scene<'_, '_>, hello: &Hello, host: Option<&str>) -> Vec<Candidate> {
+    let (tables, now) = (scene.txn.tables(), scene.now);
+    let client = scene.switches.client_address.unwrap_or(CLIENT);
     let docs: Vec<&Value> = match host {
         Some(host) => login::by_host(tables, now, host).into_iter().collect(),
         None => login::everything(tables)
             .filter(|doc| due(doc, "online_ms", now))
             .collect(),
     };
-    let made = docs.into_iter().map(|doc| {
+    let open = docs.into_iter().filter(|doc| login::lets_in(doc, client));
+    let made = open.map(|doc| {
         let owner = login::owner(tables, doc);
         let users = owner["users"].as_array().into_iter().flatten();
         let user = users.into_iter().find(|u| text(u, "name") == hello.user);

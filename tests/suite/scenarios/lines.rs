@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use zonewright_sandbox::control::Switches;
 use zonewright_tests::Env;
 
 use super::example;
@@ -48,7 +49,7 @@ fn edited(env: &Env, file: &str, from: &str, to: &str, lines: &[(&str, (&str, &s
 /// The example whose application does not take the settings of the bucket.
 fn without_bucket() -> Env {
     let env = example();
-    for setting in ["media_bucket", "media_endpoint"] {
+    for setting in ["media.bucket", "media.endpoint"] {
         let from = format!("${{zone.{setting}}}");
         env.edit("manifests/wordpress.yaml", &from, "elsewhere");
     }
@@ -92,9 +93,9 @@ fn a_line_that_cannot_be_derived_stays_and_says_why() {
     edited(
         &env,
         "zones/pz.toml",
-        "media_endpoint",
-        "endpoint_of_media",
-        &[("media", ("never", "need each other"))],
+        "S3_ACCESS_KEY_ID = ",
+        "S3_LOGIN = ",
+        &[("media", ("never", "no Secret of the zone has entries"))],
     );
 }
 
@@ -136,13 +137,14 @@ fn the_zone_that_serves_says_what_the_other_needs() {
             ),
         ],
     );
-    let endpoint = "media_endpoint = \"https://nyc3.digitaloceanspaces.com\"\n";
-    env.edit("zones/pz.toml", "media_bucket = ", "bucket = ");
+    let pz = std::fs::read_to_string(env.path().join("zones/pz.toml")).unwrap();
+    let (_, media) = pz.split_once("\n[media]\n").unwrap();
+    let (media, _) = media.split_once("\n\n").unwrap();
     edited(
         &env,
         "zones/pz.toml",
-        endpoint,
-        "# no media\n",
+        &format!("\n[media]\n{media}\n"),
+        "\n# no media\n",
         &[("media", ("not_applicable", "neither in bz nor in pz"))],
     );
 }
@@ -239,4 +241,43 @@ fn every_server_of_a_zone_has_lines() {
             ("never", "the CA of bz/digitalocean.database_replica.second"),
         );
     }
+}
+
+/// BZ-17: a database that does not let us in is not known, whatever we could tell from elsewhere.
+#[test]
+fn databases_answer_to_watchers_alone() {
+    let env = example();
+    env.edit(
+        "zones/pz.toml",
+        "watchers = [\"198.51.100.7\"]",
+        "watchers = [\"203.0.113.9\"]",
+    );
+    env.expect(0, &["apply", "--auto-approve"]);
+    let lines = [
+        "verify",
+        "--zone",
+        "bz",
+        "--only",
+        "database-tls",
+        "--only",
+        "database-mode",
+    ];
+    let refused = env.expect(6, &lines);
+    assert!(
+        refused.stdout.contains("unknown database-tls"),
+        "{}",
+        refused.text()
+    );
+    assert!(
+        refused.stdout.contains("unknown database-mode"),
+        "{}",
+        refused.text()
+    );
+    // The cluster is let in all the same.
+    env.expect(0, &["smoke", "--zone", "bz"]);
+    let mut switches = Switches::default();
+    switches.client_address = Some("203.0.113.9".parse().unwrap());
+    env.wait(env.client().set_switches(&switches)).unwrap();
+    env.expect(0, &lines);
+    env.assert_settled();
 }

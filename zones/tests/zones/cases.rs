@@ -145,7 +145,9 @@ cases! {
     relative_in_edge
     replica_fits
     replica_open
+    replica_open_to_a_network_of_watchers
     replica_open_to_addresses
+    replica_open_to_watchers
     replica_too_small
     replicas_once
     replicas_twice

@@ -1,8 +1,12 @@
 //! A replica is as large as its source, somewhere else, and open to its own zone alone.
 
+use std::net::IpAddr;
+
+use serde_json::Value as Json;
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::expr::{Expr, Node};
 use zonewright_engine::schema::Part;
+use zonewright_engine::value::Value;
 
 use super::Finding;
 use super::spec::{Item, Spec};
@@ -80,10 +84,7 @@ fn firewall(spec: &Spec<'_>, zone: &ZoneName, replica: &Item<'_>) {
             let inside = |a: &Address| a.zone == *zone && spec.part(a) == Some(Part::Cluster);
             !target.is_some_and(inside)
         });
-        let Some(let_in) = foreign
-            .or(items(firewall.attr("addresses")).first())
-            .copied()
-        else {
+        let Some(let_in) = foreign.copied().or_else(|| stranger(spec, zone, &firewall)) else {
             continue;
         };
         spec.report(
@@ -92,9 +93,13 @@ fn firewall(spec: &Spec<'_>, zone: &ZoneName, replica: &Item<'_>) {
                 code: Code::ReplicaOpen,
                 message: "the replica lets others in than the cluster of its zone".to_owned(),
                 at: let_in.at.as_ref().or(firewall.at()),
-                label: "this is not a cluster of the zone".to_owned(),
+                label: "neither a cluster of the zone nor one of its watchers".to_owned(),
                 also: replica.at().map(|at| (at, "the replica".to_owned())),
-                help: Some("allow the zone's own cluster alone, in `clusters`".to_owned()),
+                help: Some(
+                    "allow the zone's own cluster alone, in `clusters`; the addresses from which \
+                     `verify` asks are the setting `watchers` of `[zone]`"
+                        .to_owned(),
+                ),
             },
         );
     }
@@ -120,6 +125,20 @@ fn firewall(spec: &Spec<'_>, zone: &ZoneName, replica: &Item<'_>) {
             },
         );
     }
+}
+
+/// An address that is let in and is no watcher of the zone. A watcher is one machine and no network.
+fn stranger<'a>(spec: &Spec<'_>, zone: &ZoneName, firewall: &Item<'a>) -> Option<&'a Expr> {
+    let said = spec.world.realms.get(zone)?.values().remove("watchers");
+    let watchers = said.as_ref().and_then(Value::as_list).unwrap_or_default();
+    let watches = |address: &Json| {
+        let text = address.as_str().unwrap_or_default();
+        text.parse::<IpAddr>().is_ok() && watchers.iter().any(|w| w.as_str() == Some(text))
+    };
+    let attr = firewall.attr("addresses")?;
+    let addresses = firewall.value["addresses"].as_array()?;
+    let at = addresses.iter().position(|a| !watches(a))?;
+    Some(items(Some(attr)).get(at).copied().unwrap_or(attr))
 }
 
 fn items(list: Option<&Expr>) -> Vec<&Expr> {
