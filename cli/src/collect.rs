@@ -117,6 +117,7 @@ async fn zone_known(
         let demand = Demand {
             checks: &list,
             budget: budget(&inputs.config.objectives, forecast.as_ref()),
+            recorded,
         };
         let now = Moment {
             at: proofs::now(),

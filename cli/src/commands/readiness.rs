@@ -78,6 +78,7 @@ async fn report(
     let demand = Demand {
         checks: &list,
         budget: budget(&inputs.config.objectives, forecast.as_ref()),
+        recorded,
     };
     let (verdict, gates) = readiness(&zone, demand, &known, now);
     let report = Report {

@@ -167,6 +167,9 @@ pub struct Demand<'a> {
     pub checks: &'a [Check],
     /// The gates of [`budget()`].
     pub budget: Vec<Gate>,
+    /// Whether what was shown last counts although it could not be asked since: nobody is asked now, and what
+    /// does not answer in a disaster takes no proof away.
+    pub recorded: bool,
 }
 
 /// Every gate of a zone and the verdict. `proofs` are in the order in which they were made.
@@ -176,11 +179,13 @@ pub fn readiness(
     proofs: &[Proof],
     now: Moment<'_>,
 ) -> (Readiness, Vec<Gate>) {
-    let newest: BTreeMap<&str, &Proof> = proofs
-        .iter()
-        .filter(|p| p.zone == *zone)
-        .map(|p| (p.check.as_str(), p))
-        .collect();
+    let mut newest: BTreeMap<&str, &Proof> = BTreeMap::new();
+    for proof in proofs.iter().filter(|p| p.zone == *zone) {
+        let shows = proof.verdict != "unknown" || !demand.recorded;
+        if shows || !newest.contains_key(proof.check.as_str()) {
+            newest.insert(&proof.check, proof);
+        }
+    }
     let asked = demand.checks.iter();
     let asked = asked.map(|check| gate(check, newest.get(check.id.as_str()).copied(), now));
     let asked: Vec<Gate> = asked.collect();

@@ -256,7 +256,35 @@ fn demand(checks: &[Check]) -> Demand<'_> {
     Demand {
         checks,
         budget: Vec::new(),
+        recorded: false,
     }
+}
+
+/// In a disaster the dead zone answers nothing: that takes away no proof that is kept.
+#[test]
+fn recorded_proofs_outlive_that_nobody_answers() {
+    let zone: ZoneName = "bz".parse().unwrap();
+    let checks = [check(Probe::ExposedObjects)];
+    let now = Moment {
+        at: 1_000,
+        spec: "s",
+    };
+    let judge = |recorded, proofs: &[Proof]| {
+        let demand = Demand {
+            recorded,
+            ..demand(&checks)
+        };
+        readiness(&zone, demand, proofs, now).0
+    };
+    let silent = [proof("pass", 950, "s"), proof("unknown", 980, "s")];
+    assert_eq!(judge(false, &silent), Readiness::NotReady);
+    assert_eq!(judge(true, &silent), Readiness::Ready);
+    let broken = [proof("pass", 950, "s"), proof("fail", 980, "s")];
+    assert_eq!(judge(true, &broken), Readiness::NotReady);
+    assert_eq!(
+        judge(true, &[proof("unknown", 980, "s")]),
+        Readiness::NotReady
+    );
 }
 
 fn proof(verdict: &str, at: u64, spec: &str) -> Proof {

@@ -13,6 +13,9 @@ use crate::schema::Part;
 pub(crate) struct Server<'a> {
     pub(crate) resource: &'a Resource,
     /// Whether it follows another one. One that was promoted does not.
+    pub(crate) follows: bool,
+    /// Whether it must take no writes: one that follows, in a zone that stands by, and the writer of a zone that
+    /// served before. One that was promoted is about to serve.
     pub(crate) read_only: bool,
 }
 
@@ -34,11 +37,13 @@ impl<'a> Declared<'a> {
     pub(crate) fn servers(&self) -> Vec<Server<'a>> {
         let replicas = self.parts(Part::Replica).map(|resource| Server {
             resource,
-            read_only: !is_promoted(resource),
+            follows: !is_promoted(resource),
+            read_only: self.standby() && !is_promoted(resource),
         });
         let writers = self.parts(Part::Writer).map(|resource| Server {
             resource,
-            read_only: false,
+            follows: false,
+            read_only: self.standby(),
         });
         replicas.chain(writers).collect()
     }

@@ -37,7 +37,7 @@ const HEADER: &str = "\
 /// The manifest; none when no Secret of the zone that serves leads to its database.
 pub(super) fn file(inputs: &Inputs) -> Option<String> {
     let zone = Declared::of(inputs, &inputs.config.active);
-    let written = zone.servers().into_iter().filter(|s| !s.read_only);
+    let written = zone.servers().into_iter().filter(|s| !s.follows);
     let access = written.filter_map(|s| zone.access(s.resource).ok());
     let deployment = access.filter_map(|a| deployment(&a)).next()?;
     Some(format!("{HEADER}{}", yaml::document(&deployment)))

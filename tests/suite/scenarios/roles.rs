@@ -318,6 +318,10 @@ fn traffic_moves_between_the_coming_and_the_going_of_the_ways_in() {
     assert!(comes.iter().all(|i| *i < flip[0]), "{mutations:#?}");
     assert!(goes.iter().all(|i| *i > flip[0]), "{mutations:#?}");
     env.assert_settled();
+    // What serves has to take writes, and nobody promoted it.
+    let mode = ["verify", "--zone", "bz", "--only", "database-mode"];
+    let mode = env.expect(6, &mode);
+    assert!(mode.stdout.contains("read_only is ON"), "{}", mode.text());
 }
 
 /// The replica of bz is promoted by hand.

@@ -277,6 +277,10 @@ fn no_way_back(env: &Env) {
     assert!(back.stderr.contains(said), "{}", back.text());
     let plan = env.expect(0, &["plan"]).stdout;
     assert!(plan.contains("RPO unknown"), "{plan}");
+    // It takes writes while another zone serves: that is no zone to count on.
+    let mode = ["verify", "--zone", "pz", "--only", "database-mode"];
+    let mode = env.expect(6, &mode);
+    assert!(mode.stdout.contains("read_only is OFF"), "{}", mode.text());
     env.edit("zonewright.toml", "active = \"bz\"", "active = \"pz\"");
     let plan = env.expect(0, &["plan"]);
     assert!(plan.stdout.contains("ZW3031"), "{}", plan.text());

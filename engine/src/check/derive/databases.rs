@@ -58,9 +58,9 @@ impl List<'_> {
     }
 
     fn ask(&self, server: &Server<'_>, ask: DatabaseAsk) -> Probe {
-        if ask == DatabaseAsk::Heartbeat && !server.read_only {
+        if ask == DatabaseAsk::Heartbeat && !server.follows {
             let address = &server.resource.address;
-            return Probe::NotApplicable(format!("{address} takes writes: it follows nobody"));
+            return Probe::NotApplicable(format!("{address} follows nobody"));
         }
         match self.database(server.resource, server.read_only, ask) {
             Ok(probe) => Probe::Database(probe),
@@ -130,7 +130,7 @@ fn title(ask: DatabaseAsk, read_only: bool) -> &'static str {
         (DatabaseAsk::Session, _) => {
             "the database accepts verified TLS only with its own authority and name"
         }
-        (DatabaseAsk::ReadOnly, true) => "the replica is read-only",
+        (DatabaseAsk::ReadOnly, true) => "the database is read-only while another zone serves",
         (DatabaseAsk::ReadOnly, false) => "the writer takes writes",
         (DatabaseAsk::Heartbeat, _) => "replication lag by heartbeat is below a minute",
     }
