@@ -394,7 +394,7 @@ fn what_keeps_a_zone_from_being_destroyed_is_named() {
         text.chars().filter(frame).collect()
     };
     env.edit("zonewright.toml", "active = \"pz\"", "active = \"bz\"");
-    env.expect(0, &["apply", "--auto-approve"]);
+    env.expect(0, &["apply", "--auto-approve", "--accept", "ZW3030"]);
     env.clear_requests();
     let destroy = ["destroy", "--zone", "pz", "--auto-approve"];
     let output = env.expect(6, &destroy);
