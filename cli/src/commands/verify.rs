@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::check::{Check, Line, Moment, Probe, Prober, Proof, Verdict, checks, judge};
+use zonewright_engine::config::{Posture, Zone};
 use zonewright_engine::observe::Inputs;
 use zonewright_providers::probe::Probes;
 
@@ -27,6 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Runs `verify`.
 pub(crate) async fn run(ctx: &Context, args: VerifyArgs) -> Result<Exit, Failure> {
     let stage = Stage::open(ctx).await?;
+    refuse_off(&stage, &args.zone)?;
     let inputs = probes::inputs(&stage, &args.zone).await?;
     let all = checks(&inputs, &args.zone);
     for id in &args.only {
@@ -49,9 +51,23 @@ pub(crate) async fn run(ctx: &Context, args: VerifyArgs) -> Result<Exit, Failure
     finish(ctx, &stage, &inputs, round, args.format).await
 }
 
+/// Of a zone that is off nothing is there to be asked, by decision: no line could tell more than that.
+fn refuse_off(stage: &Stage, name: &ZoneName) -> Result<(), Failure> {
+    let off = |z: &Zone| z.posture == Some(Posture::Off);
+    if !stage.config.zone(name).is_some_and(off) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::REFUSED,
+        format!("zone {name} is off: nothing of it is built, so nothing can be proven"),
+    )
+    .help(format!("`zonewright posture --zone {name} cold` builds it")))
+}
+
 /// Runs `smoke`.
 pub(crate) async fn smoke(ctx: &Context, args: SmokeArgs) -> Result<Exit, Failure> {
     let stage = Stage::open(ctx).await?;
+    refuse_off(&stage, &args.zone)?;
     let inputs = probes::inputs(&stage, &args.zone).await?;
     let mut chosen = checks(&inputs, &args.zone);
     chosen.retain(|c| c.is("smoke"));

@@ -51,6 +51,10 @@ fn postures_go_round_and_off_bills_nothing() {
         assert_eq!(names(&env, "database_replicas"), [""; 0]);
         assert_eq!(records(&env).len(), 3, "the reservation stays");
         assert_eq!(monthly(&env), 0.0);
+        for command in ["verify", "smoke"] {
+            let said = env.expect(6, &[command, "--zone", "bz"]);
+            assert!(said.stderr.contains("zone bz is off"), "{}", said.text());
+        }
         env.assert_settled();
     };
     off();
