@@ -36,9 +36,10 @@ fn lines(output: &Output) -> [(String, String); 2] {
     [line(0), line(1)]
 }
 
+/// In the middle of the day that ends in so many days: the words for it are the same for hours.
 fn in_days(days: i64) -> String {
     let now = jiff::Timestamp::now().as_second();
-    let then = jiff::Timestamp::from_second(now + days * 86_400).unwrap();
+    let then = jiff::Timestamp::from_second(now + days * 86_400 - 43_200).unwrap();
     then.to_string()
 }
 
