@@ -169,6 +169,17 @@ impl Project {
         read(&files, charts, registry)
     }
 
+    /// What the root file says, also when the rest of the spec has mistakes. When they leave open where the
+    /// state is, the command ends: another place would look like a state that is empty, or whole.
+    pub(crate) fn facts(&self, ctx: &Context, registry: &Registry) -> Result<Facts, Failure> {
+        let loaded = self.load(registry, ctx.global.sandbox.is_some());
+        if !loaded.facts.state_unclear {
+            return Ok(loaded.facts);
+        }
+        say_diagnostics(ctx, &loaded);
+        whole(loaded).map(|(_, facts)| facts)
+    }
+
     /// Reads the spec, says what is wrong with it, and ends the command when it has errors.
     pub(crate) fn config(
         &self,

@@ -115,8 +115,7 @@ fn loaded(files: &dyn Files, charts: &dyn Charts, registry: &Registry, lints: bo
 /// Looks for what contradicts itself only once another zone serves: records that do not follow. Mistakes
 /// that come up with other roles are those of the day on which the roles are swapped.
 fn other_roles(ctx: &Ctx<'_>, project: &root::Project, files: &realm::ZoneFiles<'_>) {
-    let failed = |d: &Draft| d.code.severity() == Severity::Error;
-    if ctx.drafts.borrow().iter().any(failed) {
+    if ctx.errors() > 0 {
         return;
     }
     let others = project.zones.iter().map(|(zone, _)| zone);
@@ -166,6 +165,15 @@ pub(crate) struct Text {
 impl Ctx<'_> {
     pub(crate) fn report(&self, draft: Draft) {
         self.drafts.borrow_mut().push(draft);
+    }
+
+    /// How many errors were found so far.
+    pub(crate) fn errors(&self) -> usize {
+        let drafts = self.drafts.borrow();
+        let errors = drafts
+            .iter()
+            .filter(|d| d.code.severity() == Severity::Error);
+        errors.count()
     }
 
     pub(crate) fn origin(&self, at: Loc) -> Origin {

@@ -15,6 +15,8 @@ pub struct Facts {
     pub env: Option<String>,
     /// `[state]`.
     pub state: StateSettings,
+    /// Whether mistakes of the root file leave open where the state is: then [`Facts::state`] is a guess.
+    pub state_unclear: bool,
     /// `[objectives]`.
     pub objectives: Objectives,
 }

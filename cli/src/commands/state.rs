@@ -85,7 +85,7 @@ impl AtRest {
     async fn of(ctx: &Context) -> Result<AtRest, Failure> {
         let project = Project::find(ctx)?;
         let registry = world::registry()?;
-        let facts = project.load(&registry, ctx.global.sandbox.is_some()).facts;
+        let facts = project.facts(ctx, &registry)?;
         let world = World::at_rest(ctx, &project);
         let elsewhere = matches!(facts.state.backend, Backend::S3 { .. });
         let world = match &world {

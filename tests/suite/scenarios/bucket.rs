@@ -198,3 +198,42 @@ fn a_store_that_goes_away_in_the_middle_loses_nothing() {
     assert_complete_once(&env);
     env.assert_settled();
 }
+
+/// A spec that does not say where the state is leaves nothing to look at: files that happen to be there, or none, are
+/// another state. Mistakes elsewhere are no obstacle.
+#[test]
+fn a_state_is_not_looked_for_elsewhere() {
+    let env = ready();
+    env.expect(0, APPLY);
+    let commands: [&[&str]; 4] = [
+        &["state", "list"],
+        &["state", "doctor"],
+        &["state", "history"],
+        &["state", "init"],
+    ];
+    let text = std::fs::read_to_string(env.path().join("zonewright.toml")).unwrap();
+    for (what, with) in [
+        ("backend = \"s3\"", "backend = \"s4\""),
+        ("bucket = \"wp-state\"", "bukket = \"wp-state\""),
+        ("[state]", "[staet]"),
+        ("[state.s3]", "[state.s3"),
+    ] {
+        env.write("zonewright.toml", &text.replace(what, with));
+        for command in commands {
+            let refused = env.expect(1, command);
+            assert_eq!(refused.stdout, "", "{what}: {}", refused.text());
+            assert!(
+                refused.stderr.contains("zonewright.toml"),
+                "{}",
+                refused.text()
+            );
+        }
+    }
+    env.write("zonewright.toml", &text);
+    env.edit("zones/bz.toml", "posture = \"cold\"", "postrue = \"cold\"");
+    env.expect(1, &["validate"]);
+    let listed = env.expect(0, &["state", "list"]).stdout;
+    assert!(listed.contains("pz/digitalocean.vpc.main"), "{listed}");
+    env.edit("zones/bz.toml", "postrue = \"cold\"", "posture = \"cold\"");
+    env.assert_settled();
+}

@@ -10,7 +10,7 @@ use zonewright_engine::config::{Instance, Resource};
 use zonewright_engine::expr::Origin;
 
 use super::scope::World;
-use crate::diag::{Code, Draft, Severity};
+use crate::diag::{Code, Draft};
 
 mod components;
 mod database;
@@ -32,8 +32,7 @@ pub(super) fn all(
     instances: &BTreeMap<InstanceId, Instance>,
     resources: &BTreeMap<Address, Resource>,
 ) {
-    let failed = |d: &Draft| d.code.severity() == Severity::Error;
-    if world.ctx.drafts.borrow().iter().any(failed) {
+    if world.ctx.errors() > 0 {
         return;
     }
     let spec = Spec::of(world, instances, resources);
@@ -56,8 +55,7 @@ pub(super) fn records(
     instances: &BTreeMap<InstanceId, Instance>,
     resources: &BTreeMap<Address, Resource>,
 ) {
-    let failed = |d: &Draft| d.code.severity() == Severity::Error;
-    if world.ctx.drafts.borrow().iter().any(failed) {
+    if world.ctx.errors() > 0 {
         return;
     }
     dns::check(&Spec::of(world, instances, resources));

@@ -63,14 +63,25 @@ pub(super) fn read(ctx: &Ctx<'_>) -> Project {
     };
     let empty = Table::new();
     let root = Root { ctx, file };
+    let unread = ctx.errors() > 0;
     root.known(&table, TABLES, "the root file");
+    // The table may be there under a mistyped name.
+    let mistyped = ctx.errors() > 0 && !table.contains_key("state");
+    let before = ctx.errors();
     let sub = |name: &str| root.sub(&table, name).unwrap_or(&empty);
+    let secrets = root.secrets(sub("secret"));
+    let here = table.get("state").map_or(start(file), |e| e.value.at);
+    let facts = Facts {
+        state: root.state(sub("state"), here, &secrets),
+        state_unclear: unread || mistyped || ctx.errors() > before,
+        ..Facts::default()
+    };
     let mut out = Project {
         file,
-        facts: Facts::default(),
+        facts,
         zones: Vec::new(),
         active: None,
-        secrets: root.secrets(sub("secret")),
+        secrets,
         parity: root.parity(sub("parity")),
         observability: table.get("observability").and_then(|entry| {
             let inner = root.sub(&table, "observability")?;
@@ -83,8 +94,6 @@ pub(super) fn read(ctx: &Ctx<'_>) -> Project {
         root.project(sub("project"), table.get("project"), &mut out);
     }
     out.facts.objectives = root.objectives(sub("objectives"));
-    let here = table.get("state").map_or(start(file), |e| e.value.at);
-    out.facts.state = root.state(sub("state"), here, &out.secrets);
     out
 }
 
