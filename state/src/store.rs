@@ -5,6 +5,7 @@
 
 use futures::future::BoxFuture;
 
+mod again;
 pub mod file;
 pub mod kubernetes;
 pub mod memory;

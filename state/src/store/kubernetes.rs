@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,15 +17,11 @@ use serde_json::{Value as Json, json};
 use zonewright_engine::canon::Digest;
 use zonewright_engine::secret::{Purpose, Secret};
 
+use super::again::{CONNECT_TIMEOUT, TIMEOUT, TRIES, again, pause};
 use super::{Put, Store, StoreError, StoreResult, check_key, s3};
 use crate::reactor::wait;
 use crate::rng::{OsRng, Rng};
 
-const TRIES: u32 = 6;
-/// Between the first two tries; doubled for each further one.
-const PAUSE: Duration = Duration::from_millis(100);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// A Secret holds at most 1 MiB; larger objects are several.
 const PART: usize = 512 * 1024;
 /// How many names one page of a list has.
@@ -254,16 +249,9 @@ impl KubernetesStore {
     where
         F: Future<Output = Result<T, Error>> + Send,
     {
-        for attempt in 1.. {
-            match read().await {
-                Ok(found) => return Ok(found),
-                Err(e) if attempt < TRIES && matches!(doubt(&e), Doubt::Open) => {
-                    pause(attempt).await;
-                }
-                Err(e) => return Err(self.failed(key, doing, &e)),
-            }
-        }
-        unreachable!("invariant: the loop returns");
+        let open = |e: &Error| matches!(doubt(e), Doubt::Open);
+        let found = again(open, read).await;
+        found.map_err(|e| self.failed(key, doing, &e))
     }
 
     async fn keys(&self) -> Result<Vec<String>, Error> {
@@ -386,10 +374,6 @@ fn doubt(error: &Error) -> Doubt {
         429 | 500.. => Doubt::Open,
         _ => Doubt::Refused,
     }
-}
-
-async fn pause(attempt: u32) {
-    tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
 }
 
 impl Store for KubernetesStore {

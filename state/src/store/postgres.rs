@@ -8,7 +8,6 @@ use std::future::Future;
 use std::io;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use futures::FutureExt;
 use rustls::pki_types::CertificateDer;
@@ -20,15 +19,9 @@ use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use zonewright_engine::secret::{Purpose, Secret};
 
+use super::again::{CONNECT_TIMEOUT, TIMEOUT, TRIES, again, pause};
 use super::{Lie, Put, Store, StoreError, StoreResult, check_key, s3};
 use crate::rng::{OsRng, Rng};
-
-/// How often something is tried whose answer tells nothing.
-const TRIES: u32 = 6;
-/// Between the first two tries; doubled for each further one.
-const PAUSE: Duration = Duration::from_millis(100);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The order of keys is that of their bytes, whatever the database's language is.
 const TABLES: &str = "\
@@ -250,13 +243,7 @@ impl PostgresStore {
 
     /// The same for what may be done twice.
     async fn execute_again(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<u64, Failed> {
-        for attempt in 1.. {
-            match self.execute(sql, parameters).await {
-                Err(failed) if failed.passes() && attempt < TRIES => pause(attempt).await,
-                other => return other,
-            }
-        }
-        unreachable!("invariant: the loop returns");
+        again(Failed::passes, || self.execute(sql, parameters)).await
     }
 
     /// Reads rows, and again when the connection was lost.
@@ -265,17 +252,13 @@ impl PostgresStore {
         sql: &str,
         parameters: &[Parameter<'_>],
     ) -> Result<Vec<tokio_postgres::Row>, Failed> {
-        for attempt in 1.. {
-            let rows = self.on(|client| async move {
+        let ask = || {
+            self.on(|client| async move {
                 let rows = client.query_typed(sql, parameters).await;
                 (client, rows)
-            });
-            match rows.await {
-                Err(failed) if failed.passes() && attempt < TRIES => pause(attempt).await,
-                other => return other,
-            }
-        }
-        unreachable!("invariant: the loop returns");
+            })
+        };
+        again(Failed::passes, ask).await
     }
 
     async fn put_new_now(&self, key: &str, bytes: &[u8]) -> Result<Put, StoreError> {
@@ -401,10 +384,6 @@ fn place(config: &Config) -> String {
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let database = config.get_dbname().unwrap_or("postgres");
     format!("postgresql://{host}:{port}/{database}")
-}
-
-async fn pause(attempt: u32) {
-    tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
 }
 
 impl Store for PostgresStore {

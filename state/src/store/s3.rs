@@ -6,7 +6,6 @@
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use futures::{FutureExt, TryStreamExt};
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
@@ -17,17 +16,12 @@ use object_store::{
 };
 use zonewright_engine::secret::{Purpose, Secret};
 
+use super::again::{CONNECT_TIMEOUT, TIMEOUT, TRIES, again, pause};
 use super::{Lie, Put, Store, StoreError, StoreResult, check_key};
 use crate::rng::{OsRng, Rng};
 
 /// The name of the metadata that tells which write made an object.
 const MARK: &str = "zonewright-writer";
-/// How often something is tried whose answer tells nothing.
-const TRIES: u32 = 6;
-/// Between the first two tries; doubled for each further one.
-const PAUSE: Duration = Duration::from_millis(100);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Where a bucket is.
 #[derive(Debug, Clone)]
@@ -188,16 +182,9 @@ impl S3Store {
     async fn get_now(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         check_key(key)?;
         let path = self.path(key)?;
-        for attempt in 1.. {
-            match self.stored(&path).await {
-                Ok(found) => return Ok(found.map(|(bytes, _)| bytes)),
-                Err(e) if attempt == TRIES || matches!(doubt(&e), Doubt::Refused) => {
-                    return Err(failed(key, "read", &e));
-                }
-                Err(_) => pause(attempt).await,
-            }
-        }
-        unreachable!("invariant: the loop returns");
+        let found = again(may_pass, || self.stored(&path)).await;
+        let found = found.map_err(|e| failed(key, "read", &e))?;
+        Ok(found.map(|(bytes, _)| bytes))
     }
 
     async fn list_once(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, Error> {
@@ -228,16 +215,8 @@ impl S3Store {
     }
 
     async fn list_now(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, StoreError> {
-        for attempt in 1.. {
-            match self.list_once(prefix, after).await {
-                Ok(keys) => return Ok(keys),
-                Err(e) if attempt == TRIES || matches!(doubt(&e), Doubt::Refused) => {
-                    return Err(failed(prefix, "list", &e));
-                }
-                Err(_) => pause(attempt).await,
-            }
-        }
-        unreachable!("invariant: the loop returns");
+        let keys = again(may_pass, || self.list_once(prefix, after)).await;
+        keys.map_err(|e| failed(prefix, "list", &e))
     }
 
     async fn gc_now(&self, key: &str) -> Result<(), StoreError> {
@@ -294,6 +273,10 @@ fn lacks_bucket(error: &Error) -> bool {
     error.to_string().contains("NoSuchBucket")
 }
 
+fn may_pass(error: &Error) -> bool {
+    !matches!(doubt(error), Doubt::Refused)
+}
+
 fn failed(key: &str, doing: &'static str, error: &Error) -> StoreError {
     let kind = match error {
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
@@ -323,10 +306,6 @@ fn short(error: &Error) -> String {
         line.push('…');
     }
     line
-}
-
-async fn pause(attempt: u32) {
-    tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
 }
 
 impl Store for S3Store {
