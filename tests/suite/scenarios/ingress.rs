@@ -1,12 +1,10 @@
 //! OB-03, OB-05: what is watched at the way in, checked by the tool that will read it.
 
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::{Value, json};
-use zonewright_tests::{Env, skip};
+use zonewright_tests::Env;
 
 use super::example;
+use super::observability::{check, tool};
 
 /// The rules of the generated object, as a rule file of its own.
 fn rules(env: &Env) -> String {
@@ -20,23 +18,7 @@ fn rules(env: &Env) -> String {
 }
 
 fn promtool(env: &Env, args: &[&str]) -> Option<String> {
-    let tool = Path::new("/usr/bin/promtool");
-    if !tool.is_file() {
-        skip("promtool is not installed");
-        return None;
-    }
-    let output = Command::new(tool)
-        .args(args)
-        .current_dir(env.path())
-        .output()
-        .unwrap();
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(output.status.success(), "{args:?}: {text}");
-    Some(text)
+    Some(check(&tool("promtool")?, env.path(), args))
 }
 
 /// The example with an ingress-nginx in place of Traefik.
@@ -201,21 +183,9 @@ fn probes_tell_which_zone_answered() {
     }
     let jobs = std::fs::read_to_string(env.path().join("mon/prometheus.yml")).unwrap();
     assert!(jobs.contains("zonewright_http_wp-active"), "{jobs}");
-    let exporter = Path::new("/usr/bin/prometheus-blackbox-exporter");
-    if exporter.is_file() {
+    if let Some(exporter) = tool("prometheus-blackbox-exporter") {
         let config = ["--config.check", "--config.file", "mon/blackbox.yml"];
-        let checked = Command::new(exporter)
-            .args(config)
-            .current_dir(env.path())
-            .output()
-            .unwrap();
-        assert!(
-            checked.status.success(),
-            "{}",
-            String::from_utf8_lossy(&checked.stderr)
-        );
-    } else {
-        skip("prometheus-blackbox-exporter is not installed");
+        check(&exporter, env.path(), &config);
     }
     env.edit("zonewright.toml", "\"X-Zone\"", "\"X Zone\"");
     let refused = env.run(&["validate"]);
