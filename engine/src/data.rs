@@ -12,7 +12,7 @@ const WINDOW: u64 = 2 * 3600;
 
 /// How a zone gets its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mode {
+pub enum DatabaseMode {
     /// It has a writer; a replica that was promoted is one.
     Writer,
     /// It has a read-replica.
@@ -23,30 +23,30 @@ pub enum Mode {
     None,
 }
 
-impl Mode {
+impl DatabaseMode {
     /// The name in labels.
     pub fn name(self) -> &'static str {
         match self {
-            Mode::Writer => "writer",
-            Mode::Replica => "replica",
-            Mode::Restore => "restore",
-            Mode::None => "none",
+            DatabaseMode::Writer => "writer",
+            DatabaseMode::Replica => "replica",
+            DatabaseMode::Restore => "restore",
+            DatabaseMode::None => "none",
         }
     }
 
     /// How a zone gets its data as the spec is now.
-    pub fn of(config: &Config, registry: &Registry, zone: &ZoneName) -> Mode {
+    pub fn of(config: &Config, registry: &Registry, zone: &ZoneName) -> DatabaseMode {
         let own = || of_zone(config, zone);
         let follows = |r: &Resource| is_replica(registry, &r.address) && !is_promoted(r);
         let decided = config.zone(zone).and_then(|z| z.database.as_ref());
         if own().any(|r| takes_writes(registry, r)) {
-            Mode::Writer
+            DatabaseMode::Writer
         } else if own().any(follows) {
-            Mode::Replica
+            DatabaseMode::Replica
         } else if decided.is_some_and(|d| d.strategy == Strategy::Restore) {
-            Mode::Restore
+            DatabaseMode::Restore
         } else {
-            Mode::None
+            DatabaseMode::None
         }
     }
 }

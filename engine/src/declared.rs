@@ -15,7 +15,7 @@ mod names;
 mod refs;
 
 pub(crate) use databases::{Access, Server};
-pub(crate) use names::{Record, record};
+pub(crate) use names::{DnsRecord, record};
 pub use refs::{Entry, ObjectRef, ServiceRef};
 
 /// A zone's resources, and those of the edge, with their values.

@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod apply;
+pub(crate) mod assume;
 pub mod canon;
 pub mod check;
 pub mod config;

@@ -6,7 +6,7 @@
 
 use crate::address::ZoneName;
 use crate::config::{Observability, Posture, Role};
-use crate::data::{self, Mode};
+use crate::data::{self, DatabaseMode};
 use crate::observe::Inputs;
 use crate::plan::exposure::may_be_exposed;
 
@@ -53,7 +53,7 @@ struct ZoneFacts<'a> {
     name: &'a ZoneName,
     role: Role,
     exposed: bool,
-    mode: Mode,
+    mode: DatabaseMode,
 }
 
 /// A database that takes writes.
@@ -81,7 +81,7 @@ impl<'a> Facts<'a> {
             name: &zone.name,
             role: zone.role,
             exposed: may_be_exposed(config, &zone.name) && zone.posture != Some(Posture::Off),
-            mode: Mode::of(config, registry, &zone.name),
+            mode: DatabaseMode::of(config, registry, &zone.name),
         });
         let mut decisions = config.zones.values().filter_map(|z| z.database.as_ref());
         let mut settings = config.zones.values().map(|z| &z.settings);
@@ -97,7 +97,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn any(&self, mode: Mode) -> bool {
+    fn any(&self, mode: DatabaseMode) -> bool {
         self.zones.iter().any(|z| z.mode == mode)
     }
 }

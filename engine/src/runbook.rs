@@ -8,18 +8,19 @@
 use serde::Serialize;
 
 use crate::address::{Address, ZoneName};
+use crate::assume;
 use crate::config::{Config, DatabaseDecision, Strategy};
-use crate::data::Mode;
+use crate::data::DatabaseMode;
 use crate::expr::{Expr, Node};
 use crate::objectives::{self, Forecast};
-use crate::plan::Action;
-use crate::plan::build::PlanError;
+use crate::observe::{Inputs, Observations};
+use crate::plan::build::{PlanError, plan_despite};
 use crate::plan::roles::{PROMOTED, is_promoted, is_replica, is_writer};
+use crate::plan::{Action, Plan};
 use crate::schema::Registry;
 use crate::value::Value;
 
-pub(crate) mod assume;
-mod facts;
+pub(crate) mod facts;
 mod sort;
 mod write;
 
@@ -254,7 +255,9 @@ pub fn runbook(
     let mut after = after.clone();
     // A missed objective of the zone that stands down is no reason to have no runbook.
     after.objectives.strict = false;
-    if strategy.is_none() && Mode::of(before, registry, &before.active) != Mode::None {
+    if strategy.is_none()
+        && DatabaseMode::of(before, registry, &before.active) != DatabaseMode::None
+    {
         return Err(NoRunbook::Undecided {
             zone: to.clone(),
             from: before.active.clone(),
@@ -266,11 +269,10 @@ pub fn runbook(
     let assumed = assume::applied(before, &after, registry);
     let forecast = objectives::outlook(&assumed).remove(to);
     let by_hand = |e: &PlanError| matches!(e, PlanError::NoDatabase { .. });
-    let (inputs, plan) =
-        assume::switch(assumed, &after, &by_hand).map_err(|errors| NoRunbook::Plan {
-            zone: to.clone(),
-            errors,
-        })?;
+    let (inputs, plan) = switch(assumed, &after, &by_hand).map_err(|errors| NoRunbook::Plan {
+        zone: to.clone(),
+        errors,
+    })?;
     let ready = forecast.as_ref().map(|f| f.ready.seconds);
     let facts = facts::Facts::of(before, &inputs, ready.filter(|_| off));
     let sorted = sort::sort(&inputs, &plan);
@@ -289,6 +291,18 @@ pub fn runbook(
         rto_objective: before.objectives.rto.map(|d| d.as_secs()),
         rpo_objective: before.objectives.rpo.map(|d| d.as_secs()),
     })
+}
+
+/// The plan from one configuration to the other. `tolerated` is what stands in the way of applying it
+/// and is dealt with by hand.
+fn switch(
+    mut inputs: Inputs,
+    after: &Config,
+    tolerated: &dyn Fn(&PlanError) -> bool,
+) -> Result<(Inputs, Plan), Vec<PlanError>> {
+    inputs.config = after.clone();
+    let plan = plan_despite(&inputs, &Observations::default(), tolerated)?;
+    Ok((inputs, plan))
 }
 
 /// Says in the spec that the serving zone's replica is a primary; whether there is one.

@@ -78,7 +78,7 @@ enum Root {
 /// A project's state directory.
 pub struct StateDir {
     root: Root,
-    options: StateOptions,
+    pub(crate) options: StateOptions,
     rng: Mutex<Box<dyn Rng>>,
 }
 
@@ -234,15 +234,7 @@ impl StateDir {
             return self.no_meta(Some(vfs), seen);
         };
         let meta = Meta::decode(&bytes, &file)?;
-        self.check_world(&meta, &file)?;
-        if let Some(seen) = seen.filter(|seen| seen.lineage != meta.lineage) {
-            return Err(StateError::Lineage {
-                file,
-                expected: seen.lineage.clone(),
-                found: meta.lineage,
-            });
-        }
-        Ok(Some(meta))
+        meta.of(file, &self.options.world, seen).map(Some)
     }
 
     /// Without a lineage there must be nothing else either.
@@ -258,15 +250,10 @@ impl StateDir {
                 Root::Vfs(vfs) => (vfs.locate(meta::KEY), BTreeSet::new()),
             },
         };
-        let what = match (shards.first(), seen.filter(|s| !s.shards.is_empty())) {
-            (Some(shard), _) => format!("is missing, but files of shard {shard} exist"),
-            (None, Some(seen)) => format!(
-                "is missing, but this host has seen lineage {} here; restore a backup, or remove {} if the project was ended on purpose",
-                seen.lineage,
-                self.seen_file()
-                    .map_or_else(String::new, |f| f.path().display().to_string()),
-            ),
-            (None, None) => return Ok(None),
+        let marks = self.seen_file();
+        let words = ("files", "restore a backup");
+        let Some(what) = meta::lost(shards.first(), seen, marks.as_ref(), words) else {
+            return Ok(None);
         };
         let mut history = Vec::new();
         if let Some(vfs) = vfs {
@@ -415,17 +402,6 @@ impl StateDir {
             world: self.options.world.clone(),
             created_by: self.options.created_by.clone(),
         }
-    }
-
-    pub(crate) fn check_world(&self, meta: &Meta, file: &Path) -> Result<(), StateError> {
-        if meta.world == self.options.world {
-            return Ok(());
-        }
-        Err(StateError::World {
-            file: file.to_owned(),
-            expected: self.options.world.clone(),
-            found: meta.world.clone(),
-        })
     }
 
     fn meta_or_create(&self, vfs: &Arc<dyn Vfs>) -> Result<Meta, StateError> {

@@ -1,11 +1,13 @@
 //! `meta.json`: the project's lineage and world, made once and never changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use zonewright_engine::address::ZoneName;
 use zonewright_engine::canon;
 
 use crate::error::StateError;
+use crate::seen::{Seen, SeenFile};
 
 /// The key of the object.
 pub const KEY: &str = "meta.json";
@@ -33,6 +35,36 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// Worlds do not mix.
+    pub(crate) fn check_world(&self, file: &Path, world: &str) -> Result<(), StateError> {
+        if self.world == world {
+            return Ok(());
+        }
+        Err(StateError::World {
+            file: file.to_owned(),
+            expected: world.to_owned(),
+            found: self.world.clone(),
+        })
+    }
+
+    /// The same, if it is of a world and of the lineage that this host has seen here.
+    pub(crate) fn of(
+        self,
+        file: PathBuf,
+        world: &str,
+        seen: Option<&Seen>,
+    ) -> Result<Meta, StateError> {
+        self.check_world(&file, world)?;
+        match seen.filter(|seen| seen.lineage != self.lineage) {
+            Some(seen) => Err(StateError::Lineage {
+                file,
+                expected: seen.lineage.clone(),
+                found: self.lineage,
+            }),
+            None => Ok(self),
+        }
+    }
+
     /// The text of the object.
     pub fn encode(&self) -> String {
         canon::pretty(self)
@@ -69,5 +101,25 @@ impl Meta {
             return Err(damaged("it does not hold a lineage"));
         }
         Ok(meta)
+    }
+}
+
+/// What is lost when there is no lineage: `None` when nothing was ever written. `what` is what a state is made
+/// of at its place, `back` how it comes back.
+pub(crate) fn lost(
+    shard: Option<&ZoneName>,
+    seen: Option<&Seen>,
+    marks: Option<&SeenFile>,
+    (what, back): (&str, &str),
+) -> Option<String> {
+    let seen = seen.filter(|s| !s.shards.is_empty());
+    match (shard, seen) {
+        (Some(shard), _) => Some(format!("is missing, but {what} of shard {shard} exist")),
+        (None, Some(seen)) => Some(format!(
+            "is missing, but this host has seen lineage {} here; {back}, or remove {} if the project was ended on purpose",
+            seen.lineage,
+            marks.map_or_else(String::new, |f| f.path().display().to_string()),
+        )),
+        (None, None) => None,
     }
 }

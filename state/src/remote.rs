@@ -184,36 +184,16 @@ impl RemoteState {
         };
         let file = self.file(meta::KEY);
         let meta = Meta::decode(&bytes, &file)?;
-        let expected = &self.options.common.world;
-        if meta.world != *expected {
-            return Err(StateError::World {
-                file,
-                expected: expected.clone(),
-                found: meta.world,
-            });
-        }
-        match seen.filter(|seen| seen.lineage != meta.lineage) {
-            Some(seen) => Err(StateError::Lineage {
-                file,
-                expected: seen.lineage.clone(),
-                found: meta.lineage,
-            }),
-            None => Ok(Some(meta)),
-        }
+        meta.of(file, &self.options.common.world, seen).map(Some)
     }
 
     /// Without a lineage there must be nothing else either.
     async fn check_not_lost(&self, seen: Option<&Seen>) -> Result<(), StateError> {
         let shards = self.listed_shards().await?;
-        let what = match (shards.first(), seen.filter(|s| !s.shards.is_empty())) {
-            (Some(shard), _) => format!("is missing, but objects of shard {shard} exist"),
-            (None, Some(seen)) => format!(
-                "is missing, but this host has seen lineage {} here; put the objects back, or remove {} if the project was ended on purpose",
-                seen.lineage,
-                self.seen_file()
-                    .map_or_else(String::new, |f| f.path().display().to_string()),
-            ),
-            (None, None) => return Ok(()),
+        let marks = self.seen_file();
+        let words = ("objects", "put the objects back");
+        let Some(what) = meta::lost(shards.first(), seen, marks.as_ref(), words) else {
+            return Ok(());
         };
         Err(StateError::Lost {
             file: self.file(meta::KEY),

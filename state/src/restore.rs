@@ -121,7 +121,7 @@ impl StateDir {
         };
         let bytes = vfs::read(vfs.as_ref(), meta::KEY).map_err(io("read"))?;
         if let Some(meta) = bytes.and_then(|b| Meta::decode(&b, &file).ok()) {
-            self.check_world(&meta, &file)?;
+            meta.check_world(&file, &self.options.world)?;
             return Ok(meta);
         }
         let lineage = match self.seen()? {

@@ -31,7 +31,7 @@ pub enum StoreError {
     #[error("`{0}` is not a key of the store")]
     Key(String),
     /// The store failed; whether a write happened is not known.
-    #[error("the store cannot {doing} `{key}`")]
+    #[error("the store cannot {doing} {}", named(key))]
     Io {
         /// The key.
         key: String,
@@ -82,6 +82,14 @@ pub trait Store: Send + Sync {
     fn put_hint<'a>(&'a self, key: &'a str, bytes: &'a [u8]) -> StoreResult<'a, ()>;
     /// Removes an object that a later one has made superfluous; one that is gone is fine.
     fn gc<'a>(&'a self, key: &'a str) -> StoreResult<'a, ()>;
+}
+
+/// A key, or what a list without a prefix is about.
+fn named(key: &str) -> String {
+    match key {
+        "" => "what it holds".to_owned(),
+        key => format!("`{key}`"),
+    }
 }
 
 /// Checks the form of a key.

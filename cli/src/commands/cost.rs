@@ -17,9 +17,7 @@ pub(crate) fn run(ctx: &Context, args: &CostArgs) -> Result<Exit, Failure> {
     let project = Project::find(ctx)?;
     let (config, _) = project.config(ctx, &registry)?;
     if let Some(unknown) = args.zones.iter().find(|z| config.zone(z).is_none()) {
-        let known: Vec<&str> = config.zones.keys().map(ZoneName::as_str).collect();
-        return Err(Failure::error(format!("there is no zone {unknown}"))
-            .help(format!("the zones are {}", known.join(", "))));
+        return Err(Failure::no_zone(unknown, config.zones.keys()));
     }
     let selected = |zone: &ZoneName| args.zones.is_empty() || args.zones.contains(zone);
     let sandbox = ctx.global.sandbox.is_some();

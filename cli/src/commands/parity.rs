@@ -54,12 +54,11 @@ fn check_both(stage: &Stage, zones: &[ZoneName]) -> Result<(), Failure> {
     let Some(other) = zones.iter().find(|z| !known.contains_key(*z)) else {
         return Ok(());
     };
-    let names: Vec<&str> = known.keys().map(ZoneName::as_str).collect();
-    let message = match other.is_edge() {
-        true => "the edge is no zone to compare".to_owned(),
-        false => format!("there is no zone {other}"),
-    };
-    Err(Failure::error(message).help(format!("the zones are {}", names.join(", "))))
+    if other.is_edge() {
+        return Err(Failure::error("the edge is no zone to compare")
+            .help("name two zones of `[project] zones`"));
+    }
+    Err(Failure::no_zone(other, known.keys()))
 }
 
 fn facts(chart: ChartSpec) -> ChartFacts {

@@ -62,10 +62,11 @@ pub(super) fn narrow(domains: &[String], tokens: &[(Entry, TokenAnswer)], now: u
         if found.is_empty() {
             let end = token.expires.map(|end| words(end.saturating_sub(now)));
             let end = end.map_or("without an end".to_owned(), |e| format!("ends in {e}"));
-            good.push(format!(
-                "{entry} sees {} domain, {end}",
-                token.domains.len()
-            ));
+            let domains = match token.domains.len() {
+                1 => "1 domain".to_owned(),
+                n => format!("{n} domains"),
+            };
+            good.push(format!("{entry} sees {domains}, {end}"));
         } else {
             bad.push(format!("{entry}: {}", found.join(", ")));
         }

@@ -6,11 +6,11 @@ use std::fmt;
 
 use super::{Line, account, lines};
 use crate::address::{Address, ZoneName};
+use crate::assume::applied;
 use crate::config::{Config, Posture, Role, Strategy, Zone};
 use crate::expr::Reference;
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::roles::is_writer;
-use crate::runbook::assume::applied;
 use crate::schema::Registry;
 use crate::value::Value;
 

@@ -8,7 +8,7 @@ use crate::value::Value;
 
 /// A record, as far as its values are known.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Record {
+pub(crate) struct DnsRecord {
     /// The domain.
     pub(crate) zone: String,
     /// The whole name.
@@ -21,7 +21,7 @@ pub(crate) struct Record {
     pub(crate) proxied: bool,
 }
 
-impl Record {
+impl DnsRecord {
     /// Whether it leads users somewhere.
     pub(crate) fn leads(&self) -> bool {
         ["A", "AAAA", "CNAME"].contains(&self.kind.as_str())
@@ -29,7 +29,7 @@ impl Record {
 }
 
 /// What a resource declares if it is a DNS record; an error where its name or type is not known yet.
-pub(crate) fn record(inputs: &Inputs, resource: &Resource) -> Option<Result<Record, String>> {
+pub(crate) fn record(inputs: &Inputs, resource: &Resource) -> Option<Result<DnsRecord, String>> {
     if inputs.registry.part(&resource.address.kind) != Some(Part::DnsRecord) {
         return None;
     }
@@ -42,7 +42,7 @@ pub(crate) fn record(inputs: &Inputs, resource: &Resource) -> Option<Result<Reco
             "the name of {address} is not known before an apply"
         )));
     };
-    Some(Ok(Record {
+    Some(Ok(DnsRecord {
         name: qualified(&zone, &name),
         zone,
         kind,

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use super::Facts;
 use crate::check::LAG_LIMIT;
 use crate::config::Role;
-use crate::data::Mode;
+use crate::data::DatabaseMode;
 
 const SOURCE: &str = "${datasource}";
 
@@ -191,7 +191,7 @@ fn decision(board: &mut Board) {
 
 fn data(board: &mut Board, facts: &Facts<'_>) {
     board.row("Data");
-    if facts.any(Mode::Replica) {
+    if facts.any(DatabaseMode::Replica) {
         #[expect(clippy::cast_precision_loss, reason = "a minute")]
         let limit = LAG_LIMIT.as_secs() as f64;
         let lag = steps(&[
@@ -216,7 +216,7 @@ fn data(board: &mut Board, facts: &Facts<'_>) {
             6,
         );
     }
-    if facts.any(Mode::Writer) {
+    if facts.any(DatabaseMode::Writer) {
         // One tile shows all: it is red from the strictest limit on.
         let limit = facts.writers.iter().filter_map(|w| w.limit).min();
         let backup = match limit {

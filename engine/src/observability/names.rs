@@ -2,7 +2,7 @@
 
 use crate::address::ZoneName;
 use crate::config::Resource;
-use crate::declared::{Record, record};
+use crate::declared::{DnsRecord, record};
 use crate::expr::{Node, Reference};
 use crate::observe::Inputs;
 
@@ -35,7 +35,7 @@ pub(super) fn public(inputs: &Inputs) -> Vec<PublicName> {
 }
 
 fn name(inputs: &Inputs, resource: &Resource) -> Option<PublicName> {
-    let found = record(inputs, resource)?.ok().filter(Record::leads)?;
+    let found = record(inputs, resource)?.ok().filter(DnsRecord::leads)?;
     let answer = match target(inputs, resource) {
         Some(name) => Some(name),
         None => found.content,

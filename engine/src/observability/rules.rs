@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Facts, yaml};
 use crate::check::LAG_LIMIT;
-use crate::data::Mode;
+use crate::data::DatabaseMode;
 
 /// How old collected metrics may be: a textfile stays when nobody writes it any more.
 const FRESH: u64 = 300;
@@ -36,10 +36,10 @@ pub(super) fn alert(
 /// The rule file.
 pub(super) fn file(facts: &Facts<'_>) -> String {
     let mut alerts = about_the_watch();
-    if facts.any(Mode::Writer) || facts.any(Mode::Replica) {
+    if facts.any(DatabaseMode::Writer) || facts.any(DatabaseMode::Replica) {
         alerts.extend(databases());
     }
-    if facts.any(Mode::Replica) {
+    if facts.any(DatabaseMode::Replica) {
         alerts.extend(replication());
     }
     if !facts.writers.is_empty() {
@@ -83,7 +83,7 @@ pub(super) fn record(name: &str, expr: &str) -> Json {
 
 fn records(facts: &Facts<'_>) -> Vec<Json> {
     let mut out = Vec::new();
-    if facts.any(Mode::Replica) {
+    if facts.any(DatabaseMode::Replica) {
         // The newest row counts: one of a former writer stays in the table for ever.
         let exporter = "(min by (zone) (mysql_heartbeat_now_timestamp_seconds - mysql_heartbeat_stored_timestamp_seconds) and on (zone) max by (zone) (mysql_global_variables_read_only == 1))";
         let own = format!(
@@ -92,7 +92,7 @@ fn records(facts: &Facts<'_>) -> Vec<Json> {
         let expr = format!("{own} or {exporter}");
         out.push(record("dr:replication_lag_seconds", &expr));
     }
-    if facts.any(Mode::Writer) {
+    if facts.any(DatabaseMode::Writer) {
         let newest =
             "time() - max by (zone, source) (zonewright_backup_last_success_timestamp_seconds)";
         out.push(record("dr:backup_age_seconds", newest));
@@ -181,7 +181,7 @@ fn backups(facts: &Facts<'_>) -> Vec<Alert> {
         ));
     }
     // Where a replica has the data, the age of a backup is not what would be lost.
-    if facts.any(Mode::Restore) && facts.rpo {
+    if facts.any(DatabaseMode::Restore) && facts.rpo {
         out.push(alert(
             "BackupRpoAtRisk",
             "dr:backup_age_seconds > on (zone) group_left () zonewright_rpo_target_seconds",

@@ -6,7 +6,7 @@ use super::metrics::{self, Sample};
 use crate::address::ZoneName;
 use crate::check::{Gate, Readiness, Severity, Standing};
 use crate::config::{Config, Role};
-use crate::data::Mode;
+use crate::data::DatabaseMode;
 use crate::schema::Registry;
 use crate::snapshot::{Record, RecordStatus, Snapshot, State};
 
@@ -123,7 +123,7 @@ fn declared(config: &Config, registry: &Registry, name: &ZoneName) -> Vec<Sample
     let label = ("zone", name.as_str());
     let role = ("role", zone.role.name());
     let posture = ("posture", zone.posture.map_or("none", |p| p.name()));
-    let mode = ("mode", Mode::of(config, registry, name).name());
+    let mode = ("mode", DatabaseMode::of(config, registry, name).name());
     let mut out = vec![
         metrics::ZONE_INFO.sample(&[label, role, posture], 1.0),
         metrics::ACTIVE_ZONE.sample(&[label], flag(zone.role == Role::Active)),
@@ -201,10 +201,12 @@ pub fn readiness_samples(name: &ZoneName, verdict: Readiness, gates: &[Gate]) ->
 /// How many databases take writes: only when every one was asked, since one that was not may be the
 /// second writer.
 fn writers(config: &Config, registry: &Registry, known: &Known) -> Option<Sample> {
-    let with_data = config
-        .zones
-        .keys()
-        .filter(|z| matches!(Mode::of(config, registry, z), Mode::Writer | Mode::Replica));
+    let with_data = config.zones.keys().filter(|z| {
+        matches!(
+            DatabaseMode::of(config, registry, z),
+            DatabaseMode::Writer | DatabaseMode::Replica
+        )
+    });
     let asked: Option<Vec<bool>> = with_data.map(|z| known.zones.get(z)?.writes).collect();
     let asked = asked.filter(|a| !a.is_empty())?;
     let writing = asked.into_iter().filter(|w| *w).count();

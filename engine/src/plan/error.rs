@@ -1,6 +1,6 @@
 //! Why there is no plan: what stands in the way, and the way out.
 
-use super::needed::Need;
+use super::needed::NeededAs;
 use crate::address::{Address, ZoneName};
 use crate::expr::Reference;
 
@@ -61,7 +61,7 @@ pub enum PlanError {
         /// Who needs it.
         by: Address,
         /// What for.
-        need: Box<Need>,
+        need: Box<NeededAs>,
     },
     /// The zone that serves would be destroyed.
     #[error("zone {zone} serves: it cannot be destroyed")]

@@ -10,7 +10,7 @@ use crate::observe::Inputs;
 
 /// What something is needed for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Need {
+pub enum NeededAs {
     /// A replica follows it: the replica is only a copy as long as this is there.
     Source {
         /// Where the reference is written.
@@ -30,12 +30,12 @@ pub enum Need {
     },
 }
 
-impl fmt::Display for Need {
+impl fmt::Display for NeededAs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, at) = match self {
-            Need::Source { at } => ("is a read-replica of it", at),
-            Need::FormerSource { at, .. } => ("was its replica and still names it", at),
-            Need::Value { at } => ("refers to it", at),
+            NeededAs::Source { at } => ("is a read-replica of it", at),
+            NeededAs::FormerSource { at, .. } => ("was its replica and still names it", at),
+            NeededAs::Value { at } => ("refers to it", at),
         };
         f.write_str(what)?;
         match at {
@@ -45,18 +45,18 @@ impl fmt::Display for Need {
     }
 }
 
-impl Need {
+impl NeededAs {
     /// What has to happen first.
     pub(super) fn help(&self, address: &Address, by: &Address) -> String {
         match self {
-            Need::Source { .. } => format!(
+            NeededAs::Source { .. } => format!(
                 "its data would have no writer any more: promote {by} first (`zonewright runbook --to {}` has the steps)",
                 by.zone
             ),
-            Need::FormerSource { id, .. } => format!(
+            NeededAs::FormerSource { id, .. } => format!(
                 "write its id, `{id}`, where the reference stands, and apply that: only what is recorded changes"
             ),
-            Need::Value { .. } => format!(
+            NeededAs::Value { .. } => format!(
                 "let {by} refer to something that stays, apply that, and then destroy zone {}",
                 address.zone
             ),
@@ -73,12 +73,12 @@ pub(super) fn needed(inputs: &Inputs, target: &Address, by: &Resource) -> Option
     let at = at.map(ToString::to_string);
     let copies = is_replica(&inputs.registry, &by.address) && is_writer(&inputs.registry, target);
     let need = match copies {
-        true if is_promoted(by) => Need::FormerSource {
+        true if is_promoted(by) => NeededAs::FormerSource {
             at,
             id: inputs.state.record(target)?.id.clone(),
         },
-        true => Need::Source { at },
-        false => Need::Value { at },
+        true => NeededAs::Source { at },
+        false => NeededAs::Value { at },
     };
     Some(PlanError::StillNeeded {
         address: target.clone(),

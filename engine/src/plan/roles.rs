@@ -9,7 +9,7 @@ use super::exposure::{exposure, may_be_exposed};
 use super::{Action, Change, Edge, EdgeReason, Note, Severity, Step};
 use crate::address::{Address, ZoneName};
 use crate::config::{Posture, Resource, Role, Strategy};
-use crate::data::Mode;
+use crate::data::DatabaseMode;
 use crate::expr::{Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::provider::Live;
@@ -153,7 +153,7 @@ fn old_data(inputs: &Inputs, changes: &[Change]) -> Option<Note> {
     let (config, registry) = (&inputs.config, &inputs.registry);
     let active = &config.active;
     let decided = config.zone(active).is_some_and(|z| z.database.is_some());
-    if decided || Mode::of(config, registry, active) == Mode::None {
+    if decided || DatabaseMode::of(config, registry, active) == DatabaseMode::None {
         return None;
     }
     let mut flips = changes.iter().filter(|c| {
@@ -164,7 +164,9 @@ fn old_data(inputs: &Inputs, changes: &[Change]) -> Option<Note> {
         let record = inputs.state.record(&flip.address)?;
         let mut left = record.depends_on.iter().map(|a| &a.zone);
         let from = left.find(|z| {
-            *z != active && config.zone(z).is_some() && Mode::of(config, registry, z) != Mode::None
+            *z != active
+                && config.zone(z).is_some()
+                && DatabaseMode::of(config, registry, z) != DatabaseMode::None
         });
         Some((&flip.address, from?.clone()))
     })?;
@@ -205,7 +207,7 @@ fn exposed_standbys(inputs: &Inputs) -> impl Iterator<Item = Note> {
 
 fn read_only(inputs: &Inputs) -> Vec<Note> {
     let active = &inputs.config.active;
-    if Mode::of(&inputs.config, &inputs.registry, active) != Mode::Replica {
+    if DatabaseMode::of(&inputs.config, &inputs.registry, active) != DatabaseMode::Replica {
         return Vec::new();
     }
     inputs

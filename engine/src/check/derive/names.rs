@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{List, check};
 use crate::address::Address;
 use crate::check::{Check, DnsAsk, Probe};
-use crate::declared::{Record, record};
+use crate::declared::{DnsRecord, record};
 
 /// The declared records of a line.
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl List<'_> {
     /// The address records of some resources. A name has all answers that any resource gives it.
     fn records(&self, wanted: impl Fn(&Address) -> bool) -> Names {
         let inputs = self.zone.inputs;
-        let mut all: BTreeMap<(String, String, String), Vec<(bool, Record)>> = BTreeMap::new();
+        let mut all: BTreeMap<(String, String, String), Vec<(bool, DnsRecord)>> = BTreeMap::new();
         let mut out = Names::default();
         for resource in inputs.config.resources.values() {
             let ours = wanted(&resource.address);

@@ -1,5 +1,5 @@
-//! The plan that a switch to another zone comes down to, made from the spec alone: what the spec says
-//! today is taken for what exists, and the spec with the other zone active is planned against that.
+//! A world made from the spec alone: everything that it says exists. What a switch comes down to is planned
+//! against it, and what a zone would cost is counted in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +7,9 @@ use crate::address::{Address, AttrPath, ZoneName};
 use crate::config::Config;
 use crate::expr::Reference;
 use crate::observe::{Inputs, Observations, lookup_seen};
-use crate::plan::build::{PlanError, object_values, plan_despite, recorded_inputs};
+use crate::plan::build::{object_values, recorded_inputs};
 use crate::plan::edges::ordered;
-use crate::plan::{Options, Plan, Refresh};
+use crate::plan::{Options, Refresh};
 use crate::schema::Registry;
 use crate::snapshot::{Contained, Record, RecordStatus, Snapshot, State};
 use crate::value::{Map, Value};
@@ -49,18 +49,6 @@ pub(crate) fn applied(config: &Config, other: &Config, registry: &Registry) -> I
         }
     }
     inputs
-}
-
-/// The plan from one configuration to the other. `tolerated` is what stands in the way of applying it
-/// and is dealt with by hand.
-pub(super) fn switch(
-    mut inputs: Inputs,
-    after: &Config,
-    tolerated: &dyn Fn(&PlanError) -> bool,
-) -> Result<(Inputs, Plan), Vec<PlanError>> {
-    inputs.config = after.clone();
-    let plan = plan_despite(&inputs, &Observations::default(), tolerated)?;
-    Ok((inputs, plan))
 }
 
 fn wanted<'a>(configs: impl IntoIterator<Item = &'a Config>) -> Wanted {
