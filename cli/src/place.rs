@@ -162,6 +162,7 @@ mod tests {
             inputs: Value::Null,
             outputs: Value::Map([("endpoint".to_owned(), endpoint)].into()),
             depends_on: Vec::new(),
+            marked: None,
             contained_in: None,
             protect: false,
         };

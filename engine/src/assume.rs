@@ -86,6 +86,7 @@ fn record(inputs: &Inputs, address: &Address, wanted: &Wanted) -> Option<Record>
         inputs: recorded_inputs(&inputs.registry, address, &desired),
         outputs: Value::Map(outputs),
         depends_on: Vec::new(),
+        marked: None,
         contained_in: container.map(|address| Contained {
             id: address.to_string(),
             address,

@@ -83,6 +83,7 @@ pub fn import(
         inputs: identity(inputs, address, live),
         outputs: outputs(inputs, address, live),
         depends_on: Vec::new(),
+        marked: None,
         contained_in: container.and_then(|outer| {
             let id = seen.live(&outer)?.id.clone();
             Some(Contained { address: outer, id })

@@ -11,6 +11,8 @@ use crate::snapshot::{
     Identity, IntentAction, LastRun, OpenIntent, Record, RecordStatus, Snapshot,
 };
 
+pub mod moved;
+
 /// One entry of a shard's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case", deny_unknown_fields)]
@@ -58,6 +60,25 @@ pub enum Entry {
         address: Address,
         /// Why.
         reason: String,
+    },
+    /// A resource, and what it contains or brings along, has another address from here on. In the log of
+    /// another shard only references to it change.
+    Move {
+        /// The address so far.
+        from: Address,
+        /// The address from here on: of the same zone and kind.
+        to: Address,
+    },
+    /// A writer is declared dead by somebody who says so; it has lost the shard.
+    Break {
+        /// The writer's number.
+        epoch: u64,
+        /// `user@host`.
+        who: String,
+        /// Why.
+        reason: String,
+        /// When, RFC 3339, informative.
+        at: String,
     },
     /// Which cluster an instance leads into.
     Identity {
@@ -134,7 +155,15 @@ pub struct IllegalEntry(pub String);
 /// The entry cannot follow what was there; the snapshot is unchanged.
 pub fn fold(snapshot: &mut Snapshot, entry: &Entry) -> Result<(), IllegalEntry> {
     match entry {
-        Entry::Acquire { .. } | Entry::Release { .. } | Entry::Note { .. } => return Ok(()),
+        Entry::Acquire { .. }
+        | Entry::Release { .. }
+        | Entry::Break { .. }
+        | Entry::Note { .. } => return Ok(()),
+        Entry::Move { from, to } => {
+            if !moved::fold(snapshot, from, to)? {
+                return Ok(());
+            }
+        }
         // The serial counts changes; this is only about who makes them.
         Entry::Run(run) => {
             snapshot.last_run = Some(run.clone());

@@ -106,7 +106,7 @@ impl Inputs {
     pub fn marker(&self, address: &Address) -> Marker {
         Marker {
             lineage: self.lineage.clone(),
-            address: address.clone(),
+            address: self.state.mark_of(address).clone(),
             generation: self.generation(address),
         }
     }

@@ -93,6 +93,10 @@ pub struct Record {
     pub outputs: Value,
     /// What it directly depends on.
     pub depends_on: Vec<Address>,
+    /// The address that its mark at the vendor was made from, when it was made under another one and
+    /// moved since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marked: Option<Address>,
     /// What contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contained_in: Option<Contained>,
@@ -105,6 +109,11 @@ impl Record {
     /// Its kind.
     pub fn kind(&self) -> &Kind {
         &self.address.kind
+    }
+
+    /// The address that its mark at the vendor is made from.
+    pub fn mark_of(&self) -> &Address {
+        self.marked.as_ref().unwrap_or(&self.address)
     }
 }
 
@@ -167,6 +176,22 @@ impl State {
     /// What is recorded under an address.
     pub fn record(&self, address: &Address) -> Option<&Record> {
         self.shards.get(&address.zone)?.records.get(address)
+    }
+
+    /// The address that the mark of what is recorded here is made from.
+    pub fn mark_of<'a>(&'a self, address: &'a Address) -> &'a Address {
+        let open = self.open(address).map(|open| &open.record);
+        let record = self.record(address).or(open);
+        record.map_or(address, Record::mark_of)
+    }
+
+    /// What carries the mark of an address that nothing is recorded at: it was made there and moved.
+    pub fn moved_from(&self, address: &Address) -> Option<&Record> {
+        let records = &self.shards.get(&address.zone)?.records;
+        let gone = !records.contains_key(address);
+        records
+            .values()
+            .find(|r| gone && r.marked.as_ref() == Some(address))
     }
 
     /// The open operation of an address.

@@ -1,4 +1,4 @@
-//! The snapshot file, version 1: sorted, indented JSON that people can read and review.
+//! The snapshot file: sorted, indented JSON that people can read and review.
 //!
 //! `sha256` is the digest of the canonical form of everything else in the file, so re-indenting is
 //! no damage and any other change is. A newer version is refused, an unknown field at our version
@@ -18,8 +18,18 @@ use crate::error::StateError;
 /// The name of the format.
 pub const FORMAT: &str = "zonewright.state";
 
-/// The version that is written.
-pub const VERSION: u64 = 1;
+/// The latest version that is read. A snapshot says the lowest that has all that is in it.
+pub const VERSION: u64 = 2;
+
+/// The version of a snapshot: records that were moved came with the second.
+fn version_of(snapshot: &Snapshot) -> u64 {
+    let open = snapshot.open.values().map(|open| &open.record);
+    let mut records = snapshot.records.values().chain(open);
+    match records.any(|record| record.marked.is_some()) {
+        true => 2,
+        false => 1,
+    }
+}
 
 /// A snapshot and its place in the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +71,7 @@ pub fn encode(stored: &Stored) -> String {
     let Stored { snapshot, .. } = stored;
     let mut file = FileV1 {
         format: FORMAT.to_owned(),
-        version: VERSION,
+        version: version_of(snapshot),
         lineage: snapshot.lineage.clone(),
         shard: snapshot.shard.clone(),
         world: snapshot.world.clone(),
@@ -99,7 +109,7 @@ pub fn decode(bytes: &[u8], file: &Path, history: &[PathBuf]) -> Result<Stored, 
     }
     let version = json.get("version").and_then(Json::as_u64);
     match version {
-        Some(VERSION) => {}
+        Some(1..=VERSION) => {}
         Some(found) if found > VERSION => {
             return Err(StateError::Newer {
                 file: file.to_owned(),

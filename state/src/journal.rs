@@ -58,7 +58,7 @@ pub(crate) struct Owner<'a> {
 pub(crate) fn start(owner: &Owner<'_>, base_seq: u64, prev: Digest) -> Vec<u8> {
     frame::encode(&canon::bytes(&Header {
         format: record::JOURNAL_FORMAT.to_owned(),
-        version: record::VERSION,
+        version: record::HEADER_VERSION,
         lineage: owner.lineage.to_owned(),
         shard: owner.shard.clone(),
         world: owner.world.to_owned(),

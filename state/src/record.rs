@@ -6,10 +6,15 @@
 use serde::{Deserialize, Serialize};
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::canon::{self, Digest};
-use zonewright_engine::journal::Entry;
+use zonewright_engine::journal::{Entry, OpResult};
+use zonewright_engine::snapshot::Record;
 
-/// The version of batches and journal headers that is written.
-pub const VERSION: u64 = 1;
+/// The latest version of batches that is read. A batch says the lowest version that has all that is
+/// in it, so that an older program reads on until it meets something it does not know.
+pub const VERSION: u64 = 2;
+
+/// The version of journal headers.
+pub const HEADER_VERSION: u64 = 1;
 
 /// The name of the journal format.
 pub const JOURNAL_FORMAT: &str = "zonewright.journal";
@@ -56,6 +61,34 @@ pub struct Header {
     pub prev: Digest,
 }
 
+/// The version that a batch of these entries says: moves, broken locks and records that were moved came
+/// with the second.
+pub fn version_of(entries: &[Entry]) -> u64 {
+    let moved = |record: &Record| record.marked.is_some();
+    let second = |entry: &Entry| match entry {
+        Entry::Move { .. } | Entry::Break { .. } => true,
+        Entry::Intent { record, .. } | Entry::Import { record } => moved(record),
+        Entry::Outcome { result, .. } => match result {
+            OpResult::Created { record } | OpResult::Done { record } => moved(record),
+            OpResult::Deleting
+            | OpResult::Deleted
+            | OpResult::Absent
+            | OpResult::Failed { .. }
+            | OpResult::InDoubt { .. } => false,
+        },
+        Entry::Acquire { .. }
+        | Entry::Release { .. }
+        | Entry::Run(_)
+        | Entry::Forget { .. }
+        | Entry::Identity { .. }
+        | Entry::Note { .. } => false,
+    };
+    match entries.iter().any(second) {
+        true => 2,
+        false => 1,
+    }
+}
+
 /// The digest that the first batch of a shard names as the one before.
 pub fn genesis(lineage: &str, shard: &ZoneName) -> Digest {
     canon::digest(&("zonewright.log", lineage, shard))
@@ -75,7 +108,7 @@ pub enum DecodeError {
     #[error("it has version {0}")]
     Newer(u64),
     /// It is not of this form.
-    #[error("it is not of version {VERSION}")]
+    #[error("it is not of the form of versions 1 to {VERSION}")]
     Form(#[source] serde_json::Error),
 }
 
@@ -88,7 +121,7 @@ pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeE
     if v > VERSION {
         return Err(DecodeError::Newer(v));
     }
-    if v != VERSION {
+    if v == 0 {
         use serde::de::Error as _;
         let none = serde_json::Error::custom("versions begin at 1");
         return Err(DecodeError::Form(none));

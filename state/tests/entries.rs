@@ -42,6 +42,7 @@ pub(crate) fn record(name: &str, id: &str) -> Record {
         inputs: Value::Map(inputs),
         outputs: Value::Null,
         depends_on: Vec::new(),
+        marked: None,
         contained_in: None,
         protect: false,
     }

@@ -415,7 +415,7 @@ fn a_newer_format_is_refused_and_untouched() {
     let project = Project::used();
     let file = project.file("pz.state.json");
     let text = fs::read_to_string(&file).expect("it is there");
-    let newer = text.replace("\"version\": 1", "\"version\": 2");
+    let newer = text.replace("\"version\": 1", "\"version\": 3");
     fs::write(&file, &newer).expect("it is written");
     assert_eq!(class(project.read()), Class::Newer);
     let taken = project
@@ -446,10 +446,18 @@ fn an_illegal_batch_changes_nothing_and_does_not_poison() {
     let project = Project::new();
     let writer = project.writer();
     let before = writer.state();
-    let bad = vec![intent("1", "a"), created("2", "b")];
-    let refused = writer.append_now(&shard(), bad);
-    assert!(matches!(refused, Err(StateError::Illegal { .. })));
-    assert_eq!(writer.state(), before);
+    let nowhere = Entry::Move {
+        from: record("a", "").address,
+        to: record("b", "").address,
+    };
+    for bad in [
+        vec![intent("1", "a"), created("2", "b")],
+        vec![intent("1", "c"), nowhere],
+    ] {
+        let refused = writer.append_now(&shard(), bad);
+        assert!(matches!(refused, Err(StateError::Illegal { .. })));
+        assert_eq!(writer.state(), before);
+    }
     writer
         .append_now(&shard(), vec![intent("1", "a")])
         .expect("it goes on");

@@ -37,7 +37,7 @@ impl Apply<'_> {
         Marker {
             // A first plan is made before there is a lineage; the run has one.
             lineage: self.inputs.lineage.clone(),
-            address: change.address.clone(),
+            address: self.state.mark_of(&change.address).clone(),
             generation: change.generation,
         }
     }
@@ -62,6 +62,8 @@ impl Apply<'_> {
                 .rekeyed(self.inputs.digest_key.as_ref()),
             outputs: self.outputs(change, id, attrs),
             depends_on: change.depends_on.clone(),
+            marked: Some(self.state.mark_of(&change.address).clone())
+                .filter(|mark| *mark != change.address),
             contained_in: container.and_then(|address| {
                 let id = self.container_id(address).ok()?;
                 Some(Contained {

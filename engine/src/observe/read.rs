@@ -126,6 +126,7 @@ fn as_record(resource: &Resource, live: Live) -> Record {
         inputs: live.attrs,
         outputs: Value::Null,
         depends_on: Vec::new(),
+        marked: None,
         contained_in: None,
         protect: resource.meta.protect,
     }

@@ -109,6 +109,13 @@ impl<'a> Decider<'a> {
         if want.resource.meta.observe {
             return self.observed(want);
         }
+        if let Some(taken) = self.inputs.state.moved_from(address) {
+            self.errors.push(PlanError::MarkTaken {
+                address: address.clone(),
+                taken: taken.address.clone(),
+            });
+            return None;
+        }
         match self.fate(want.container.as_ref()) {
             Fate::Stays => {}
             Fate::New(container) => {

@@ -21,6 +21,16 @@ pub enum PlanError {
         /// Its name at the vendor.
         names: String,
     },
+    /// The mark that it would carry is on what was made under its address and moved since.
+    #[error(
+        "{address} would carry the mark of {taken}, which was made under this address and moved"
+    )]
+    MarkTaken {
+        /// The resource.
+        address: Address,
+        /// What carries the mark.
+        taken: Address,
+    },
     /// It is protected.
     #[error("{address} is protected and would be deleted or replaced")]
     Protected {
@@ -151,6 +161,9 @@ impl PlanError {
         match self {
             PlanError::Foreign { address, id, .. } => format!(
                 "rename it in the spec, remove the other one, or take it over with `zonewright import {address} {id}`; with `observe = true` it is only looked at"
+            ),
+            PlanError::MarkTaken { address, taken } => format!(
+                "give {address} another name in the spec; the name is free once {taken} was replaced or is gone"
             ),
             PlanError::Protected { address } => format!(
                 "set `zonewright = {{ protect = false }}` on {address} and apply that first"

@@ -237,7 +237,7 @@ impl Ctx {
     fn batch(&self, entries: Vec<Entry>) -> Batch {
         let now = locked(&self.now);
         Batch {
-            v: record::VERSION,
+            v: record::version_of(&entries),
             lineage: self.meta.lineage.clone(),
             shard: self.shard.clone(),
             seq: now.seq + 1,

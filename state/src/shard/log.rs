@@ -148,7 +148,7 @@ impl ShardLog {
         let undo = undo::fold_all(&mut self.snapshot, &entries)?;
         let intent = entries.iter().any(|e| matches!(e, Entry::Intent { .. }));
         let payload = canon::bytes(&Batch {
-            v: record::VERSION,
+            v: record::version_of(&entries),
             lineage: self.snapshot.lineage.clone(),
             shard: self.shard.clone(),
             seq: self.seq + 1,

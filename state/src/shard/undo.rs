@@ -30,6 +30,8 @@ pub(crate) struct Undo {
     last_run: Option<LastRun>,
     identities: BTreeMap<InstanceId, Identity>,
     records: Vec<(Address, Option<Record>, Option<OpenIntent>)>,
+    /// Everything, when the batch has an entry that may change more than one record.
+    whole: Option<Box<Snapshot>>,
 }
 
 impl Undo {
@@ -59,10 +61,14 @@ impl Undo {
                 | Entry::Release { .. }
                 | Entry::Run(_)
                 | Entry::Identity { .. }
+                | Entry::Move { .. }
+                | Entry::Break { .. }
                 | Entry::Note { .. } => {}
             }
         }
+        let wide = |entry: &Entry| matches!(entry, Entry::Move { .. });
         Undo {
+            whole: entries.iter().any(wide).then(|| Box::new(snapshot.clone())),
             serial: snapshot.serial,
             last_run: snapshot.last_run.clone(),
             identities: snapshot.identities.clone(),
@@ -71,6 +77,10 @@ impl Undo {
     }
 
     pub(crate) fn apply(self, snapshot: &mut Snapshot) {
+        if let Some(whole) = self.whole {
+            *snapshot = *whole;
+            return;
+        }
         snapshot.serial = self.serial;
         snapshot.last_run = self.last_run;
         snapshot.identities = self.identities;
