@@ -19,6 +19,7 @@ mod media;
 mod probe;
 mod readiness;
 mod token;
+mod wiring;
 
 pub use crate::declared::{Entry, ObjectRef, ServiceRef};
 pub use derive::checks;
@@ -27,8 +28,10 @@ pub use media::{Copies, PROBES, Stored};
 pub use probe::{
     Answer, Container, DatabaseAnswer, DatabaseAsk, DatabaseProbe, DnsAnswer, DnsAsk, Found,
     MediaProbe, MediaSource, MirrorPair, MirrorRow, NetworkProbe, Probe, SmokeProbe, TokenAnswer,
+    WiringProbe,
 };
 pub use readiness::{Demand, Gate, Moment, Proof, Readiness, Standing, budget, readiness};
+pub use wiring::READ_ONLY_HEADER;
 
 /// The lag from which a replica counts as too far behind: the alarm of the rules fires there, too.
 pub const LAG_LIMIT: Duration = crate::objectives::LAG_ALARM;

@@ -173,6 +173,10 @@ impl Probes {
                 )
                 .await?
             }
+            Probe::Wiring(wiring) => {
+                let cluster = self.cluster(zone)?;
+                cluster.wiring(wiring, self.key.as_ref()).await?
+            }
             Probe::Smoke(SmokeProbe::Service { service, host }) => {
                 self.cluster(zone)?.smoke(service, host.as_deref()).await?
             }

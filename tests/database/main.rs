@@ -7,6 +7,7 @@
 mod lag;
 mod link;
 mod php;
+mod plugin;
 mod restore;
 mod server;
 mod session;

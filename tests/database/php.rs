@@ -18,7 +18,7 @@ struct Container<'a> {
 /// As the example configures WordPress.
 const VERIFYING: &str = "define('MYSQL_CLIENT_FLAGS', MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_VERIFY_SERVER_CERT);\ndefine('WP_HOME', 'https://x');";
 
-fn php() -> bool {
+pub(super) fn php() -> bool {
     let modules = |php| Command::new(php).arg("-m").output();
     let found = program("php").and_then(|php| modules(php).ok());
     let found = found.is_some_and(|o| String::from_utf8_lossy(&o.stdout).contains("mysqli"));

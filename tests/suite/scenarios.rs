@@ -37,6 +37,7 @@ mod stop;
 mod token;
 mod unread;
 mod verify;
+mod wiring;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_zonewright-under-test");
 

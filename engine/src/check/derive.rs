@@ -15,6 +15,7 @@ mod names;
 mod platform;
 mod rehearsals;
 mod surroundings;
+mod wiring;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -27,6 +28,7 @@ pub fn checks(inputs: &Inputs, zone: &ZoneName) -> Vec<Check> {
     };
     let mut out = list.platform();
     out.extend(list.databases());
+    out.extend(list.wiring());
     out.extend(list.exposure());
     out.push(list.networks());
     out.extend(list.names());

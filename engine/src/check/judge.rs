@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::probe::{
     Answer, DatabaseAnswer, DnsAnswer, Found, MirrorRow, NetworkProbe, Probe, SmokeProbe,
 };
-use super::{Check, LAG_LIMIT, SKEW, Verdict, media, token};
+use super::{Check, LAG_LIMIT, SKEW, Verdict, media, token, wiring};
 use crate::objectives::words;
 use crate::provider::{ErrorClass, ProviderError};
 use crate::restore::{self, Backup};
@@ -96,6 +96,13 @@ fn answered(probe: &Probe, answer: &Answer) -> Verdict {
         Probe::Certificate { .. } | Probe::Smoke(SmokeProbe::Job(_)) => match answer {
             Answer::Done(Ok(evidence)) => Verdict::Pass(evidence.clone()),
             Answer::Done(Err(evidence)) => Verdict::Fail(evidence.clone()),
+            _ => other(),
+        },
+        Probe::Wiring(probe) => match answer {
+            Answer::Wiring {
+                leads,
+                stops_writes,
+            } => wiring::judge(probe, *leads, *stops_writes),
             _ => other(),
         },
         Probe::Smoke(SmokeProbe::Service { .. }) => match answer {

@@ -123,6 +123,21 @@ pub enum SmokeProbe {
     Job(Container),
 }
 
+/// How the application of a zone is wired to a database server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WiringProbe {
+    /// The address of the server.
+    pub server: String,
+    /// The entry that tells programs where it is.
+    pub host: Entry,
+    /// What that may hold: its names, with the port and without.
+    pub hosts: BTreeSet<String>,
+    /// The Service of the application with the `Host` header, while it runs.
+    pub app: Option<(ServiceRef, Option<String>)>,
+    /// Whether the application has to stop writes.
+    pub read_only: bool,
+}
+
 /// What to ask.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Probe {
@@ -189,6 +204,8 @@ pub enum Probe {
         /// The Secrets.
         pairs: Vec<MirrorPair>,
     },
+    /// How the application is wired.
+    Wiring(WiringProbe),
     /// The application.
     Smoke(SmokeProbe),
     /// The spec lacks what would have to be asked: that is red.
@@ -321,6 +338,14 @@ pub enum Answer {
     },
     /// To [`Probe::Mirror`].
     Mirror(Vec<MirrorRow>),
+    /// To [`Probe::Wiring`].
+    Wiring {
+        /// Whether the entry leads to the server.
+        leads: bool,
+        /// Whether the application says that it stops writes; absent while it does not run, and when the
+        /// entry leads elsewhere.
+        stops_writes: Option<bool>,
+    },
     /// To a smoke test through a Service.
     Http {
         /// The status.

@@ -106,6 +106,14 @@ impl Failure {
     }
 }
 
+/// What a visit through a proxy brought back.
+#[derive(Debug)]
+pub(crate) struct Visited {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: String,
+}
+
 /// An open connection to a cluster.
 pub(crate) struct Api {
     client: kube::Client,
@@ -266,7 +274,7 @@ impl Api {
         &self,
         path: &str,
         headers: &[(&str, &str)],
-    ) -> Result<(u16, String), Failure> {
+    ) -> Result<Visited, Failure> {
         let mut request = Request::get(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -275,15 +283,14 @@ impl Api {
             .body(Body::empty())
             .map_err(|_| Failure::Lost(bad("a name is not fit for a request")))?;
         let response = self.client.send(request).await.map_err(|e| lost(&e))?;
-        let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), MOST_BYTES)
-            .collect()
-            .await;
+        let (parts, body) = response.into_parts();
+        let body = Limited::new(body, MOST_BYTES).collect().await;
         let body = body.map_err(|_| Failure::Lost(transient("the answer broke off")))?;
-        Ok((
-            status,
-            String::from_utf8_lossy(&body.to_bytes()).into_owned(),
-        ))
+        Ok(Visited {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        })
     }
 
     async fn send(

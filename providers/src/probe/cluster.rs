@@ -6,13 +6,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::try_join_all;
 use serde_json::Value as Json;
-use zonewright_engine::check::{Answer, Entry, Found, ObjectRef, ServiceRef};
+use zonewright_engine::check::{
+    Answer, Entry, Found, ObjectRef, READ_ONLY_HEADER, ServiceRef, WiringProbe,
+};
 use zonewright_engine::provider::{ErrorClass, ProviderError, Status};
 use zonewright_engine::secret::{DigestKey, Secret};
 use zonewright_engine::value::Value;
 
 use super::{CONNECT, READ, failed, text};
-use crate::kubernetes::client::{Api, Failure, Options};
+use crate::kubernetes::client::{Api, Failure, Options, Visited};
 use crate::kubernetes::discovery::Discovery;
 use crate::kubernetes::exposure;
 use crate::kubernetes::failure::Refusal;
@@ -175,12 +177,12 @@ impl Cluster {
         let visit = |path: &'static str| async move {
             let path = Self::proxy(service, path);
             let answer = self.api.visit(&path, &[]).await;
-            let (status, body) = answer.map_err(|f| f.error("Prometheus", false))?;
-            match status {
-                200 => Ok(body),
-                _ => Err(failed(format!(
+            let answer = answer.map_err(|f| f.error("Prometheus", false))?;
+            match answer.status {
+                200 => Ok(answer.body),
+                status => Err(failed(format!(
                     "Prometheus answers {status}{}",
-                    refusal(&body)
+                    refusal(&answer.body)
                 ))),
             }
         };
@@ -198,17 +200,60 @@ impl Cluster {
         service: &ServiceRef,
         host: Option<&str>,
     ) -> Result<Answer, ProviderError> {
+        let page = self.login_page(service, host).await?;
+        if page.status == 503 {
+            let why = refusal(&page.body);
+            return Ok(Answer::Done(Err(format!("nobody answers{why}"))));
+        }
+        Ok(Answer::Http {
+            status: page.status,
+            body: page.body,
+        })
+    }
+
+    /// Where the zone's programs are told to find their database, and whether they say that they stop
+    /// writes.
+    pub(super) async fn wiring(
+        &self,
+        wiring: &WiringProbe,
+        key: Option<&Arc<DigestKey>>,
+    ) -> Result<Answer, ProviderError> {
+        let told = self.entry(&wiring.host, key).await?;
+        let is = |host: &String| {
+            let meant = Secret::new(wiring.server.clone(), host.clone(), key.cloned());
+            told.same(&meant) == Some(true)
+        };
+        let leads = wiring.hosts.iter().any(is);
+        // What an application says that reads another database is of no use.
+        let stops_writes = match wiring.app.as_ref().filter(|_| leads) {
+            None => None,
+            Some((service, host)) => {
+                let page = self.login_page(service, host.as_deref()).await?;
+                if page.status >= 500 {
+                    let (status, why) = (page.status, refusal(&page.body));
+                    return Err(failed(format!("the application answers {status}{why}")));
+                }
+                Some(page.headers.contains_key(READ_ONLY_HEADER))
+            }
+        };
+        Ok(Answer::Wiring {
+            leads,
+            stops_writes,
+        })
+    }
+
+    /// WordPress' page that every installation has, whoever asks.
+    async fn login_page(
+        &self,
+        service: &ServiceRef,
+        host: Option<&str>,
+    ) -> Result<Visited, ProviderError> {
         // A proxy of the API server sets neither: without them WordPress redirects to its own name.
         let mut headers = vec![("x-forwarded-proto", "https")];
         headers.extend(host.map(|h| ("host", h)));
         let path = Self::proxy(service, "/wp-login.php");
         let answer = self.api.visit(&path, &headers).await;
-        let (status, body) = answer.map_err(|f| f.error("the application", false))?;
-        if status == 503 {
-            let why = refusal(&body);
-            return Ok(Answer::Done(Err(format!("nobody answers{why}"))));
-        }
-        Ok(Answer::Http { status, body })
+        answer.map_err(|f| f.error("the application", false))
     }
 
     /// The entries of a Secret, decoded.

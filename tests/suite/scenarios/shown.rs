@@ -45,7 +45,7 @@ fn shown(env: &Env, lines: &[&str], not_applicable: &[&str]) {
 #[test]
 fn from_an_empty_account_to_a_proven_zone_with_a_replica() {
     let env = example();
-    let lines = ["database-tls", "database-mode", "replication-lag"];
+    let lines = ["database-tls", "database-mode", "replication-lag", "wiring"];
     shown(&env, &lines, &["backup"]);
     assert_eq!(names(&env, "database_replicas"), ["wp-bz-mysql"]);
 }
@@ -54,7 +54,13 @@ fn from_an_empty_account_to_a_proven_zone_with_a_replica() {
 #[test]
 fn from_an_empty_account_to_a_proven_zone_with_a_backup() {
     let env = by_restore();
-    let later = ["database-tls", "database-mode", "replication-lag", "smoke"];
+    let later = [
+        "database-tls",
+        "database-mode",
+        "replication-lag",
+        "wiring",
+        "smoke",
+    ];
     shown(&env, &["backup"], &later);
     assert_eq!(names(&env, "databases"), ["wp-pz-mysql"]);
     assert_eq!(names(&env, "database_replicas"), [""; 0]);

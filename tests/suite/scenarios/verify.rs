@@ -216,6 +216,7 @@ fn after_an_apply_every_line_is_green() {
         "database-tls",
         "database-mode",
         "replication-lag",
+        "wiring",
         "exposure-cluster",
         "exposure-cloud",
         "networks",
@@ -235,7 +236,7 @@ fn after_an_apply_every_line_is_green() {
     assert!(
         output
             .stdout
-            .contains("21 passed, 0 failed, 0 skipped, 1 not applicable."),
+            .contains("22 passed, 0 failed, 0 skipped, 1 not applicable."),
         "{}",
         output.text()
     );

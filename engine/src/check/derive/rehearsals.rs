@@ -83,7 +83,7 @@ impl<'a> List<'a> {
         out
     }
 
-    fn application(&self, secrets: &BTreeSet<(String, String)>) -> Option<&Object<'a>> {
+    pub(super) fn application(&self, secrets: &BTreeSet<(String, String)>) -> Option<&Object<'a>> {
         let runs = |o: &&Object<'a>| o.is("Deployment") || o.is("StatefulSet");
         let takes = || {
             let all = self.zone.objects().iter().filter(runs);
