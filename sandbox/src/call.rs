@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::control::Switches;
 use crate::identity::{Identity, hex, uuid};
+use crate::sandbox::ClusterFace;
 use crate::world::{Txn, World};
 
 /// A request, taken apart.
@@ -127,7 +128,7 @@ pub(crate) struct Scene<'a, 't> {
     pub(crate) world: &'a World,
     pub(crate) txn: &'a mut Txn<'t>,
     pub(crate) identity: &'a Identity,
-    pub(crate) origin: &'a str,
+    pub(crate) clusters: &'a ClusterFace,
     pub(crate) switches: &'a mut Switches,
     pub(crate) now: u64,
     pub(crate) made: u32,

@@ -27,6 +27,9 @@ pub struct Identity {
     /// The port that its zones were last served on.
     #[serde(default)]
     pub dns_port: Option<u16>,
+    /// The port that its clusters were last served on.
+    #[serde(default)]
+    pub clusters_port: Option<u16>,
     key: String,
 }
 
@@ -48,6 +51,7 @@ impl Identity {
             port: None,
             mysql_port: None,
             dns_port: None,
+            clusters_port: None,
             key: hex(&digest),
         }
     }
@@ -68,6 +72,7 @@ impl Identity {
             port: None,
             mysql_port: None,
             dns_port: None,
+            clusters_port: None,
             key: hex(key),
         };
         made.save(dir)?;

@@ -3,8 +3,9 @@
 //! Everything lives in one [`World`](world::World): a directory with an append-only log of JSON
 //! documents. The crate shares no code with the providers, so that both sides can be wrong only
 //! independently. The public face is [`Sandbox::handle`], from `http` request to `http` response;
-//! [`serve`](lifecycle::serve) puts it on one loopback port.
+//! [`serve`](lifecycle::serve) puts it on loopback ports: one for the vendors, one with TLS for the clusters.
 
+mod authority;
 mod call;
 pub mod charts;
 pub mod clock;

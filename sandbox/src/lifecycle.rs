@@ -4,28 +4,31 @@
 //! owner writes to `serve.json` is a hint: [`attach`] believes it only when the server answers
 //! there and serves this very directory.
 
+mod clusters;
 mod ready;
+mod sockets;
 
 use std::fs::{File, TryLockError};
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
 use crate::control::Client;
 use crate::dns;
 use crate::identity::Identity;
-use crate::listener;
+use crate::listener::{self, Doors};
 use crate::mysql;
 use crate::profile::Profile;
 use crate::sandbox::{OpenError, Sandbox};
 
+use clusters::Clusters;
 pub use ready::{Endpoints, Ready};
+use sockets::Sockets;
 
 const PAUSE: Duration = Duration::from_millis(20);
 const HANDOVER: Duration = Duration::from_secs(5);
@@ -75,6 +78,9 @@ pub enum ServeError {
     /// The world cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The clusters' certificate cannot be made.
+    #[error("the clusters of the sandbox cannot be served over TLS")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A file of the world cannot be read or written.
     #[error("cannot use {path}")]
     File {
@@ -114,48 +120,28 @@ pub async fn serve(
         move |source| ServeError::File { path, source }
     };
     let mut identity = Identity::load_or_create(&dir).map_err(file_error("identity.json"))?;
-    let listener = bind(options.listen, identity.port).await?;
-    let address = listener.local_addr().map_err(|source| ServeError::Listen {
-        address: options.listen.unwrap_or(any_port()),
-        source,
-    })?;
-    identity.port = Some(address.port());
-    let mysql = bind(None, identity.mysql_port).await?;
-    let mysql_address = mysql.local_addr().map_err(|source| ServeError::Listen {
-        address: any_port(),
-        source,
-    })?;
-    identity.mysql_port = Some(mysql_address.port());
-    let (dns_udp, dns_tcp) = bind_both(identity.dns_port).await?;
-    let dns_address = dns_tcp.local_addr().map_err(|source| ServeError::Listen {
-        address: any_port(),
-        source,
-    })?;
-    identity.dns_port = Some(dns_address.port());
+    let sockets = Sockets::bind(options.listen, &mut identity).await?;
+    let endpoints = sockets.endpoints;
     identity.save(&dir).map_err(file_error("identity.json"))?;
-    let origin = format!("http://{address}");
-    let sandbox = Arc::new(Sandbox::open(&dir, options.profile, origin)?);
-    let endpoints = Endpoints {
-        http: address,
-        mysql: mysql_address,
-        dns: dns_address,
-    };
+    let clusters = Clusters::of(&dir, endpoints.clusters)?;
+    let sandbox = Sandbox::open(&dir, options.profile, &clusters.face.origin)?;
+    let sandbox = Arc::new(sandbox.facing(clusters.face));
     let ready = Ready::of(&sandbox, endpoints);
     // Dropped at the end, with every connection.
     let mut servers = JoinSet::new();
-    servers.spawn(mysql::run(sandbox.clone(), mysql));
-    servers.spawn(dns::run(sandbox.clone(), dns_udp, dns_tcp));
+    servers.spawn(mysql::run(sandbox.clone(), sockets.mysql));
+    servers.spawn(dns::run(sandbox.clone(), sockets.dns.0, sockets.dns.1));
     ready.save(&dir).map_err(file_error("serve.json"))?;
     on_ready(&ready);
-    let ended = listener::run(
-        sandbox.clone(),
-        listener,
-        end(&sandbox, options.idle_exit, shutdown),
-    )
-    .await;
+    let doors = Doors {
+        plain: sockets.http,
+        clusters: sockets.clusters,
+        tls: clusters.tls,
+    };
+    let until = end(&sandbox, options.idle_exit, shutdown);
+    listener::run(sandbox.clone(), doors, until).await;
     // Gone before the lock is: nobody is led to a server that has ended.
-    Ready::remove(&dir).map_err(file_error("serve.json"))?;
-    ended.map_err(|source| ServeError::Listen { address, source })
+    Ready::remove(&dir).map_err(file_error("serve.json"))
 }
 
 /// The server of a directory, if one answers.
@@ -242,51 +228,6 @@ async fn own(dir: &Path) -> Result<File, ServeError> {
             return Err(ServeError::Locked { dir: shown });
         }
         tokio::time::sleep(PAUSE).await;
-    }
-}
-
-fn any_port() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
-}
-
-async fn bind(
-    listen: Option<SocketAddr>,
-    recorded: Option<u16>,
-) -> Result<TcpListener, ServeError> {
-    let failed = |address| move |source| ServeError::Listen { address, source };
-    if let Some(address) = listen {
-        return TcpListener::bind(address).await.map_err(failed(address));
-    }
-    if let Some(port) = recorded {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        match TcpListener::bind(address).await {
-            Ok(listener) => return Ok(listener),
-            // Somebody else has taken the port meanwhile: another one is better than none.
-            Err(error) => tracing::warn!(%error, port, "the recorded port cannot be had"),
-        }
-    }
-    TcpListener::bind(any_port())
-        .await
-        .map_err(failed(any_port()))
-}
-
-/// One port for both transports.
-async fn bind_both(recorded: Option<u16>) -> Result<(UdpSocket, TcpListener), ServeError> {
-    let mut recorded = recorded;
-    let mut tries = 0;
-    loop {
-        let tcp = bind(None, recorded.take()).await?;
-        let failed = |source| ServeError::Listen {
-            address: any_port(),
-            source,
-        };
-        let address = tcp.local_addr().map_err(failed)?;
-        match UdpSocket::bind(address).await {
-            Ok(udp) => return Ok((udp, tcp)),
-            // The other transport's port of that number is taken: another number will do.
-            Err(_) if tries < 20 => tries += 1,
-            Err(source) => return Err(ServeError::Listen { address, source }),
-        }
     }
 }
 

@@ -38,11 +38,20 @@ pub struct OpenError {
     pub source: io::Error,
 }
 
+/// Where the API servers of a world's clusters are reached.
+#[derive(Debug, Clone)]
+pub(crate) struct ClusterFace {
+    /// The beginning of their addresses, e.g. `https://127.0.0.1:4001`.
+    pub(crate) origin: String,
+    /// The certificate of the authority that vouches for them, PEM; none where requests take no socket.
+    pub(crate) authority: Option<String>,
+}
+
 /// The emulators of one world behind one handler.
 pub struct Sandbox {
     pub(crate) world: Arc<World>,
     pub(crate) identity: Identity,
-    pub(crate) origin: String,
+    pub(crate) clusters: ClusterFace,
     pub(crate) journal: Journal,
     pub(crate) board: Board,
     pub(crate) switches: Mutex<Switches>,
@@ -51,8 +60,8 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Opens the world of a directory. `origin` is what the answers name as the sandbox's own
-    /// address, e.g. `http://127.0.0.1:4000`. The caller sees to it that nobody else has it open.
+    /// Opens the world of a directory. `origin` is what the answers name as the clusters' address,
+    /// e.g. `http://127.0.0.1:4000`. The caller sees to it that nobody else has it open.
     ///
     /// # Errors
     /// The directory cannot be read or written.
@@ -81,7 +90,10 @@ impl Sandbox {
             Ok(Sandbox {
                 world: Arc::new(world),
                 identity,
-                origin: origin.into(),
+                clusters: ClusterFace {
+                    origin: origin.into(),
+                    authority: None,
+                },
                 journal: Journal::default(),
                 board: Board::default(),
                 switches: Mutex::default(),
@@ -93,6 +105,11 @@ impl Sandbox {
             dir: dir.display().to_string(),
             source,
         })
+    }
+
+    /// Says where the clusters are reached, and whom to trust there.
+    pub(crate) fn facing(self, clusters: ClusterFace) -> Sandbox {
+        Sandbox { clusters, ..self }
     }
 
     /// The world behind the emulators.
@@ -262,7 +279,7 @@ impl Sandbox {
                 world: &self.world,
                 txn,
                 identity: &self.identity,
-                origin: &self.origin,
+                clusters: &self.clusters,
                 switches: &mut switches,
                 now: self.world.now_ms(),
                 made: 0,

@@ -312,18 +312,18 @@ impl Env {
         token: &str,
         body: Option<&Value>,
     ) -> (u16, Value) {
-        let url = format!("{}{path}", self.origin());
+        let ready = self.ready();
+        let cluster = path.starts_with("/clusters/");
+        let url = match cluster {
+            true => format!("https://{}{path}", ready.endpoints().clusters),
+            false => format!("http://{}{path}", ready.address()),
+        };
         self.wait(async {
-            zonewright_providers::install_crypto();
-            let client = reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .expect("a client");
+            let client = trusting(ready.cluster_authority());
             let method = method.parse().expect("a method");
             let mut request = client.request(method, url).bearer_auth(token);
             if let Some(body) = body {
-                let merge = path.starts_with("/clusters/");
-                let kind = if merge {
+                let kind = if cluster {
                     "application/merge-patch+json"
                 } else {
                     "application/json"
@@ -342,6 +342,19 @@ impl Drop for Env {
     fn drop(&mut self) {
         let _ = self.bare(&["--sandbox", "sandbox", "stop"]).output();
     }
+}
+
+/// An HTTP client that trusts one authority and nobody else.
+///
+/// # Panics
+/// The certificate is none.
+pub fn trusting(authority: &str) -> reqwest::Client {
+    zonewright_providers::install_crypto();
+    let certificate = reqwest::Certificate::from_pem(authority.as_bytes());
+    let client = reqwest::Client::builder()
+        .tls_certs_only([certificate.expect("a certificate")])
+        .no_proxy();
+    client.build().expect("a client")
 }
 
 /// Waits for a started command.

@@ -6,6 +6,7 @@ mod beside;
 mod bucket;
 mod change;
 mod charts;
+mod clusters;
 mod contradictions;
 mod cost;
 mod crash;

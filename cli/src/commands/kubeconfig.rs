@@ -41,6 +41,12 @@ pub(crate) async fn run(ctx: &Context, args: &KubeconfigArgs) -> Result<Exit, Fa
         }
         None => ctx.term.data(text),
     }
+    if ctx.global.sandbox.is_some() {
+        let serve = ctx.command(&["sandbox".to_owned(), "serve".to_owned()]);
+        ctx.term.say(&format!(
+            "note: the sandbox ends after a minute without requests; `{serve}` keeps it up"
+        ));
+    }
     Ok(Exit::DONE)
 }
 

@@ -184,6 +184,7 @@ impl Api {
     fn connect(options: &Options, mut config: kube::Config) -> Result<Api, ProviderError> {
         // An error means that a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        check_encrypted(&config)?;
         config.connect_timeout = Some(options.connect_timeout);
         config.read_timeout = Some(options.read_timeout);
         config.reset_reader_on_write = true;
@@ -338,6 +339,25 @@ fn config(credentials: Credentials) -> Result<kube::Config, ProviderError> {
     }
     config.auth_info.token = Some(credentials.token.into());
     Ok(config)
+}
+
+/// A token is not given to somebody who has not shown who they are: TLS, and verified, but for what runs on
+/// this machine.
+fn check_encrypted(config: &kube::Config) -> Result<(), ProviderError> {
+    if config.accept_invalid_certs {
+        return Err(bad(
+            "the kubeconfig says `insecure-skip-tls-verify`; certificates are always verified: give it `certificate-authority-data`",
+        ));
+    }
+    let host = config.cluster_url.host().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    let own = host == "localhost" || address.is_ok_and(|a| a.is_loopback());
+    if config.cluster_url.scheme_str() != Some("https") && !own {
+        return Err(bad(&format!(
+            "the cluster's server at {host} is not reached by https; its token would be readable on the way"
+        )));
+    }
+    Ok(())
 }
 
 /// The certificates of a base64 PEM bundle, in DER.

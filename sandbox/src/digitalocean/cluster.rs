@@ -172,7 +172,7 @@ pub(super) fn show(scene: &Scene<'_, '_>, doc: &Value) -> Value {
     let answers = due(doc, "running_ms", now);
     let id = text(doc, "id");
     shown["endpoint"] = match answers {
-        true => json!(format!("{}/clusters/{id}", scene.origin)),
+        true => json!(format!("{}/clusters/{id}", scene.clusters.origin)),
         false => json!(""),
     };
     shown["ipv4"] = json!(if answers { "127.0.0.1" } else { "" });

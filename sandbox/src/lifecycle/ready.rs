@@ -22,6 +22,8 @@ pub struct Ready {
     control: String,
     mysql: SocketAddr,
     dns: SocketAddr,
+    clusters: SocketAddr,
+    cluster_authority: String,
     identity: Identity,
     digitalocean_token: String,
     cloudflare_token: String,
@@ -36,6 +38,8 @@ pub struct Endpoints {
     pub mysql: SocketAddr,
     /// The name servers of every zone, over UDP and TCP.
     pub dns: SocketAddr,
+    /// The API servers of every cluster, over TLS, each under `/clusters/ID`.
+    pub clusters: SocketAddr,
 }
 
 impl Endpoints {
@@ -64,6 +68,8 @@ impl Ready {
             control: format!("http://{}/_sandbox", endpoints.http),
             mysql: endpoints.mysql,
             dns: endpoints.dns,
+            clusters: endpoints.clusters,
+            cluster_authority: sandbox.clusters.authority.clone().unwrap_or_default(),
             identity: identity.clone(),
             digitalocean_token: identity.digitalocean_token(),
             cloudflare_token: identity.cloudflare_token(),
@@ -96,7 +102,13 @@ impl Ready {
             http: self.address,
             mysql: self.mysql,
             dns: self.dns,
+            clusters: self.clusters,
         }
+    }
+
+    /// The certificate of the authority that vouches for the clusters' API servers, PEM. Kubeconfigs hold it.
+    pub fn cluster_authority(&self) -> &str {
+        &self.cluster_authority
     }
 
     /// The environment that points the providers at the sandbox.

@@ -9,6 +9,7 @@ use zonewright_sandbox::control::Client;
 use zonewright_sandbox::fault::{Fault, Kind};
 use zonewright_sandbox::lifecycle::Ready;
 
+use crate::client;
 use crate::lifetime::Server;
 
 const BODY: &str = r#"{"name":"v","region":"nyc3","ip_range":"10.20.0.0/20"}"#;
@@ -170,7 +171,11 @@ async fn the_log_tells_reads_from_writes() {
     let client = server.client();
     send(&server.ready, "GET /v2/vpcs?page=1", "").await;
     send(&server.ready, "POST /v2/vpcs", "{}").await;
-    send(&server.ready, "PATCH /clusters/x/api/v1/a?dryRun=All", "{}").await;
+    let clusters = server.ready.endpoints().clusters;
+    let url = format!("https://{clusters}/clusters/x/api/v1/a?dryRun=All");
+    let authority = server.ready.cluster_authority();
+    let (status, _) = client::send_encrypted(authority, "PATCH", &url, &[], b"{}").await;
+    assert_eq!(status, 503);
     client.health().await.unwrap();
     let log = client.requests().await.unwrap();
     let seen: Vec<(&str, bool, bool)> = log

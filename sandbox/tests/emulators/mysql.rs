@@ -352,6 +352,7 @@ async fn a_heartbeat_goes_on_while_it_is_written_and_stands_still_on_a_frozen_re
     let cluster = text(&made["kubernetes_cluster"]["id"]).to_owned();
     let path = format!("{clusters}/{cluster}/credentials");
     let credentials = api(&world.server, "GET", &path, &Value::Null).await;
+    let authority = world.server.ready.cluster_authority().to_owned();
     let send = async |method: &str, path: &str, body: &Value| {
         let url = format!("{}{path}", text(&credentials["server"]));
         let authorization = format!("Bearer {}", text(&credentials["token"]));
@@ -359,8 +360,9 @@ async fn a_heartbeat_goes_on_while_it_is_written_and_stands_still_on_a_frozen_re
             ("authorization", authorization.as_str()),
             ("content-type", "application/json"),
         ];
+        let body = body.to_string().into_bytes();
         let (status, text) =
-            crate::client::send(method, &url, &headers, body.to_string().as_bytes()).await;
+            crate::client::send_encrypted(&authority, method, &url, &headers, &body).await;
         assert!(status < 300, "{}", String::from_utf8_lossy(&text));
     };
     let connection = &world.writer["connection"];

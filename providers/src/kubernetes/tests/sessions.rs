@@ -427,6 +427,25 @@ async fn a_cluster_that_does_not_answer_is_unreachable() {
 }
 
 #[tokio::test]
+async fn a_kubeconfig_that_wants_no_verification_is_refused() {
+    let kubeconfig = "{apiVersion: v1, kind: Config, current-context: c,
+        clusters: [{name: c, cluster: {server: 'https://127.0.0.1:9', insecure-skip-tls-verify: true}}],
+        contexts: [{name: c, context: {cluster: c, user: u}}], users: [{name: u, user: {token: t0ken}}]}";
+    let mut config = value(json!({}));
+    if let Value::Map(map) = &mut config {
+        let secret = Secret::new("kubeconfig", kubeconfig, None);
+        map.insert("kubeconfig".into(), Value::Secret(secret));
+    }
+    let opened = provider(Options::default()).open(&config, None).await;
+    let error = opened.err().expect("refused");
+    assert_eq!(error.class, ErrorClass::Invalid);
+    assert!(
+        error.message.contains("insecure-skip-tls-verify"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_wrong_token_is_unauthorized() {
     let (_, seen) = serve(Answers::new()).await;
     assert!(seen.lines().is_empty());
