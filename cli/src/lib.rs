@@ -30,6 +30,7 @@ mod sandboxed;
 mod secrets;
 mod stage;
 mod term;
+mod typed;
 mod watch;
 mod world;
 

@@ -21,6 +21,7 @@ use zonewright_state::{Class, StateError};
 use crate::exit::Exit;
 use crate::render::text::{escape, words};
 use crate::render::unread;
+use crate::typed::quoted;
 use code::Code;
 
 pub mod code;
@@ -156,17 +157,7 @@ impl Failure {
     /// The same, with the commands that it names as they are typed for this project and world.
     #[must_use]
     pub fn typed_as(mut self, program: &str) -> Failure {
-        let typed = |help: String| {
-            ["plan", "apply", "state", "import", "drift", "sandbox"]
-                .iter()
-                .fold(help, |help, command| {
-                    help.replace(
-                        &format!("`zonewright {command}"),
-                        &format!("`{program} {command}"),
-                    )
-                })
-        };
-        self.help = self.help.map(typed);
+        self.help = self.help.map(|help| quoted(program, &help));
         self.related = self
             .related
             .into_iter()

@@ -82,7 +82,8 @@ async fn check_profile(ctx: &Context, ready: &Ready) {
         && running != name(wanted)
     {
         ctx.term.say(&format!(
-            "warning: the sandbox runs with profile {running}; `zonewright sandbox stop` lets the next command start it with {}",
+            "warning: the sandbox runs with profile {running}; `{}` lets the next command start it with {}",
+            ctx.command(&["sandbox".to_owned(), "stop".to_owned()]),
             name(wanted)
         ));
     }

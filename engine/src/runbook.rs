@@ -53,6 +53,26 @@ pub struct Runbook {
     pub rpo_objective: Option<u64>,
 }
 
+impl Runbook {
+    /// The same with other commands: `typed` gets everything that is to be typed letter by letter.
+    #[must_use]
+    pub fn retyped(mut self, typed: &dyn Fn(&str) -> String) -> Runbook {
+        for task in &mut self.tasks {
+            for command in &mut task.commands {
+                *command = typed(command);
+            }
+            let texts = task.instructions.iter_mut().chain(&mut task.checks);
+            let texts = texts.chain([&mut task.title, &mut task.back]);
+            for part in texts.chain(&mut task.dead).flatten() {
+                if let Part::Code(code) = part {
+                    *code = typed(code);
+                }
+            }
+        }
+        self
+    }
+}
+
 /// The stages, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -8,7 +8,7 @@ use zonewright_engine::address::ZoneName;
 /// Arguments of `runbook`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  zonewright runbook --to bz\n  zonewright runbook --to bz --format html -o to-bz.html"
+    after_help = "Examples:\n  zonewright runbook --to bz\n  zonewright runbook --to bz --format html -o to-bz.html\n  zonewright --sandbox runbook --to bz"
 )]
 pub struct RunbookArgs {
     /// The zone that shall serve, one that stands by.
@@ -17,6 +17,10 @@ pub struct RunbookArgs {
     /// The form of the output.
     #[arg(long, value_name = "FORM", default_value = "markdown")]
     pub format: RunbookFormat,
+    /// Print the commands as they are typed in the project's directory against the real vendors, whatever
+    /// `-C` and `--sandbox` say: for a runbook that is committed.
+    #[arg(long)]
+    pub portable: bool,
     /// Where to write it; without it, to the standard output.
     #[arg(short = 'o', long = "output", value_name = "FILE")]
     pub output: Option<PathBuf>,

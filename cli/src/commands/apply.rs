@@ -333,6 +333,7 @@ fn show(ctx: &Context, stage: &Stage, planned: &Planned, request: &Request) {
                 paint: ctx.term.out_paint(),
                 verbose: ctx.global.verbose > 0,
                 command: None,
+                program: ctx.command(&[]),
                 approvable: planned.blind.is_none(),
                 costs: Costs {
                     prices: planned.prices.clone(),

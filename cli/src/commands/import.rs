@@ -25,8 +25,9 @@ pub(crate) async fn run(ctx: &Context, args: &ImportArgs) -> Result<Exit, Failur
     done?;
     released?;
     ctx.term.say(&format!(
-        "{} is managed from now on; `zonewright plan` shows what differs from the spec.",
-        args.address
+        "{} is managed from now on; `{}` shows what differs from the spec.",
+        args.address,
+        ctx.command(&["plan".to_owned()])
     ));
     Ok(Exit::DONE)
 }

@@ -38,6 +38,7 @@ pub(crate) async fn run(ctx: &Context, args: PlanArgs) -> Result<Exit, Failure> 
                 paint: ctx.term.out_paint(),
                 verbose: ctx.global.verbose > 0,
                 command: command(ctx, &args, &planned.plan.digest().to_string()),
+                program: ctx.command(&[]),
                 approvable,
                 costs: Costs {
                     prices: planned.prices,

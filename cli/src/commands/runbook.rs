@@ -12,14 +12,19 @@ use crate::exit::Exit;
 use crate::project::{Project, ROOT_FILE, replace_with};
 use crate::render::runbook::{html, json, markdown};
 use crate::report::Failure;
+use crate::typed::typed;
 use crate::world;
 
 /// Runs the command.
 pub(crate) fn run(ctx: &Context, args: &RunbookArgs) -> Result<Exit, Failure> {
-    let made = make(ctx, &args.to)?;
+    let program = match args.portable {
+        true => "zonewright".to_owned(),
+        false => ctx.command(&[]),
+    };
+    let made = make(ctx, &args.to)?.retyped(&|text| typed(&program, text));
     let text = match args.format {
-        RunbookFormat::Markdown => markdown(&made),
-        RunbookFormat::Html => html(&made),
+        RunbookFormat::Markdown => markdown(&made, &program),
+        RunbookFormat::Html => html(&made, &program),
         RunbookFormat::Json => format!("{:#}\n", json(&made)),
     };
     match &args.output {

@@ -52,6 +52,7 @@ fn saved(ctx: &Context, path: &Path, format: Format) -> Result<(), Failure> {
                 paint: ctx.term.out_paint(),
                 verbose: ctx.global.verbose > 0,
                 command: Some(ctx.command(&words)),
+                program: ctx.command(&[]),
                 approvable: true,
                 costs,
             };

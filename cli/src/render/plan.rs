@@ -12,6 +12,7 @@ use zonewright_engine::plan::{Change, Note, Plan, Severity, StepNode, Summary, Z
 use super::cost::Costs;
 use super::style::{Paint, Tone};
 use super::text::{COMMAND, count, duration, escape};
+use crate::typed::quoted;
 
 mod changes;
 mod reason;
@@ -27,6 +28,8 @@ pub struct View {
     pub verbose: bool,
     /// The command that applies the plan; absent when it is being applied already.
     pub command: Option<String>,
+    /// How zonewright is called for this project and world.
+    pub program: String,
     /// Whether the plan can be approved. One that saw too little has no digest to approve.
     pub approvable: bool,
     /// What things cost.
@@ -150,7 +153,8 @@ fn dangers(plan: &Plan, view: &View, out: &mut String) {
     for note in dangers {
         let _ = writeln!(out, "{bar}   {}", note_line(note));
         if let Some(help) = &note.help {
-            let _ = writeln!(out, "{bar}     help: {}", escape(help));
+            let help = quoted(&view.program, help);
+            let _ = writeln!(out, "{bar}     help: {}", escape(&help));
         }
     }
 }
@@ -217,7 +221,8 @@ fn notes(plan: &Plan, view: &View, out: &mut String) {
             };
             let _ = writeln!(out, "{}: {line}", view.paint.tone(tone, word));
             if let Some(help) = &said.note.help {
-                let _ = writeln!(out, "  help: {}", escape(help));
+                let help = quoted(&view.program, help);
+                let _ = writeln!(out, "  help: {}", escape(&help));
             }
         }
     }

@@ -10,8 +10,9 @@ use super::restore::by_restore;
 use super::verify::{red, token};
 use super::{applied, example, records};
 
+/// Without the options of the call in its commands, as it is committed.
 fn runbook(env: &Env, args: &[&str]) -> String {
-    let mut words = vec!["runbook"];
+    let mut words = vec!["runbook", "--portable"];
     words.extend(args);
     env.expect(0, &words).stdout
 }
@@ -33,6 +34,36 @@ fn the_committed_runbook_is_what_the_spec_says_today() {
         kept, fresh,
         "examples/wordpress-dr/runbooks/to-bz.md is stale: read the difference, then run this test with ZONEWRIGHT_BLESS=1"
     );
+}
+
+/// Who rehearses copies commands that stay in the sandbox, and in the project.
+#[test]
+fn a_rehearsal_copies_commands_of_its_own_world() {
+    let env = by_restore();
+    let dir = env.path().to_str().unwrap().to_owned();
+    let call = |more: &[&str]| {
+        let mut command = env.bare(&["-C", &dir, "--sandbox", "runbook", "--to", "bz"]);
+        command.args(more).current_dir("/");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let own = format!("zonewright -C {dir} --sandbox ");
+    let here = call(&[]);
+    let portable = call(&["--portable"]);
+    assert_eq!(here.replace(&own, "zonewright "), portable);
+    assert!(!portable.contains("--sandbox"), "{portable}");
+    for called in [
+        format!("Made from the spec by `{own}runbook --to bz`"),
+        format!("\n{own}verify --zone bz\n"),
+        format!("$({own}output bz/digitalocean.vpc.main.id)"),
+        format!("\n{own}import bz/digitalocean.database_cluster.main \"$ID\""),
+        format!("`{own}plan --zone bz`"),
+    ] {
+        assert!(here.contains(&called), "{called}: {here}");
+    }
+    let html = call(&["--format", "html"]);
+    assert!(html.contains(&format!("{own}verify --zone bz")), "{html}");
 }
 
 /// No vendor, no state, no secret: the same before anything exists, after an apply, and when the state is
@@ -234,11 +265,15 @@ fn what_has_no_runbook_says_why() {
     );
 }
 
+/// How what is rehearsed calls zonewright: never the real vendors.
+const OURS: &str = "zonewright --sandbox ";
+
 /// Runs what a task says zonewright does; the rest is for people and other tools.
 fn run(env: &Env, task: &Value) {
     for command in task["commands"].as_array().unwrap() {
         let command = command.as_str().unwrap();
-        if let Some(words) = command.strip_prefix("zonewright ") {
+        assert!(!command.starts_with("zonewright ") || command.starts_with(OURS));
+        if let Some(words) = command.strip_prefix(OURS) {
             let words: Vec<&str> = words.split(' ').collect();
             env.expect(0, &words);
         }
@@ -246,8 +281,8 @@ fn run(env: &Env, task: &Value) {
 }
 
 fn tasks(env: &Env) -> Vec<Value> {
-    let text = runbook(env, &["--to", "bz", "--format", "json"]);
-    let book: Value = serde_json::from_str(&text).unwrap();
+    let book = env.expect(0, &["runbook", "--to", "bz", "--format", "json"]);
+    let book = book.json();
     book["runbook"]["tasks"].as_array().unwrap().clone()
 }
 
@@ -344,7 +379,7 @@ fn restore(env: &Env, task: &Value) -> String {
         .unwrap()
         .to_owned();
     body = body.replace("$BACKUP", plan["backup"]["created_at"].as_str().unwrap());
-    while let Some((before, rest)) = body.split_once("$(zonewright output ") {
+    while let Some((before, rest)) = body.split_once("$(zonewright --sandbox output ") {
         let (address, after) = rest.split_once(')').unwrap();
         let value = env.expect(0, &["output", address]).stdout;
         body = format!("{before}{}{after}", value.trim());
@@ -390,7 +425,7 @@ fn the_restore_runbook_can_be_followed_to_its_end() {
             declare(&env);
             let commands = task["commands"].as_array().unwrap();
             let import = commands[1].as_str().unwrap().replace("\"$ID\"", &id);
-            let words: Vec<&str> = import.split(' ').skip(1).collect();
+            let words: Vec<&str> = import.strip_prefix(OURS).unwrap().split(' ').collect();
             env.expect(0, &words);
             // Databases and users: the plan names them with what takes them over.
             let named = env.expect(1, &["plan", "--zone", "bz"]).stderr;

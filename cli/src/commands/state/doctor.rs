@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::place::{self, Finding, Place};
 use crate::render::text::{count, escape};
 use crate::report::Failure;
+use crate::typed::quoted;
 use crate::world::{self, World};
 
 /// What was found.
@@ -44,7 +45,7 @@ pub(super) async fn run(ctx: &Context, format: Format) -> Result<Exit, Failure> 
         findings,
     };
     match format {
-        Format::Text => ctx.term.data(&text(&found)),
+        Format::Text => ctx.term.data(&quoted(&ctx.command(&[]), &text(&found))),
         Format::Json => ctx.term.pretty(&json(&found)),
     }
     Ok(match found.is_well() {

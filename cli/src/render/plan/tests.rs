@@ -83,6 +83,7 @@ fn show(plan: &Plan, verbose: bool) -> String {
         paint: Paint::new(false),
         verbose,
         command: Some("zonewright apply".to_owned()),
+        program: "zonewright".to_owned(),
         approvable: true,
         costs: Costs::default(),
     };

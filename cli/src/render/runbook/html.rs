@@ -14,15 +14,16 @@ pre{background:#f3f3f3;padding:.6rem;overflow-x:auto}code{background:#f3f3f3}pre
 .note{border-left:4px solid #b36b00;padding:.2rem .8rem}.last{border-left:4px solid #b00020;padding:.2rem .8rem;font-weight:bold}\
 .who{color:#555}@media print{article{break-inside:avoid}}";
 
-/// For a browser.
-pub fn html(book: &Runbook) -> String {
+/// For a browser; `program` is how zonewright is called.
+pub fn html(book: &Runbook, program: &str) -> String {
     let title = format!("{}: switch to {}", plain(&book.project), book.to);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
     );
     let _ = writeln!(
         out,
-        "<p>Made from the spec by <code>zonewright runbook --to {} --format html</code>.</p>",
+        "<p>Made from the spec by <code>{} runbook --to {} --format html</code>.</p>",
+        plain(program),
         book.to
     );
     out.push_str("<table>\n");

@@ -8,11 +8,11 @@ use zonewright_engine::runbook::{Part, Runbook, Task};
 use super::{DUTIES, TIMES, approves, by, facts, lists, takes};
 use crate::render::text::escape;
 
-/// For version control.
-pub fn markdown(book: &Runbook) -> String {
+/// For version control; `program` is how zonewright is called.
+pub fn markdown(book: &Runbook, program: &str) -> String {
     let mut out = format!("# {}: switch to {}\n\n", plain(&book.project), book.to);
     let made = format!(
-        "Made from the spec by `zonewright runbook --to {}`. Do not edit it: make it again when the spec has changed.",
+        "Made from the spec by `{program} runbook --to {}`. Do not edit it: make it again when the spec has changed.",
         book.to
     );
     let _ = writeln!(out, "{made}\n");
