@@ -28,7 +28,9 @@ pub use observability::{MetricsArgs, ObservabilityArgs};
 pub use posture::PostureArgs;
 pub use restore::{RestoreCommand, RestoreFinishArgs, RestorePlanArgs};
 pub use runbook::{RunbookArgs, RunbookFormat};
-pub use state::{MigrateArgs, RestoreArgs, StateCommand};
+pub use state::{
+    EditArgs, MigrateArgs, MoveArgs, RemoveArgs, RestoreArgs, StateCommand, UnlockArgs,
+};
 
 /// Plans and applies platforms that live in two zones.
 ///

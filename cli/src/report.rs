@@ -276,10 +276,7 @@ const WRONG_CLUSTER: &str = "nothing was sent; look where the credentials lead. 
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Failure {
         let (exit, help) = match error.class() {
-            Class::Locked => (
-                Exit::LOCKED,
-                Some("wait for that run to end, or give --lock-timeout 5m"),
-            ),
+            Class::Locked => (Exit::LOCKED, None),
             Class::Damaged | Class::Lost | Class::RolledBack => (Exit::STATE, Some(RESTORE)),
             Class::WorldMismatch => (Exit::STALE, None),
             Class::Denied => (
@@ -290,10 +287,31 @@ impl From<StateError> for Failure {
             Class::Newer | Class::Insecure | Class::Io => (Exit::ERROR, None),
         };
         let mut failure = Failure::new(exit, error.to_string()).code(Code::from(&error));
-        failure.help = help.map(str::to_owned);
+        failure.help = help.map(str::to_owned).or_else(|| held(&error));
         failure.source = source_of(&error);
         failure
     }
+}
+
+/// The way out of a state that somebody else holds: to wait, or the command that breaks the lock.
+fn held(error: &StateError) -> Option<String> {
+    if error.class() != Class::Locked {
+        return None;
+    }
+    let wait = "wait for that run to end, or give --lock-timeout 5m";
+    Some(match error {
+        StateError::Locked {
+            shard,
+            epoch: Some(epoch),
+            ..
+        } => format!(
+            "{wait}. Only when it is certain that it is dead: `zonewright state unlock --zone {shard} --epoch {epoch} --reason WHY`"
+        ),
+        StateError::Locked { .. } => {
+            format!("{wait}; the lock belongs to that process and goes when it ends")
+        }
+        _ => wait.to_owned(),
+    })
 }
 
 /// What is behind an error, as text: the error itself is spent on the message.

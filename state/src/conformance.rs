@@ -1,5 +1,7 @@
 //! What every [`Store`] must do, as one suite that each implementation runs against itself.
 
+pub mod hosts;
+
 use std::sync::{Arc, Barrier};
 
 use crate::reactor::wait;

@@ -124,7 +124,7 @@ impl StateDir {
         }
     }
 
-    fn vfs(&self) -> Result<Option<Arc<dyn Vfs>>, StateError> {
+    pub(crate) fn vfs(&self) -> Result<Option<Arc<dyn Vfs>>, StateError> {
         match &self.root {
             Root::Vfs(vfs) => Ok(Some(Arc::clone(vfs))),
             Root::Path(path) => {
@@ -227,7 +227,11 @@ impl StateDir {
     }
 
     /// The project's lineage; `None` when nothing was ever written here.
-    fn meta(&self, vfs: &dyn Vfs, seen: Option<&Seen>) -> Result<Option<Meta>, StateError> {
+    pub(crate) fn meta(
+        &self,
+        vfs: &dyn Vfs,
+        seen: Option<&Seen>,
+    ) -> Result<Option<Meta>, StateError> {
         let file = vfs.locate(meta::KEY);
         let bytes = vfs::read(vfs, meta::KEY).map_err(|e| StateError::io(&file, "read", e))?;
         let Some(bytes) = bytes else {
@@ -427,7 +431,7 @@ impl StateDir {
     /// The directory cannot be listed.
     pub fn history(&self, shard: &ZoneName) -> Result<Vec<history::Item>, StateError> {
         match self.vfs()? {
-            Some(vfs) => history::list(vfs.as_ref(), shard),
+            Some(vfs) => history::told(vfs.as_ref(), shard),
             None => Ok(Vec::new()),
         }
     }

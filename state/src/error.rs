@@ -25,6 +25,9 @@ pub enum StateError {
         shard: ZoneName,
         /// Who has it, when the lock file says so.
         holder: Option<Box<Holder>>,
+        /// The writer's number, where the log is the lock. A lock of files has none: it belongs to a
+        /// process and goes with it.
+        epoch: Option<u64>,
     },
     /// A file does not hold what was written to it.
     #[error(
@@ -148,6 +151,18 @@ pub enum StateError {
         /// Who has it now, when the log says so.
         holder: Option<Box<Holder>>,
     },
+    /// Somebody declared this writer dead: what it would write comes too late.
+    #[error(
+        "the lock of shard {shard} was broken by {who} ({reason}); what was under way is looked up by the next run"
+    )]
+    Broken {
+        /// The shard.
+        shard: ZoneName,
+        /// `user@host`.
+        who: String,
+        /// Why.
+        reason: String,
+    },
     /// There is no state where it should be.
     #[error(
         "there is no state in {place}; `zonewright state init` looks at the place and makes one"
@@ -228,7 +243,7 @@ impl StateError {
                 ..
             }
             | StateError::Unsupported { .. } => Class::Unfit,
-            StateError::Fenced { .. } => Class::Locked,
+            StateError::Fenced { .. } | StateError::Broken { .. } => Class::Locked,
             StateError::Illegal { .. }
             | StateError::Store { .. }
             | StateError::Uninitialised { .. }

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use zonewright_engine::address::ZoneName;
+use zonewright_engine::snapshot::LastRun;
 
 use crate::error::StateError;
-use crate::vfs::Vfs;
+use crate::format;
+use crate::vfs::{self, Vfs};
 
 /// How many snapshots are kept.
 pub const KEEP: usize = 50;
@@ -21,6 +23,8 @@ pub struct Item {
     pub len: u64,
     /// When it was written, in seconds since 1970; informative.
     pub modified: Option<i64>,
+    /// The run that it came from, as far as it says so.
+    pub run: Option<LastRun>,
 }
 
 /// The directory of a shard's history.
@@ -48,10 +52,22 @@ pub(crate) fn list(vfs: &dyn Vfs, shard: &ZoneName) -> Result<Vec<Item>, StateEr
                 file: vfs.locate(&format!("{dir}/{}", item.name)),
                 len: item.len,
                 modified: item.modified,
+                run: None,
             })
         })
         .collect();
     items.sort_by_key(|item| std::cmp::Reverse(item.serial));
+    Ok(items)
+}
+
+/// The same, with the runs that they came from. What cannot be read tells none.
+pub(crate) fn told(vfs: &dyn Vfs, shard: &ZoneName) -> Result<Vec<Item>, StateError> {
+    let mut items = list(vfs, shard)?;
+    for item in &mut items {
+        let bytes = vfs::read(vfs, &key(shard, item.serial)).ok().flatten();
+        let stored = bytes.and_then(|b| format::decode(&b, &item.file, &[]).ok());
+        item.run = stored.and_then(|s| s.snapshot.last_run);
+    }
     Ok(items)
 }
 

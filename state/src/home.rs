@@ -8,12 +8,14 @@ use zonewright_engine::journal::Holder;
 
 use crate::dir::{Loaded, StateDir};
 use crate::error::StateError;
+use crate::events::Event;
 use crate::examine::Examined;
 use crate::history;
 use crate::remote::RemoteState;
 use crate::remote::migrate::Moved;
 use crate::restore::{Restored, Source};
 use crate::seen::Mark;
+use crate::unlock::{Unlock, Unlocked};
 use crate::writer::Writer;
 
 /// A project's state.
@@ -69,6 +71,28 @@ impl StateHome {
         match self {
             StateHome::Dir(dir) => dir.history(shard),
             StateHome::Remote(remote) => remote.history(shard),
+        }
+    }
+
+    /// What people did to a shard by hand, oldest first.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn events(&self, shard: &ZoneName) -> Result<Vec<Event>, StateError> {
+        match self {
+            StateHome::Dir(dir) => dir.events(shard),
+            StateHome::Remote(remote) => remote.events(shard),
+        }
+    }
+
+    /// Breaks a lock, where the log is the lock.
+    ///
+    /// # Errors
+    /// There is no state, it is not whole, or it cannot be reached.
+    pub fn unlock(&self, unlock: &Unlock<'_>) -> Result<Unlocked, StateError> {
+        match self {
+            StateHome::Dir(dir) => dir.unlock(unlock),
+            StateHome::Remote(remote) => remote.unlock(unlock),
         }
     }
 

@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod digest_key;
 pub mod dir;
 pub mod error;
+pub mod events;
 pub mod examine;
 pub mod format;
 pub mod frame;
@@ -26,6 +27,7 @@ pub mod rng;
 pub mod seen;
 mod shard;
 pub mod store;
+pub mod unlock;
 pub mod vfs;
 pub mod writer;
 

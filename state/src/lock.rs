@@ -58,6 +58,7 @@ pub fn take(
         if now >= deadline {
             let holder = file.read_all().ok();
             return Err(StateError::Locked {
+                epoch: None,
                 shard: shard.clone(),
                 holder: holder.and_then(|b| serde_json::from_slice(&b).ok()),
             });

@@ -23,6 +23,7 @@ use crate::error::{Notice, StateError};
 use crate::history;
 use crate::meta::{self, Meta};
 use crate::reactor::wait;
+use crate::record::Batch;
 use crate::rng::{OsRng, Rng};
 use crate::seen::{Mark, Seen, SeenFile, check_mark};
 use crate::store::probe::{self, Fit};
@@ -42,6 +43,10 @@ pub(crate) mod log;
 pub mod migrate;
 mod reader;
 mod rescue;
+mod unlock;
+
+/// How many objects are asked for at once.
+const WINDOW: usize = 8;
 
 /// How long a writer may be silent.
 pub const TTL: Duration = Duration::from_secs(60);
@@ -493,6 +498,7 @@ impl RemoteState {
             return Err(StateError::Locked {
                 shard: shard.clone(),
                 holder: open.holder.clone(),
+                epoch: Some(open.epoch),
             });
         }
         let pause = (self.options.ttl / 30).max(Duration::from_millis(10));
@@ -549,10 +555,35 @@ impl RemoteState {
                     file: self.file(key),
                     len: crate::format::encode(&stored).len() as u64,
                     modified: None,
+                    run: stored.snapshot.last_run,
                 });
             }
             Ok(items)
         })
+    }
+
+    /// The last batches of a shard, oldest first.
+    pub(crate) async fn last_batches(
+        &self,
+        seen: Option<&Seen>,
+        shard: &ZoneName,
+        count: usize,
+    ) -> Result<Vec<Batch>, StateError> {
+        let meta = self.meta(seen).await?;
+        let keys = self.store.list(&layout::logs(shard), None).await;
+        let keys = keys.map_err(|e| self.failed(e))?;
+        let reader = self.reader(&meta, shard);
+        let mut out = Vec::new();
+        for window in keys[keys.len().saturating_sub(count)..].chunks(WINDOW) {
+            let read = join_all(window.iter().map(|key| reader.get(key))).await;
+            for (key, bytes) in window.iter().zip(read) {
+                let (Named::Log { seq, .. }, Some(bytes)) = (layout::parse(key), bytes?) else {
+                    continue;
+                };
+                out.push(reader.batch(key, &bytes, seq)?.0);
+            }
+        }
+        Ok(out)
     }
 
     /// The high-water marks of this host, by shard.

@@ -15,7 +15,7 @@ use crate::format::{self, Stored};
 use crate::history;
 use crate::journal::{self, Owner, Scan};
 use crate::meta::Meta;
-use crate::record;
+use crate::record::{self, Batch};
 use crate::vfs::{self, Vfs};
 
 pub(crate) mod log;
@@ -78,6 +78,30 @@ pub(crate) fn read(vfs: &dyn Vfs, meta: &Meta, shard: &ZoneName) -> Result<Shard
         history: history.into_iter().map(|item| item.file).collect(),
     }
     .run()
+}
+
+/// The batches in a shard's journal file; none when it was never written.
+pub(crate) fn batches(
+    vfs: &dyn Vfs,
+    meta: &Meta,
+    shard: &ZoneName,
+) -> Result<Vec<Batch>, StateError> {
+    let reader = Reader {
+        vfs,
+        meta,
+        shard,
+        history: Vec::new(),
+    };
+    let path = journal_path(shard);
+    let Some(bytes) = reader.bytes(&path)? else {
+        return Ok(Vec::new());
+    };
+    let scan = reader.scan(&bytes, &path)?;
+    Ok(scan
+        .batches
+        .into_iter()
+        .map(|placed| placed.batch)
+        .collect())
 }
 
 impl Reader<'_> {
@@ -239,7 +263,7 @@ impl Reader<'_> {
                     Entry::Acquire { epoch, holder } => {
                         writing = Some((*epoch, Some(Box::new(holder.clone()))));
                     }
-                    Entry::Release { .. } => writing = None,
+                    Entry::Release { .. } | Entry::Break { .. } => writing = None,
                     _ if writing.is_none() => writing = Some((epoch, None)),
                     _ => {}
                 }

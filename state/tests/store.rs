@@ -28,3 +28,14 @@ fn file() {
 fn file_on_the_model() {
     conformance::run(|| FileStore::new(Arc::new(ModelVfs::default()), Box::new(OsRng)));
 }
+
+#[test]
+fn hosts_at_files_and_at_a_store() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    conformance::hosts::run(|| {
+        let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        conformance::hosts::files(&dir.path().join(n.to_string()))
+    });
+    conformance::hosts::run(|| conformance::hosts::over(MemoryStore::default()));
+}

@@ -100,6 +100,7 @@ fn emulated(server: &Server) -> Cluster {
 
 fn conforms(cluster: &Cluster) {
     conformance::run(|| cluster.store());
+    conformance::hosts::run(|| conformance::hosts::over(cluster.store()));
     let store = cluster.store();
     let fit = wait(probe(&store, &mut OsRng)).unwrap();
     assert_eq!(fit, Fit { removes: true });

@@ -237,6 +237,7 @@ fn a_database_conforms_and_is_fit() {
     let Some(bin) = programs() else { return };
     let server = Server::start(&bin, false);
     conformance::run(|| server.store());
+    conformance::hosts::run(|| conformance::hosts::over(server.store()));
     let store = server.store();
     wait(store.prepare()).unwrap();
     let fit = wait(probe(&store, &mut OsRng)).unwrap();

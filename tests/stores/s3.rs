@@ -12,6 +12,7 @@ use crate::server::Server;
 fn a_bucket_conforms() {
     let server = Server::start();
     conformance::run(|| server.bucket());
+    conformance::hosts::run(|| conformance::hosts::over(server.bucket()));
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod parity;
 mod primary;
 mod programs;
 mod readiness;
+mod records;
 mod recover;
 mod refuse;
 mod restore;

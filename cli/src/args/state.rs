@@ -1,11 +1,12 @@
 //! The commands of `state` and their arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use zonewright_engine::address::{Address, ZoneName};
 
-use super::FormatArgs;
+use super::{FormatArgs, duration};
 
 /// The commands of `state`.
 #[derive(Debug, Subcommand)]
@@ -22,6 +23,14 @@ pub enum StateCommand {
     },
     /// List what was done to the state.
     History(FormatArgs),
+    /// Give what is recorded another address, with what it contains and what refers to it. Sends no
+    /// request.
+    Mv(MoveArgs),
+    /// Forget what is recorded, with what it contains. Sends no request: what exists stays.
+    Rm(RemoveArgs),
+    /// Break the lock of a writer that is certainly dead, for a state in a store. Nothing is removed: the log
+    /// gets one more entry, with the reason.
+    Unlock(UnlockArgs),
     /// Make the state where `[state]` says, once the store has shown that it can keep one.
     Init,
     /// Look whether the store is fit, every object is whole, and the place is the right one. Exit code
@@ -32,6 +41,68 @@ pub enum StateCommand {
     /// Go on from the newest state that is whole, after damage, loss or a rollback. What is replaced is
     /// kept aside. Sends no request; the next plan finds what exists and is not recorded.
     Restore(RestoreArgs),
+}
+
+/// How a change of what is recorded is carried out.
+#[derive(Debug, Args)]
+pub struct EditArgs {
+    /// Only show what would be written.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// How long to wait for somebody else's run to end: `90s`, `5m`.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: Duration,
+}
+
+/// Arguments of `state mv`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state mv pz/digitalocean.vpc.main pz/digitalocean.vpc.net --dry-run\n  zonewright state mv pz/kubernetes.chart.shop pz/kubernetes.chart.store --auto-approve\n\nThen give it the new name in the spec: the plan is empty."
+)]
+pub struct MoveArgs {
+    /// The address so far. That of a chart or manifest takes its objects along.
+    #[arg(value_name = "FROM")]
+    pub from: Address,
+    /// The new address: of the same zone and kind, with nothing recorded there.
+    #[arg(value_name = "TO")]
+    pub to: Address,
+    /// How.
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+/// Arguments of `state rm`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state rm pz/digitalocean.vpc.old --dry-run\n  zonewright state rm pz/digitalocean.vpc.old --auto-approve"
+)]
+pub struct RemoveArgs {
+    /// What to forget. A container takes along what it contains, a chart or manifest its objects.
+    #[arg(value_name = "ADDRESS", required = true)]
+    pub addresses: Vec<Address>,
+    /// How.
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+/// Arguments of `state unlock`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state unlock --zone pz --epoch 12 --reason \"runner 7 was deleted\""
+)]
+pub struct UnlockArgs {
+    /// The zone whose state is locked; the other zones that the same writer holds are let go, too.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<ZoneName>,
+    /// The writer's number, as the error shows it.
+    #[arg(long, value_name = "N")]
+    pub epoch: u64,
+    /// How it is known that the writer is dead; kept in the log.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// Arguments of `state restore`.

@@ -1,7 +1,5 @@
 //! `zonewright state …`: looks at the state, without a lock and without anything outside.
-//! Only `init`, `migrate` and `restore` write.
-
-use std::collections::BTreeMap;
+//! Only `init`, `migrate`, `mv`, `restore`, `rm` and `unlock` write.
 
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::{Address, ZoneName};
@@ -15,19 +13,25 @@ use crate::exit::Exit;
 use crate::home;
 use crate::project::Project;
 use crate::render;
-use crate::render::text::escape;
 use crate::report::Failure;
 use crate::world::{self, World};
 
 mod doctor;
+mod edit;
+mod history;
 mod init;
 mod migrate;
+mod records;
 mod restore;
+mod unlock;
 
 /// Runs the command.
 pub(crate) async fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, Failure> {
     match command {
         StateCommand::Restore(args) => return restore::run(ctx, args).await,
+        StateCommand::Mv(args) => return records::mv(ctx, args).await,
+        StateCommand::Rm(args) => return records::rm(ctx, args).await,
+        StateCommand::Unlock(args) => return unlock::run(ctx, args).await,
         StateCommand::Init => return init::run(ctx).await,
         StateCommand::Doctor(args) => return doctor::run(ctx, args.format).await,
         StateCommand::Migrate(args) => return migrate::run(ctx, args).await,
@@ -39,7 +43,7 @@ pub(crate) async fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, F
         StateCommand::Show { address, format } => {
             show(ctx, &recorded.state, address, format.format)?
         }
-        StateCommand::History(args) => history(ctx, &recorded, args.format)?,
+        StateCommand::History(args) => history::run(ctx, &recorded, args.format)?,
         _ => {}
     }
     Ok(Exit::DONE)
@@ -160,62 +164,4 @@ pub(crate) fn show(
         (Format::Json, many) => ctx.term.pretty(&json!(many)),
     }
     Ok(())
-}
-
-fn history(ctx: &Context, recorded: &Recorded, format: Format) -> Result<(), Failure> {
-    let mut rows = Vec::new();
-    for (shard, snapshot) in &recorded.state.shards {
-        if let Some(dir) = &recorded.dir {
-            for item in dir.history(shard)? {
-                rows.push((shard.clone(), item));
-            }
-        }
-        if format == Format::Text {
-            ctx.term.data(&format!(
-                "{shard}: serial {}, {} recorded\n",
-                snapshot.serial,
-                snapshot.records.len()
-            ));
-            if let Some(run) = &snapshot.last_run {
-                ctx.term.data(&format!(
-                    "  last run: `{}` by {} at {}, plan {}\n",
-                    escape(&run.command),
-                    escape(&run.by),
-                    escape(&run.at),
-                    run.plan
-                ));
-            }
-            for (_, item) in rows.iter().filter(|(s, _)| s == shard) {
-                ctx.term.data(&format!("  {}\n", line(item)));
-            }
-        }
-    }
-    if format == Format::Json {
-        let items: Vec<Json> = rows
-            .iter()
-            .map(|(shard, i)| {
-                json!({ "shard": shard, "serial": i.serial, "file": i.file, "bytes": i.len,
-                    "written": time(i.modified) })
-            })
-            .collect();
-        let runs: BTreeMap<&ZoneName, _> = recorded
-            .state
-            .shards
-            .iter()
-            .filter_map(|(shard, s)| Some((shard, s.last_run.as_ref()?)))
-            .collect();
-        ctx.term
-            .pretty(&json!({ "format_version": 1, "history": items, "last_runs": runs }));
-    }
-    Ok(())
-}
-
-fn line(item: &zonewright_state::history::Item) -> String {
-    let when = time(item.modified).unwrap_or_else(|| "at an unknown time".to_owned());
-    format!("serial {} of {when}: {}", item.serial, item.file.display())
-}
-
-fn time(seconds: Option<i64>) -> Option<String> {
-    let time = jiff::Timestamp::from_second(seconds?).ok()?;
-    Some(time.to_string())
 }

@@ -111,7 +111,7 @@ StepFailed "ZW4026"
 Bug "ZW4070"
 "a bug of zonewright\n\nSomething that cannot be was found. The state holds everything that was done. Please report it with the command and the version."
 Locked "ZW5001"
-"somebody else holds the state\n\nOne process at a time writes a zone's state. The error says who. The lock goes when that process ends, however it ends; there is nothing to unlock by hand. `--lock-timeout 5m` waits."
+"somebody else holds the state\n\nOne process at a time writes a zone's state. The error says who. `--lock-timeout 5m` waits.\n\nThe lock of a state in files goes when that process ends, however it ends; there is nothing to unlock by hand. In a store the log is the lock: a process that died on this host is followed at once, one elsewhere after it was silent for `[state] ttl` and a sixth. Who knows that it is dead need not wait: `zonewright state unlock --zone ZONE --epoch N --reason WHY`, with the number that the error shows. That is written into the log, with the reason; nothing is removed. A writer that lives after all loses its next write and stops."
 StateDamaged "ZW5002"
 "a file of the state does not hold what was written\n\nEvery file carries a checksum, and what does not match is never guessed at. What to do, in this order:\n1. If the file was edited or cut by hand, or by a merge, put the right one back.\n2. `zonewright state restore` goes on from the newest that is whole: the log up to the damage, the snapshot without its log, or an earlier snapshot (the last 50 are kept in `ZONE.history`). What it replaces is kept in `ZONE.aside-…`. It sends nothing.\n3. `zonewright plan`. What was made after the restored snapshot carries a mark and is adopted; what was deleted since is planned as it is now. Read it, then `zonewright apply`.\n`zonewright state history` lists the snapshots, `zonewright state restore --zone ZONE --serial N` takes one of them."
 StateLost "ZW5003"
@@ -131,7 +131,7 @@ StateIllegal "ZW5009"
 StateUnwritable "ZW5010"
 "the state cannot be read or written\n\nThe disk is full, gone or read-only, or a right is missing. Nothing is sent that could not be recorded. Mend the disk, then apply again: what was announced is looked up, never repeated blindly."
 StateTakenOver "ZW5011"
-"another writer took the state over\n\nA state in a store has no lock beside its log: who writes has made the log's next object. A writer that was silent for longer than `[state] ttl` (paused, cut off, asleep) is taken for dead, and the next one goes on. Its own next write then comes too late and it stops at once. What it had sent is announced in the log and looked up by the run that took over; what came of it after that is kept on this host, and the next apply here says where."
+"another writer took the state over\n\nA state in a store has no lock beside its log: who writes has made the log's next object. A writer that was silent for longer than `[state] ttl` (paused, cut off, asleep) is taken for dead, and the next one goes on; so does the next after `state unlock`. Its own next write then comes too late and it stops at once. What it had sent is announced in the log and looked up by the run that took over; what came of it after that is kept on this host, and the next apply here says where."
 StateUninitialised "ZW5012"
 "there is no state where `[state]` says\n\nA store that holds nothing is either new or the wrong one, and planning against the wrong one would make everything a second time. `zonewright state init` finds out whether the store is fit to keep a state, and makes one. Check bucket, prefix or address first."
 StateStore "ZW5013"
@@ -257,7 +257,7 @@ impl From<&StateError> for Code {
             StateError::Lineage { .. } => Code::StateLineage,
             StateError::Newer { .. } => Code::StateNewer,
             StateError::Insecure(_) => Code::StateInsecure,
-            StateError::Fenced { .. } => Code::StateTakenOver,
+            StateError::Fenced { .. } | StateError::Broken { .. } => Code::StateTakenOver,
             StateError::Uninitialised { .. } => Code::StateUninitialised,
             StateError::Store { .. } if error.class() == Class::Unfit => Code::StateUnfit,
             StateError::Store { .. } => Code::StateStore,

@@ -20,6 +20,11 @@ pub(crate) fn snap(shard: &ZoneName, seq: u64, text: &str) -> String {
     format!("{shard}/snap/{seq:020}-{}", mark(text))
 }
 
+/// What the keys of all batches of a shard begin with.
+pub(crate) fn logs(shard: &ZoneName) -> String {
+    format!("{shard}/log/")
+}
+
 /// What the keys of all snapshots of a shard begin with.
 pub(crate) fn snaps(shard: &ZoneName) -> String {
     format!("{shard}/snap/")

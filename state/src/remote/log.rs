@@ -115,7 +115,7 @@ impl RemoteLog {
         entries.extend(begin.more);
         if let Err(error) = ctx.append(entries).await {
             return match error {
-                StateError::Fenced { .. } => Ok(None),
+                StateError::Fenced { .. } | StateError::Broken { .. } => Ok(None),
                 other => Err(other),
             };
         }
@@ -285,16 +285,19 @@ impl Ctx {
     async fn fenced(&self, key: &str, seq: u64) -> StateError {
         let bytes = self.store.get(key).await.ok().flatten();
         let batch = bytes.and_then(|b| self.reader().batch(key, &b, seq).ok());
-        let holder = batch.and_then(|(batch, _)| {
-            batch.entries.into_iter().find_map(|entry| match entry {
-                Entry::Acquire { holder, .. } => Some(Box::new(holder)),
-                _ => None,
-            })
-        });
-        StateError::Fenced {
-            shard: self.shard.clone(),
-            holder,
+        let shard = self.shard.clone();
+        let entries = batch.into_iter().flat_map(|(batch, _)| batch.entries);
+        let mut holder = None;
+        for entry in entries {
+            match entry {
+                Entry::Break { who, reason, .. } => {
+                    return StateError::Broken { shard, who, reason };
+                }
+                Entry::Acquire { holder: new, .. } => holder = Some(Box::new(new)),
+                _ => {}
+            }
         }
+        StateError::Fenced { shard, holder }
     }
 
     fn rescue(&self, entries: Vec<Entry>) -> Result<(), StateError> {

@@ -93,6 +93,7 @@ impl RemoteState {
                         return Err(StateError::Locked {
                             shard: shard.clone(),
                             holder: open.holder,
+                            epoch: Some(open.epoch),
                         });
                     }
                     _ => {}

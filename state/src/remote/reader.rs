@@ -276,7 +276,7 @@ fn opened(before: Option<Open>, batch: &Batch) -> Option<Open> {
                     ..unnamed()
                 });
             }
-            Entry::Release { .. } => open = None,
+            Entry::Release { .. } | Entry::Break { .. } => open = None,
             _ if open.is_none() => open = Some(unnamed()),
             _ => {}
         }
