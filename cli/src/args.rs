@@ -14,6 +14,7 @@ mod bucket;
 mod check;
 mod cost;
 mod database;
+mod init;
 mod observability;
 mod posture;
 pub(crate) mod restore;
@@ -24,6 +25,7 @@ pub use bucket::BucketArgs;
 pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
 pub use cost::CostArgs;
 pub use database::{Backups, Certificate, DatabaseArgs, Replication};
+pub use init::{InitArgs, Template};
 pub use observability::{MetricsArgs, ObservabilityArgs};
 pub use posture::PostureArgs;
 pub use restore::{RestoreCommand, RestoreFinishArgs, RestorePlanArgs};
@@ -213,14 +215,6 @@ pub struct SchemaArgs {
     /// Print the reference of all kinds as Markdown instead.
     #[arg(long)]
     pub reference: bool,
-}
-
-/// Arguments of `init`.
-#[derive(Debug, Args)]
-pub struct InitArgs {
-    /// Where to write the project; made when it does not exist.
-    #[arg(value_name = "DIR", default_value = ".")]
-    pub dir: PathBuf,
 }
 
 /// An output form.

@@ -16,6 +16,7 @@ mod exposure;
 mod finish;
 mod identity;
 mod ingress;
+mod init;
 mod lifecycle;
 mod lines;
 mod media;

@@ -5,12 +5,14 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::Context;
-use crate::args::InitArgs;
+use crate::args::{InitArgs, Template};
 use crate::exit::Exit;
 use crate::report::Failure;
 
-/// The files of the project, by path.
-const FILES: [(&str, &str); 5] = [
+/// A file of a project: its path, and what is in it.
+type File = (&'static str, &'static str);
+
+const HELLO: &[File] = &[
     ("zonewright.toml", include_str!("init/zonewright.toml")),
     ("zones/pz.toml", include_str!("init/zones/pz.toml")),
     ("zones/bz.toml", include_str!("init/zones/bz.toml")),
@@ -18,14 +20,52 @@ const FILES: [(&str, &str); 5] = [
         "manifests/app.yaml",
         include_str!("init/manifests/app.yaml"),
     ),
+    (
+        "manifests/ingress.yaml",
+        include_str!("init/manifests/ingress.yaml"),
+    ),
     (".gitignore", include_str!("init/gitignore")),
 ];
+
+/// A file of the example.
+macro_rules! example {
+    ($path:literal) => {
+        (
+            $path,
+            include_str!(concat!("../../../examples/wordpress-dr/", $path)),
+        )
+    };
+}
+
+/// The example itself, without the runbook that follows from it.
+const WORDPRESS: &[File] = &[
+    example!("zonewright.toml"),
+    example!("zones/pz.toml"),
+    example!("zones/bz.toml"),
+    example!("manifests/heartbeat.yaml"),
+    example!("manifests/ingress.yaml"),
+    example!("manifests/ingress-rules.yaml"),
+    example!("manifests/issuers.yaml"),
+    example!("manifests/namespaces.yaml"),
+    example!("manifests/read-only.yaml"),
+    example!("manifests/wordpress.yaml"),
+    example!("manifests/zone-header.yaml"),
+    (".gitignore", include_str!("init/gitignore")),
+];
+
+fn files(template: Template) -> &'static [File] {
+    match template {
+        Template::Hello => HELLO,
+        Template::Wordpress => WORDPRESS,
+    }
+}
 
 /// Runs the command.
 pub(crate) fn run(ctx: &Context, args: &InitArgs) -> Result<Exit, Failure> {
     let base = ctx.global.directory.as_deref().unwrap_or(Path::new("."));
     let dir = base.join(&args.dir);
-    for (name, _) in FILES {
+    let files = files(args.template);
+    for (name, _) in files {
         if dir.join(name).symlink_metadata().is_ok() {
             return Err(
                 Failure::error(format!("{name} is there already; nothing was written"))
@@ -33,7 +73,7 @@ pub(crate) fn run(ctx: &Context, args: &InitArgs) -> Result<Exit, Failure> {
             );
         }
     }
-    for (name, text) in FILES {
+    for (name, text) in files {
         let path = dir.join(name);
         write_new(&path, text).map_err(|e| Failure::file("write", &path, e))?;
         ctx.term.data(&format!("{name}\n"));
@@ -43,7 +83,7 @@ pub(crate) fn run(ctx: &Context, args: &InitArgs) -> Result<Exit, Failure> {
         Some(dir) => format!("-C {dir} "),
     };
     ctx.term.say(&format!(
-        "Try it without an account:\n  zonewright {at}validate\n  zonewright {at}--sandbox plan\n  zonewright {at}--sandbox apply"
+        "Try it without an account:\n  zonewright {at}--sandbox validate\n  zonewright {at}--sandbox plan\n  zonewright {at}--sandbox apply"
     ));
     Ok(Exit::DONE)
 }
@@ -64,21 +104,25 @@ mod tests {
     use zonewright_zones::{DiskFiles, VendoredCharts};
 
     use super::*;
+    use crate::sandboxed::StandIns;
 
     #[test]
     fn the_skeleton_is_valid_and_not_written_twice() {
-        let dir = tempfile::tempdir().unwrap();
-        for (name, text) in FILES {
-            write_new(&dir.path().join(name), text).unwrap();
+        for template in [Template::Hello, Template::Wordpress] {
+            let dir = tempfile::tempdir().unwrap();
+            for (name, text) in files(template) {
+                write_new(&dir.path().join(name), text).unwrap();
+            }
+            let disk = DiskFiles::new(dir.path());
+            let vendored = VendoredCharts(&disk);
+            let registry = crate::world::registry().unwrap();
+            let loaded = zonewright_zones::load(&disk, &StandIns(&vendored), &registry);
+            let messages: Vec<_> = loaded.diagnostics.iter().map(|d| &d.message).collect();
+            assert!(loaded.diagnostics.is_empty(), "{template:?}: {messages:?}");
+            let config = loaded.config.unwrap();
+            assert_eq!(config.active.as_str(), "pz");
+            assert_eq!(config.zones.len(), 2);
+            assert!(write_new(&dir.path().join("zonewright.toml"), "").is_err());
         }
-        let files = DiskFiles::new(dir.path());
-        let registry = crate::world::registry().unwrap();
-        let loaded = zonewright_zones::load(&files, &VendoredCharts(&files), &registry);
-        let messages: Vec<_> = loaded.diagnostics.iter().map(|d| &d.message).collect();
-        assert!(loaded.diagnostics.is_empty(), "{messages:?}");
-        let config = loaded.config.unwrap();
-        assert_eq!(config.active.as_str(), "pz");
-        assert_eq!(config.zones.len(), 2);
-        assert!(write_new(&dir.path().join("zonewright.toml"), "").is_err());
     }
 }

@@ -5,6 +5,7 @@ use zonewright_tests::Env;
 
 use super::example;
 use super::observability::{check, tool};
+use super::verify::cluster;
 
 /// The rules of the generated object, as a rule file of its own.
 fn rules(env: &Env) -> String {
@@ -21,14 +22,15 @@ fn promtool(env: &Env, args: &[&str]) -> Option<String> {
     Some(check(&tool("promtool")?, env.path(), args))
 }
 
+fn class(env: &Env, class: &str) {
+    let to = format!("ingress_class = \"{class}\"");
+    env.edit("zones/pz.toml", "ingress_class = \"traefik\"", &to);
+}
+
 /// The example with an ingress-nginx in place of Traefik.
 fn nginx() -> Env {
     let env = example();
-    env.edit(
-        "manifests/ingress.yaml",
-        "ingressClassName: traefik",
-        "ingressClassName: nginx",
-    );
+    class(&env, "nginx");
     env
 }
 
@@ -57,11 +59,7 @@ fn errors_and_latency_at_the_way_in_have_rules() {
         assert!(said.contains("13 rules found"), "{said}");
     }
     let env = example();
-    env.edit(
-        "manifests/ingress.yaml",
-        "ingressClassName: traefik",
-        "ingressClassName: other",
-    );
+    class(&env, "other");
     let none = env.expect(0, &["observability", "--out", "mon"]).stdout;
     assert!(!none.contains("ingress.yaml"), "{none}");
 }
@@ -159,18 +157,32 @@ fn the_error_budget_alerts_fire_when_they_should() {
     }
 }
 
+/// What the Middleware of a zone's cluster adds to responses, and what an Ingress is led through.
+pub(super) fn front(env: &Env, zone: &str, (namespace, ingress): (&str, &str)) -> (Value, Value) {
+    let (id, token) = cluster(env, zone);
+    let get = |path: String| {
+        let path = format!("/clusters/{id}/apis/{path}");
+        let (status, object) = env.meddle("GET", &path, &token, None);
+        assert_eq!(status, 200, "{path}: {object}");
+        object
+    };
+    let middleware = get(format!(
+        "traefik.io/v1alpha1/namespaces/{namespace}/middlewares/zone"
+    ));
+    let ingress = get(format!(
+        "networking.k8s.io/v1/namespaces/{namespace}/ingresses/{ingress}"
+    ));
+    let led = "traefik.ingress.kubernetes.io/router.middlewares";
+    (
+        middleware["spec"]["headers"]["customResponseHeaders"].clone(),
+        ingress["metadata"]["annotations"][led].clone(),
+    )
+}
+
 /// A page of another zone is no answer of this one.
 #[test]
 fn probes_tell_which_zone_answered() {
     let env = example();
-    let plain = env.expect(0, &["observability", "blackbox.yml"]).stdout;
-    assert!(!plain.contains("fail_if_header_not_matches"), "{plain}");
-    let owner = "owner = \"platform-team\"\n";
-    env.edit(
-        "zonewright.toml",
-        owner,
-        &format!("{owner}zone_header = \"X-Zone\"\n"),
-    );
     env.expect(0, &["observability", "--out", "mon"]);
     let modules = std::fs::read_to_string(env.path().join("mon/blackbox.yml")).unwrap();
     for (module, zone) in [("wp-active", "pz"), ("wp-pz", "pz"), ("wp-bz", "bz")] {
@@ -187,7 +199,24 @@ fn probes_tell_which_zone_answered() {
         let config = ["--config.check", "--config.file", "mon/blackbox.yml"];
         check(&exporter, env.path(), &config);
     }
+    // What the probes look for is what the front sends, in each zone that lets users in.
+    for active in ["pz", "bz"] {
+        env.edit(
+            "zonewright.toml",
+            "active = \"pz\"",
+            &format!("active = \"{active}\""),
+        );
+        env.expect(0, &["apply", "--auto-approve", "--accept", "ZW3030"]);
+        let (sent, led) = front(&env, active, ("app", "wp"));
+        assert_eq!(sent, json!({"X-Zone": active}));
+        assert_eq!(led, "app-zone@kubernetescrd");
+        env.assert_settled();
+    }
     env.edit("zonewright.toml", "\"X-Zone\"", "\"X Zone\"");
     let refused = env.run(&["validate"]);
     assert!(refused.text().contains("ZW1301"), "{}", refused.text());
+    let header = "zone_header = \"X Zone\"";
+    env.edit("zonewright.toml", header, "");
+    let plain = env.expect(0, &["observability", "blackbox.yml"]).stdout;
+    assert!(!plain.contains("fail_if_header_not_matches"), "{plain}");
 }

@@ -61,10 +61,15 @@ fn the_files_follow_from_the_spec_alone() {
     let checked = env.expect(0, &current);
     assert_eq!(checked.stdout.matches("unchanged").count(), 7);
     // What the example applies is what is generated.
-    assert_eq!(
-        read(&env, "mon/heartbeat.yaml"),
-        read(&env, "manifests/heartbeat.yaml")
-    );
+    for (generated, applied) in [
+        ("heartbeat.yaml", "heartbeat.yaml"),
+        ("ingress.yaml", "ingress-rules.yaml"),
+    ] {
+        assert_eq!(
+            read(&env, &format!("mon/{generated}")),
+            read(&env, &format!("manifests/{applied}"))
+        );
+    }
     // A zone that is not exposed has nothing that could be asked but its name.
     let jobs = read(&env, "mon/prometheus.yml");
     assert!(jobs.contains("https://wp-active.guajiro.xyz/") && jobs.contains("https://wp-pz."));
@@ -91,7 +96,7 @@ fn the_files_follow_from_the_spec_alone() {
     env.expect(1, &["observability"]);
     env.edit(
         "zonewright.toml",
-        "[parity2]\nowner = \"platform-team\"\nrunbooks = \"https://wiki.guajiro.xyz/runbooks/\"",
+        "[parity2]\nowner = \"platform-team\"\nrunbooks = \"https://wiki.guajiro.xyz/runbooks/\"\nzone_header = \"X-Zone\" # sent by manifests/zone-header.yaml",
         "",
     );
     let undeclared = env.expect(1, &["observability"]);

@@ -205,17 +205,6 @@ fn the_commands_that_show_show() {
     }
 }
 
-#[test]
-fn what_init_writes_is_valid_and_applies() {
-    let env = Env::empty(BINARY);
-    env.expect(0, &["init"]);
-    env.expect(0, &["validate"]);
-    env.expect(0, &["fmt", "--check"]);
-    env.expect(0, &["apply", "--auto-approve"]);
-    env.assert_settled();
-    assert_ne!(env.run(&["init"]).code, 0, "init overwrites");
-}
-
 /// A foreign object with the same name stands in the way, and the error names the way out.
 #[test]
 fn what_somebody_else_made_is_refused_until_it_is_imported() {

@@ -97,7 +97,7 @@ pub(super) fn cluster(env: &Env, zone: &str) -> (String, String) {
     let all = env.table("digitalocean", "kubernetes_clusters");
     let found = all.iter().find(|c| {
         let name = c["name"].as_str().unwrap_or_default();
-        name.starts_with(&format!("wp-{zone}-"))
+        name.split('-').nth(1) == Some(zone)
     });
     let id = found.unwrap()["id"].as_str().unwrap().to_owned();
     let path = format!("/v2/kubernetes/clusters/{id}/credentials");
