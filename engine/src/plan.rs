@@ -21,6 +21,7 @@ pub(crate) mod edges;
 mod error;
 pub(crate) mod estimate;
 pub mod exposure;
+pub mod left_out;
 mod needed;
 pub mod pages;
 pub mod roles;

@@ -17,6 +17,7 @@ mod finish;
 mod identity;
 mod ingress;
 mod init;
+mod left_out;
 mod lifecycle;
 mod lines;
 mod media;

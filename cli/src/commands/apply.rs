@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use serde_json::json;
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::apply::driver::{self, Run, RunError};
 use zonewright_engine::apply::{RunOptions, RunReport};
 use zonewright_engine::canon::Digest;
 use zonewright_engine::journal::Entry;
+use zonewright_engine::plan::left_out::left_out;
 use zonewright_engine::plan::stale::differences;
 use zonewright_engine::plan::{FORMAT_VERSION, Options, Plan};
 use zonewright_engine::snapshot::{LastRun, State};
@@ -203,6 +205,9 @@ async fn under_lock(
     planned.inputs.state.shards.extend(writer.state().shards);
     if planned.plan.is_empty() {
         keep_edit(ctx, stage, request)?;
+        if request.run.format == Format::Text {
+            say_left_out(ctx, &planned, &planned.inputs.state);
+        }
         return Ok(Exit::DONE);
     }
     refuse_dangers(&planned.plan, &request.run.accept)?;
@@ -469,6 +474,22 @@ fn unread(ctx: &Context, plan: &Plan, exit: Exit) -> Exit {
     Exit::PARTIAL
 }
 
+/// A selection is rarely all there is to do: what it leaves out, and what applies that.
+fn say_left_out(ctx: &Context, planned: &Planned, state: &State) {
+    if planned.plan.options.destroy {
+        return;
+    }
+    for shard in left_out(&planned.inputs, state) {
+        let words = ["apply", "--zone", shard.zone.as_str()].map(str::to_owned);
+        let command = ctx.command(&words);
+        let zone = &shard.zone;
+        ctx.term.say(&match shard.pending {
+            0 => format!("{zone} was not looked at; its records are as the spec says. To apply it, too: {command}"),
+            n => format!("{zone} was left out, with {} to apply: {command}", count(n, "change")),
+        });
+    }
+}
+
 fn conclude(
     ctx: &Context,
     request: &Request,
@@ -479,17 +500,16 @@ fn conclude(
 ) {
     match request.run.format {
         Format::Json => {
-            ctx.term.line(&events::summary(
-                &planned.plan,
-                report,
-                elapsed,
-                exit.code(),
-            ));
+            let left_out = left_out(&planned.inputs, &report.state);
+            let mut line = events::summary(&planned.plan, report, elapsed, exit.code());
+            line["left_out"] = json!(left_out);
+            ctx.term.line(&line);
         }
         Format::Text => {
             let paint = ctx.term.err_paint();
             ctx.term
                 .explain(&progress::summary(&planned.plan, report, elapsed, paint));
+            say_left_out(ctx, planned, &report.state);
         }
     }
     if !report.is_complete() || unwritten {
