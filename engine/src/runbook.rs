@@ -22,6 +22,7 @@ use crate::value::Value;
 
 pub(crate) mod facts;
 mod sort;
+mod toml;
 mod write;
 
 /// A runbook.
@@ -188,6 +189,15 @@ pub enum Part {
 /// A sentence or two.
 pub type Text = Vec<Part>;
 
+/// A piece of a spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SpecEdit {
+    /// The file that it belongs into.
+    pub file: String,
+    /// The piece, TOML; a comment says where it goes.
+    pub toml: String,
+}
+
 /// Steps of the plan that a task carries out: one declaration, one action.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Effect {
@@ -214,6 +224,8 @@ pub struct Task {
     pub tool: Tool,
     /// What to know or to edit, in order.
     pub instructions: Vec<Text>,
+    /// What to write into the spec, before anything is run.
+    pub edits: Vec<SpecEdit>,
     /// What to run, in order.
     pub commands: Vec<String>,
     /// What of the plan happens.

@@ -508,6 +508,8 @@ pub struct VendorFacts {
     pub backup_every: Option<Duration>,
     /// How a backup is restored by hand, as lines for a shell.
     pub restore_by_hand: Option<fn(&HandRestore<'_>) -> Vec<String>>,
+    /// The id of a database or a user, from its server's id and its own name.
+    pub inside: Option<fn(server: &str, name: &str) -> String>,
 }
 
 /// A restore that is done by hand. Texts may hold shell expansions only where it is said.

@@ -62,6 +62,7 @@ fn cloud(
             }),
             backup_every: None,
             restore_by_hand: None,
+            inside: None,
         },
         settings,
         quotes: None,

@@ -166,6 +166,7 @@ fn cloud(
             // Every cluster is backed up once a day; restoring takes one of the listed backups.
             backup_every: Some(Duration::from_secs(24 * 60 * 60)),
             restore_by_hand: Some(backup::restore_by_hand),
+            inside: Some(|server, name| format!("{server}/{name}")),
         },
         settings: Vec::new,
         quotes: Some(prices::quotes),

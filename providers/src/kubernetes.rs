@@ -117,6 +117,7 @@ impl Provider for Kubernetes {
                 prices: Some(billing::RULES),
                 backup_every: None,
                 restore_by_hand: None,
+                inside: None,
             },
         }
     }

@@ -15,13 +15,27 @@ use crate::report::Failure;
 use crate::typed::typed;
 use crate::world;
 
+/// Where requests by hand go, unless it is a rehearsal.
+const DIGITALOCEAN: &str = "https://api.digitalocean.com";
+
 /// Runs the command.
 pub(crate) fn run(ctx: &Context, args: &RunbookArgs) -> Result<Exit, Failure> {
     let program = match args.portable {
         true => "zonewright".to_owned(),
         false => ctx.command(&[]),
     };
-    let made = make(ctx, &args.to)?.retyped(&|text| typed(&program, text));
+    let rehearsed = ctx.global.sandbox.is_some() && !args.portable;
+    let here = |text: &str| match rehearsed {
+        true => typed(&program, text).replace(DIGITALOCEAN, "\"$DIGITALOCEAN_API_URL\""),
+        false => typed(&program, text),
+    };
+    let mut made = make(ctx, &args.to)?.retyped(&here);
+    if rehearsed {
+        let serve = ctx.command(&["sandbox".to_owned(), "serve".to_owned()]);
+        made.warnings.insert(0, format!(
+            "A rehearsal: every command stays in the sandbox. Keep it up with {serve}, and set the variables that it prints."
+        ));
+    }
     let text = match args.format {
         RunbookFormat::Markdown => markdown(&made, &program),
         RunbookFormat::Html => html(&made, &program),

@@ -43,6 +43,18 @@ pub(super) struct Writer {
     pub(super) name: String,
 }
 
+/// A restore that the vendor is asked for.
+pub(super) struct ByHand {
+    /// The request, as lines for a shell.
+    pub(super) lines: Vec<String>,
+    /// The name of the new cluster.
+    pub(super) name: String,
+    /// Its size.
+    pub(super) size: String,
+    /// Its region.
+    pub(super) region: String,
+}
+
 impl<'a> Facts<'a> {
     pub(super) fn of(before: &'a Config, inputs: &'a Inputs, build: Option<u64>) -> Facts<'a> {
         Facts {
@@ -112,6 +124,14 @@ impl<'a> Facts<'a> {
             .collect()
     }
 
+    /// What the serving zone has where the other zone has something switched off.
+    pub(super) fn twin(&self, address: &Address) -> Option<&'a Resource> {
+        let relative = Relative::of(address);
+        let all = self.before.resources.values();
+        let mut own = all.filter(|r| r.address.zone == *self.from);
+        own.find(|r| Relative::of(&r.address.declaration()) == relative)
+    }
+
     /// Shared resources that lead to the zone that serves.
     pub(super) fn flips(&self) -> Vec<Flip<'a>> {
         let edge = ZoneName::edge();
@@ -151,7 +171,7 @@ impl<'a> Facts<'a> {
         record(self.inputs, resource)?.ok().map(|r| r.name)
     }
 
-    fn value(&self, resource: &Resource) -> Value {
+    pub(super) fn value(&self, resource: &Resource) -> Value {
         value(self.inputs, resource)
     }
 
@@ -230,7 +250,7 @@ impl<'a> Facts<'a> {
     }
 
     /// The lines that restore a backup by hand, and the name of what is made.
-    pub(super) fn restore_by_hand(&self) -> Option<(Vec<String>, String)> {
+    pub(super) fn restore_by_hand(&self) -> Option<ByHand> {
         let restore = self.decision()?.restore.as_ref()?;
         let resource = self.before.resources.get(&restore.source)?;
         let provider = self
@@ -262,16 +282,23 @@ impl<'a> Facts<'a> {
         let region = restore.region.as_deref().or(region.and_then(Value::as_str));
         let name = restore.name.clone();
         let name = name.unwrap_or_else(|| default_name(text("name"), self.to));
+        let size = restore.size.as_deref().unwrap_or(text("size"));
+        let region = region.unwrap_or(text("region"));
         let lines = by_hand(&HandRestore {
             token: &self.token(&resource.instance),
             backup: "$BACKUP",
             source: &source,
             expansions: &expansions,
             name: &name,
-            size: restore.size.as_deref().unwrap_or(text("size")),
-            region: region.unwrap_or(text("region")),
+            size,
+            region,
         });
-        Some((lines, name))
+        Some(ByHand {
+            lines,
+            size: size.to_owned(),
+            region: region.to_owned(),
+            name,
+        })
     }
 
     /// The shell expansion of a provider's token.

@@ -9,6 +9,7 @@ use crate::parity::Relative;
 use crate::plan::{Note, Plan, Severity};
 
 mod data;
+mod declare;
 mod traffic;
 
 /// The TTL while users are moved: resolvers that ask again within a minute are moved within a minute.
@@ -140,6 +141,7 @@ fn task(stage: Stage, does: Duty, title: Text) -> Task {
         approves: None,
         tool: Tool::People,
         instructions: Vec::new(),
+        edits: Vec::new(),
         commands: Vec::new(),
         effects: Vec::new(),
         seconds: None,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use zonewright_tests::{Env, root};
 
 use super::finish;
@@ -51,7 +51,15 @@ fn a_rehearsal_copies_commands_of_its_own_world() {
     let own = format!("zonewright -C {dir} --sandbox ");
     let here = call(&[]);
     let portable = call(&["--portable"]);
-    assert_eq!(here.replace(&own, "zonewright "), portable);
+    let rehearsed = "> **Note**: A rehearsal: every command stays in the sandbox.";
+    let plain = here.replace(&own, "zonewright ");
+    let plain = plain.replace("\"$DIGITALOCEAN_API_URL\"", "https://api.digitalocean.com");
+    let (before, note) = plain.split_once(rehearsed).unwrap();
+    assert_eq!(
+        format!("{before}{}", note.split_once("\n\n").unwrap().1),
+        portable
+    );
+    assert!(!here.contains("api.digitalocean.com"), "{here}");
     assert!(!portable.contains("--sandbox"), "{portable}");
     for called in [
         format!("Made from the spec by `{own}runbook --to bz`"),
@@ -136,7 +144,14 @@ fn a_zone_that_is_restored_has_a_runbook_of_its_own() {
         "Do what comes after the restore",
         "`home address` (SQL), `drop transients` (SQL)",
         "zonewright restore finish --zone bz --auto-approve",
+        "[digitalocean.database_cluster.main]\nengine = \"mysql\"\nname = \"wp-pz-mysql-bz\"\n",
+        "\nregion = \"sfo3\"\n",
+        "vpc = \"${digitalocean.vpc.main.id}\"\n",
+        "[kubernetes.secret.db_ca]\ndata = { \"ca.crt\" = \"${digitalocean.database_cluster.main.ca}\" }\n",
+        "active = \"bz\"\n",
         "zonewright import bz/digitalocean.database_cluster.main \"$ID\"",
+        "zonewright import bz/digitalocean.database.wp \"$ID\"/wp_prod",
+        "zonewright import bz/digitalocean.database_user.wp \"$ID\"/wp_app",
         "## Exposure",
         "## Flip",
     ];
@@ -390,14 +405,29 @@ fn restore(env: &Env, task: &Value) -> String {
     made["database"]["id"].as_str().unwrap().to_owned()
 }
 
-/// What the spec of the zone says once the restored cluster is declared: what its base says, with a name.
-fn declare(env: &Env) {
-    let file = env.path().join("zones/bz.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let (decision, _) = text.split_once("# No writer, database").unwrap();
-    let cluster = "[digitalocean.database_cluster.main]\nname = \"wp-pz-mysql-bz\"\n";
-    env.write("zones/bz.toml", &format!("{decision}{cluster}"));
-    env.edit("zonewright.toml", "active = \"pz\"", "active = \"bz\"");
+/// Puts what the task prints into the spec, in the place of the tables of the same names.
+fn declare(env: &Env, task: &Value) {
+    let edits = task["edits"].as_array().unwrap();
+    let piece = |n: usize| edits[n]["toml"].as_str().unwrap();
+    let file = edits[0]["file"].as_str().unwrap();
+    let text = std::fs::read_to_string(env.path().join(file)).unwrap();
+    let named: Vec<&str> = piece(0).lines().filter(|l| l.starts_with('[')).collect();
+    assert_eq!(named.len(), 6, "{}", piece(0));
+    let mut kept = String::new();
+    let mut gone = false;
+    for line in text.lines() {
+        if line.starts_with('[') {
+            gone = named.contains(&line);
+        }
+        if !gone {
+            kept += line;
+            kept.push('\n');
+        }
+    }
+    env.write(file, &format!("{kept}\n{}", piece(0)));
+    let active = piece(1).lines().last().unwrap();
+    assert_eq!(edits[1]["file"], "zonewright.toml");
+    env.edit("zonewright.toml", "active = \"pz\"", active);
 }
 
 /// BZ-19 and BZ-27, strategy B: the vendor's request is accepted as it stands, and what it made is taken
@@ -422,19 +452,28 @@ fn the_restore_runbook_can_be_followed_to_its_end() {
             continue;
         }
         if title == "Declare what was restored" {
-            declare(&env);
+            declare(&env, &task);
             let commands = task["commands"].as_array().unwrap();
-            let import = commands[1].as_str().unwrap().replace("\"$ID\"", &id);
-            let words: Vec<&str> = import.strip_prefix(OURS).unwrap().split(' ').collect();
-            env.expect(0, &words);
-            // Databases and users: the plan names them with what takes them over.
-            let named = env.expect(1, &["plan", "--zone", "bz"]).stderr;
-            for (address, name) in [("database.wp", "wp_prod"), ("database_user.wp", "wp_app")] {
-                let (address, inside) =
-                    (format!("bz/digitalocean.{address}"), format!("{id}/{name}"));
-                assert!(named.replace("\n  │ ", "").contains(&inside), "{named}");
-                env.expect(0, &["import", &address, &inside]);
+            assert_eq!(commands.len(), 4, "{commands:?}");
+            for import in &commands[1..] {
+                let import = import.as_str().unwrap().replace("\"$ID\"", &id);
+                let words: Vec<&str> = import.strip_prefix(OURS).unwrap().split(' ').collect();
+                env.expect(0, &words);
             }
+            // What came with the backup is there; what is planned is around it.
+            let plan = env
+                .expect(0, &["plan", "--zone", "bz", "--format", "json"])
+                .json();
+            let changes = plan["resource_changes"].as_array().unwrap().iter();
+            let kept = [json!(["no_op"]), json!(["update"]), json!(["read"])];
+            let made = changes.filter(|c| !kept.contains(&c["change"]["actions"]));
+            let made: Vec<&str> = made.map(|c| c["address"].as_str().unwrap()).collect();
+            assert!(
+                made.iter().all(|a| !a.contains(".database_cluster.")
+                    && !a.contains(".database.")
+                    && !a.contains(".database_user.")),
+                "{made:?}"
+            );
             continue;
         }
         if task["stage"] != "failback" {

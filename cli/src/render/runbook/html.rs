@@ -92,6 +92,15 @@ fn one(out: &mut String, n: usize, task: &Task) {
         );
     }
     list(out, &task.instructions);
+    for edit in &task.edits {
+        let lines: Vec<String> = edit.toml.trim_end().split('\n').map(plain).collect();
+        let file = plain(&edit.file);
+        let _ = writeln!(
+            out,
+            "<p><code>{file}</code>:</p>\n<pre><code>{}</code></pre>",
+            lines.join("\n")
+        );
+    }
     if !task.commands.is_empty() {
         let lines = task.commands.iter().flat_map(|c| c.split('\n'));
         let lines: Vec<String> = lines.map(plain).collect();

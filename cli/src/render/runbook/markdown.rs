@@ -83,9 +83,13 @@ fn one(out: &mut String, n: usize, task: &Task) {
             let _ = writeln!(out, "- {}", text(instruction));
         }
     }
+    for edit in &task.edits {
+        let _ = writeln!(out, "\n{}:\n", code(&edit.file));
+        out.push_str(&block("toml", std::slice::from_ref(&edit.toml)));
+    }
     if !task.commands.is_empty() {
         out.push('\n');
-        out.push_str(&block(&task.commands));
+        out.push_str(&block("sh", &task.commands));
     }
     for (name, list) in lists(task) {
         let _ = writeln!(out, "\n{name}:\n");
@@ -96,15 +100,15 @@ fn one(out: &mut String, n: usize, task: &Task) {
 }
 
 /// A fence that is longer than any run of backticks inside.
-fn block(commands: &[String]) -> String {
+fn block(language: &str, commands: &[String]) -> String {
     let lines: Vec<String> = commands
         .iter()
-        .flat_map(|c| c.split('\n'))
+        .flat_map(|c| c.trim_end().split('\n'))
         .map(|line| escape(line).into_owned())
         .collect();
     let longest = lines.iter().map(|l| backticks(l)).max().unwrap_or(0);
     let fence = "`".repeat(3.max(longest + 1));
-    format!("{fence}sh\n{}\n{fence}\n", lines.join("\n"))
+    format!("{fence}{language}\n{}\n{fence}\n", lines.join("\n"))
 }
 
 fn text(parts: &[Part]) -> String {
@@ -164,7 +168,7 @@ mod tests {
         assert_eq!(code("a`b"), "``a`b``");
         assert_eq!(code("`a"), "`` `a ``");
         assert_eq!(code("a|b"), r"`a\|b`");
-        let fenced = block(&["echo '```'".to_owned()]);
+        let fenced = block("sh", &["echo '```'".to_owned()]);
         assert_eq!(fenced, "````sh\necho '```'\n````\n");
     }
 }

@@ -1,9 +1,10 @@
 //! What becomes of the data: frozen, measured, promoted or restored.
 
+use super::declare;
 use super::{c, plan_and_apply, quoted, restores, say, task, w};
 use crate::config::{PostRestore, PostRestoreRun, Strategy};
 use crate::objectives::words as time;
-use crate::plan::roles::{PROMOTED, is_writer};
+use crate::plan::roles::PROMOTED;
 use crate::restore::finish::errand;
 use crate::runbook::facts::{Facts, Writer};
 use crate::runbook::sort::Sorted;
@@ -177,7 +178,7 @@ fn restore(facts: &Facts<'_>) -> Vec<Task> {
     let Some(decision) = facts.decision() else {
         return Vec::new();
     };
-    let Some((lines, name)) = facts.restore_by_hand() else {
+    let Some(made) = facts.restore_by_hand() else {
         return vec![Task {
             approves: Some(Duty::Ic),
             instructions: vec![vec![
@@ -194,7 +195,8 @@ fn restore(facts: &Facts<'_>) -> Vec<Task> {
     };
     let source = decision.restore.as_ref().map(|r| &r.source);
     let mut commands = vec!["BACKUP='the timestamp that was written down'".to_owned()];
-    commands.push(lines.join("\n"));
+    commands.push(made.lines.join("\n"));
+    let name = &made.name;
     let mut out = vec![Task {
         approves: Some(Duty::Ic),
         tool: Tool::Vendor,
@@ -217,7 +219,7 @@ fn restore(facts: &Facts<'_>) -> Vec<Task> {
         )
     }];
     out.extend(finish(facts, &decision.post_restore));
-    out.push(adopt(facts, &name));
+    out.push(declare::restored(facts, &made));
     out
 }
 
@@ -261,68 +263,6 @@ fn finish(facts: &Facts<'_>, steps: &[PostRestore]) -> Option<Task> {
             say("Do what comes after the restore"),
         )
     })
-}
-
-/// The spec gets to know what was made by hand.
-fn adopt(facts: &Facts<'_>, name: &str) -> Task {
-    let to = facts.to;
-    let off = facts.switched_off();
-    let mut edit = vec![
-        w("In "),
-        c(format!("zones/{to}.toml")),
-        w(
-            ", switch on what the restored cluster and its users need, and let it refer to that cluster: ",
-        ),
-    ];
-    for (n, (address, at)) in off.iter().enumerate() {
-        if n > 0 {
-            edit.push(w(", "));
-        }
-        edit.push(c(address.to_string()));
-        if let Some(at) = at {
-            edit.push(w(format!(" (off at {at})")));
-        }
-    }
-    edit.push(w(". The cluster's name is "));
-    edit.push(c(name));
-    edit.push(w("; size and region are those of the request above."));
-    let cluster = off
-        .iter()
-        .map(|(a, _)| a)
-        .find(|a| is_writer(&facts.inputs.registry, a));
-    let mut commands = vec!["ID='the id that was written down'".to_owned()];
-    commands.extend(cluster.map(|a| format!("zonewright import {a} \"$ID\"")));
-    let inside = vec![
-        w("Databases and users came with the backup. "),
-        c(format!("zonewright plan --zone {to}")),
-        w(" names each with its id, and the command that takes it over."),
-    ];
-    Task {
-        approves: Some(Duty::Ic),
-        tool: Tool::Zonewright,
-        instructions: vec![
-            edit,
-            vec![
-                w("In "),
-                c("zonewright.toml"),
-                w(", write "),
-                c(format!("active = \"{to}\"")),
-                w(": a database of its own is for the zone that serves."),
-            ],
-            inside,
-        ],
-        commands,
-        checks: vec![vec![
-            c(format!("zonewright plan --zone {to}")),
-            w(" neither creates nor replaces nor deletes a database."),
-        ]],
-        back: vec![
-            w("Undo the edits. What was imported is dropped from the state by the next "),
-            c(format!("zonewright apply --zone {to}")),
-            w(", which would delete it at the vendor: read its plan."),
-        ],
-        ..task(Stage::Database, Duty::Db, say("Declare what was restored"))
-    }
 }
 
 /// Whether the active zone was named with the data already.
