@@ -31,7 +31,8 @@ pub use posture::PostureArgs;
 pub use restore::{RestoreCommand, RestoreFinishArgs, RestorePlanArgs};
 pub use runbook::{RunbookArgs, RunbookFormat};
 pub use state::{
-    EditArgs, MigrateArgs, MoveArgs, RemoveArgs, RestoreArgs, StateCommand, UnlockArgs,
+    DiffArgs, EditArgs, MigrateArgs, MoveArgs, PullArgs, PushArgs, RemoveArgs, RestoreArgs, Side,
+    StateCommand, UnlockArgs,
 };
 
 /// Plans and applies platforms that live in two zones.
@@ -201,6 +202,7 @@ impl Command {
                 StateCommand::List(args) | StateCommand::History(args) | StateCommand::Doctor(args),
             ) => args.format,
             Command::State(StateCommand::Show { format, .. }) => format.format,
+            Command::State(StateCommand::Diff(args)) => args.format,
             Command::Sandbox(SandboxCommand::Requests(args)) => args.format,
             Command::Graph(args) if args.format == GraphFormat::Json => Format::Json,
             _ => Format::Text,

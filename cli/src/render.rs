@@ -17,6 +17,7 @@ pub mod readiness;
 pub mod restore;
 pub mod runbook;
 pub mod state;
+pub mod state_diff;
 pub mod style;
 pub mod text;
 pub mod unread;

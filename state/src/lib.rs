@@ -6,6 +6,7 @@
 //! - Damage, loss and rollback are errors that name the file, never an empty state.
 //! - Nothing here reads the wall clock; times come from callers and are informative.
 
+pub mod compare;
 pub mod conformance;
 pub mod digest_key;
 pub mod dir;
@@ -27,6 +28,7 @@ pub mod rng;
 pub mod seen;
 mod shard;
 pub mod store;
+mod stored;
 pub mod unlock;
 pub mod vfs;
 pub mod writer;

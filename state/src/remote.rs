@@ -235,7 +235,7 @@ impl RemoteState {
         wait(self.listed_shards())
     }
 
-    fn reader<'a>(&'a self, meta: &'a Meta, shard: &'a ZoneName) -> Reader<'a> {
+    pub(crate) fn reader<'a>(&'a self, meta: &'a Meta, shard: &'a ZoneName) -> Reader<'a> {
         Reader {
             store: self.store.as_ref(),
             meta,
@@ -302,7 +302,7 @@ impl RemoteState {
     }
 
     /// Compares a shard with its high-water mark.
-    fn checked(
+    pub(crate) fn checked(
         &self,
         shard: &ZoneName,
         found: &Found,
@@ -542,9 +542,7 @@ impl RemoteState {
         let seen = self.seen()?;
         wait(async {
             let meta = self.meta(seen.as_ref()).await?;
-            let prefix = layout::snaps(shard);
-            let keys = self.store.list(&prefix, None).await;
-            let keys = keys.map_err(|e| self.failed(e))?;
+            let keys = self.snapshot_keys(shard).await?;
             let reader = self.reader(&meta, shard);
             let newest = keys.iter().rev().take(self.options.common.keep_history);
             let mut items = Vec::new();
@@ -560,6 +558,14 @@ impl RemoteState {
             }
             Ok(items)
         })
+    }
+
+    /// The keys of a shard's snapshots, oldest first.
+    pub(crate) async fn snapshot_keys(&self, shard: &ZoneName) -> Result<Vec<String>, StateError> {
+        let keys = self.store.list(&layout::snaps(shard), None).await;
+        let mut keys = keys.map_err(|e| self.failed(e))?;
+        keys.retain(|key| matches!(layout::parse(key), Named::Snap { .. }));
+        Ok(keys)
     }
 
     /// The last batches of a shard, oldest first.

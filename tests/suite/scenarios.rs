@@ -39,6 +39,7 @@ mod secrets;
 mod shown;
 mod stop;
 mod token;
+mod transfer;
 mod unread;
 mod verify;
 mod wiring;

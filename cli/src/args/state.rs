@@ -1,12 +1,13 @@
 //! The commands of `state` and their arguments.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use zonewright_engine::address::{Address, ZoneName};
 
-use super::{FormatArgs, duration};
+use super::{Format, FormatArgs, duration};
 
 /// The commands of `state`.
 #[derive(Debug, Subcommand)]
@@ -28,6 +29,12 @@ pub enum StateCommand {
     Mv(MoveArgs),
     /// Forget what is recorded, with what it contains. Sends no request: what exists stays.
     Rm(RemoveArgs),
+    /// Compare two states record by record. Exit code 2 when they differ.
+    Diff(DiffArgs),
+    /// Print the snapshot of a zone, or write it to a file that only its owner can read.
+    Pull(PullArgs),
+    /// Make a snapshot file the state of its zone, in new entries of the log: shown as a difference first.
+    Push(PushArgs),
     /// Break the lock of a writer that is certainly dead, for a state in a store. Nothing is removed: the log
     /// gets one more entry, with the reason.
     Unlock(UnlockArgs),
@@ -83,6 +90,80 @@ pub struct RemoveArgs {
     /// What to forget. A container takes along what it contains, a chart or manifest its objects.
     #[arg(value_name = "ADDRESS", required = true)]
     pub addresses: Vec<Address>,
+    /// How.
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+/// Arguments of `state diff`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state diff 41 current --zone pz\n  zonewright state diff backup.json current --format json\n\nA side is a serial that `state history` lists, a snapshot file, or `current`."
+)]
+pub struct DiffArgs {
+    /// Before: a serial, a snapshot file, or `current`.
+    #[arg(value_name = "A")]
+    pub before: Side,
+    /// After.
+    #[arg(value_name = "B")]
+    pub after: Side,
+    /// Only this zone; needed for serials, which count the changes of one zone.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<ZoneName>,
+    /// The form of the output.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub format: Format,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Side {
+    /// What is recorded now.
+    Current,
+    /// The snapshot with this serial.
+    Serial(u64),
+    /// A file that `state pull` wrote, or any other snapshot.
+    File(PathBuf),
+}
+
+impl FromStr for Side {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Side, Self::Err> {
+        Ok(match text.parse() {
+            Ok(serial) => Side::Serial(serial),
+            Err(_) if text == "current" => Side::Current,
+            Err(_) => Side::File(PathBuf::from(text)),
+        })
+    }
+}
+
+/// Arguments of `state pull`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state pull --zone pz -o pz.json\n  zonewright state pull --zone edge"
+)]
+pub struct PullArgs {
+    /// The zone.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<ZoneName>,
+    /// Write it to this file (mode 0600) instead.
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `state push`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state push pz.json --dry-run\n  zonewright state push pz.json --older \"serial 44 was written by mistake\"\n\nOnly a file of the same lineage, and newer than the state. Its contents become entries of the log: nothing is rewritten, and the serial goes on from that of the state."
+)]
+pub struct PushArgs {
+    /// The snapshot file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Take a file that is not newer, too; why is kept in the log.
+    #[arg(long, value_name = "REASON")]
+    pub older: Option<String>,
     /// How.
     #[command(flatten)]
     pub edit: EditArgs,

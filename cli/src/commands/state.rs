@@ -1,5 +1,5 @@
 //! `zonewright state …`: looks at the state, without a lock and without anything outside.
-//! Only `init`, `migrate`, `mv`, `restore`, `rm` and `unlock` write.
+//! Only `init`, `migrate`, `mv`, `push`, `restore`, `rm` and `unlock` write.
 
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::{Address, ZoneName};
@@ -23,6 +23,8 @@ mod init;
 mod migrate;
 mod records;
 mod restore;
+mod sides;
+mod transfer;
 mod unlock;
 
 /// Runs the command.
@@ -31,6 +33,9 @@ pub(crate) async fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, F
         StateCommand::Restore(args) => return restore::run(ctx, args).await,
         StateCommand::Mv(args) => return records::mv(ctx, args).await,
         StateCommand::Rm(args) => return records::rm(ctx, args).await,
+        StateCommand::Diff(args) => return sides::diff(ctx, args).await,
+        StateCommand::Pull(args) => return transfer::pull(ctx, args).await,
+        StateCommand::Push(args) => return transfer::push(ctx, args).await,
         StateCommand::Unlock(args) => return unlock::run(ctx, args).await,
         StateCommand::Init => return init::run(ctx).await,
         StateCommand::Doctor(args) => return doctor::run(ctx, args.format).await,

@@ -10,6 +10,7 @@ use zonewright_engine::journal::{Entry, Holder};
 use zonewright_engine::snapshot::{Record, RecordStatus, Snapshot};
 use zonewright_engine::value::Value;
 
+use crate::compare::toward;
 use crate::dir::{StateDir, StateOptions};
 use crate::error::StateError;
 use crate::home::StateHome;
@@ -27,6 +28,7 @@ pub type Hosts = (StateHome, StateHome);
 /// The state does not conform.
 pub fn run(make: impl Fn() -> Hosts) {
     moves(&make());
+    snapshots(&make());
     a_broken_lock(&make());
     a_lock_that_is_not_broken(&make());
 }
@@ -149,6 +151,35 @@ fn moves((one, two): &Hosts) {
     );
     writer.release().expect("a refusal is no harm");
     assert_eq!(read(one), there);
+}
+
+/// Every serial that was checkpointed can be read again, and made the state again.
+fn snapshots((one, two): &Hosts) {
+    for name in ["a", "b"] {
+        let writer = take(one);
+        append(&writer, vec![import(name, &[])]);
+        writer.release().expect("it is written");
+    }
+    let shard = shard();
+    let now = two.stored(&shard).expect("it reads");
+    assert_eq!(now.snapshot, read(one));
+    let serials = [1, now.snapshot.serial].map(|serial| {
+        let found = two.earlier(&shard, serial).expect("it reads");
+        found.expect("it was kept").snapshot
+    });
+    assert_eq!(serials[0].records.len(), 1);
+    assert_eq!(serials[1], now.snapshot);
+    assert_eq!(two.earlier(&shard, 99).expect("it reads"), None);
+    let back = toward(&now.snapshot, &serials[0], "a test").expect("it can be");
+    let writer = take(two);
+    append(&writer, back);
+    writer.release().expect("it is written");
+    let after = read(one);
+    assert_eq!(after.records, serials[0].records);
+    assert!(
+        after.serial > now.snapshot.serial,
+        "a serial never goes back"
+    );
 }
 
 fn a_broken_lock((one, two): &Hosts) {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use zonewright_engine::address::ZoneName;
+use zonewright_state::StateHome;
 use zonewright_state::restore::{Restored, Source, Taken};
 
-use super::at_rest;
+use super::{at_rest, transfer};
 use crate::Context;
 use crate::args::RestoreArgs;
 use crate::exit::Exit;
@@ -34,6 +35,9 @@ pub(super) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         [] => known,
         zones => zones.iter().cloned().collect(),
     };
+    if let (StateHome::Remote(_), Some(serial)) = (&dir, args.serial) {
+        return transfer::earlier(ctx, &dir, args, serial).await;
+    }
     let source = match (args.serial, args.empty) {
         (Some(serial), _) => Source::Serial(serial),
         (None, true) => Source::Empty,
