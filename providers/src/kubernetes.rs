@@ -37,6 +37,7 @@ mod quantity;
 pub(crate) mod ready;
 mod refresh;
 mod rules;
+mod scale;
 mod session;
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use super::client::{Api, Failure};
 use super::discovery::Discovery;
 use super::failure::Refusal;
 use super::kinds::{Identity, Resource};
-use super::{ready, refresh};
+use super::{ready, refresh, scale};
 
 /// Between two attempts of a create.
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
@@ -235,8 +235,17 @@ impl Cluster {
         uid: Option<&str>,
         force: bool,
     ) -> Result<Outcome, ProviderError> {
-        let json = body::to_send(subject.body, &subject.op.marker, uid)
+        let mut json = body::to_send(subject.body, &subject.op.marker, uid)
             .map_err(|e| subject.fault(ErrorClass::Bug, &e.to_string()))?;
+        let end = scale::end(subject.body);
+        let ready = match (end, uid) {
+            (Some(_), Some(_)) => self.look(subject).await?.as_ref().map_or(0, scale::ready),
+            _ => 0,
+        };
+        let stage = scale::next(subject.body, ready);
+        if let Some(stage) = stage {
+            json["spec"]["replicas"] = stage.into();
+        }
         let answer = self.api.patch(&subject.path(), force, &json).await;
         let object = match answer {
             Ok(object) => object,
@@ -255,7 +264,7 @@ impl Cluster {
         }
         let live = subject.live(object);
         Ok(match &live.status {
-            Status::Ready => Outcome::Ready(Box::new(live)),
+            Status::Ready if stage == end => Outcome::Ready(Box::new(live)),
             _ => Outcome::Submitted {
                 id: live.id,
                 attrs: live.attrs,
@@ -308,6 +317,11 @@ impl Cluster {
             return Ok(pending(subject, going(&object)));
         }
         let detail = match ready::status(&object) {
+            Status::Ready if is_on_its_way(subject, &object) => {
+                self.write(subject, Some(id), true).await?;
+                let ready = scale::ready(&object);
+                format!("the next replicas start after {ready}")
+            }
             Status::Ready => return Ok(Outcome::Ready(Box::new(subject.live(object)))),
             Status::Failed(why) => return Err(subject.fault(ErrorClass::Failed, &why)),
             Status::Deleting => "somebody is deleting it".to_owned(),
@@ -348,6 +362,11 @@ impl Cluster {
         let found = found.map(|object| subject.live(object));
         Ok(Outcome::Found(found.into_iter().collect()))
     }
+}
+
+/// Whether a workload that is ready is so at a stage before the last one.
+fn is_on_its_way(subject: &Subject<'_>, live: &Json) -> bool {
+    scale::end(subject.body).is_some_and(|end| scale::asked(live) < Some(end))
 }
 
 fn pending(subject: &Subject<'_>, detail: String) -> Outcome {

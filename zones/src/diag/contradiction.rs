@@ -60,7 +60,8 @@ const PAGES: [(&str, &str); 14] = [
     ),
     (
         "X11",
-        "Three replicas at once, or one and then up.\n\nZW1911.",
+        "Three replicas at once, or one and then up.\n\n\
+     ZW1911, and the staged list `zonewright.dev/scale-through` (ZW1915).",
     ),
     (
         "X12",

@@ -160,6 +160,7 @@ cases! {
     setting_loop
     setting_misspelt
     setting_unused
+    stages
     standby_exposed
     syntax_several
     template_mistakes

@@ -1,4 +1,4 @@
-//! X11: one place says how many replicas a workload has.
+//! X11: one place says how many replicas a workload has; another one, through which numbers it gets there.
 
 use serde_json::Value as Json;
 use zonewright_engine::address::ZoneName;
@@ -7,7 +7,41 @@ use super::Finding;
 use super::spec::Spec;
 use crate::diag::Code;
 
+/// Through which numbers a workload is brought up; the provider for Kubernetes follows it.
+const THROUGH: &str = "zonewright.dev/scale-through";
+
 pub(super) fn check(spec: &Spec<'_>, zone: &ZoneName) {
+    autoscaled(spec, zone);
+    staged(spec, zone);
+}
+
+/// Stages are rising numbers.
+fn staged(spec: &Spec<'_>, zone: &ZoneName) {
+    let path = ["metadata", "annotations", THROUGH];
+    for workload in spec.objects(zone).filter(|o| o.group() == "apps") {
+        let text = workload.text(&path);
+        let parsed: Result<Vec<u64>, _> = text.split(',').map(|n| n.trim().parse()).collect();
+        let rises = |n: &Vec<u64>| n.first() > Some(&0) && n.is_sorted_by(|a, b| a < b);
+        if text.is_empty() || parsed.is_ok_and(|n| rises(&n)) {
+            continue;
+        }
+        let at = spec.place(&workload, &path);
+        let message = format!("the stages of `{}` are no rising numbers", workload.name());
+        spec.report(
+            zone,
+            Finding {
+                code: Code::StagesUnclear,
+                message,
+                at: at.as_ref(),
+                label: "all replicas start at once".to_owned(),
+                also: None,
+                help: Some("write `\"1\"` or `\"1,3\"`; where it ends, `replicas` says".to_owned()),
+            },
+        );
+    }
+}
+
+fn autoscaled(spec: &Spec<'_>, zone: &ZoneName) {
     let scalers = spec
         .objects(zone)
         .filter(|o| o.group() == "autoscaling" && o.kind() == "HorizontalPodAutoscaler");
