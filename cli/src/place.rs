@@ -165,6 +165,8 @@ mod tests {
             marked: None,
             contained_in: None,
             protect: false,
+            keep: false,
+            triggers: BTreeMap::new(),
         };
         let mut snapshot = Snapshot::empty("l", "pz".parse().unwrap(), "live");
         snapshot.records.insert(record.address.clone(), record);

@@ -12,7 +12,7 @@ use zonewright_engine::cost::{ByMode, PriceLists};
 use zonewright_engine::journal::{Entry, Holder};
 use zonewright_engine::observe::{Inputs, Observations, ObserveError, OnWait, Sessions, observe};
 use zonewright_engine::plan::build::plan;
-use zonewright_engine::plan::{Options, Plan, Refresh};
+use zonewright_engine::plan::{Options, Plan, Refresh, moves};
 use zonewright_engine::provider::{ErrorClass, Observed, ProviderError};
 use zonewright_engine::schema::Registry;
 use zonewright_engine::secret::{DigestKey, Secret};
@@ -181,7 +181,10 @@ impl Stage {
         state: State,
         options: Options,
     ) -> Result<(Inputs, Observations), Failure> {
-        let inputs = self.inputs(state, options)?;
+        self.see(self.inputs(state, options)?).await
+    }
+
+    async fn see(&self, inputs: Inputs) -> Result<(Inputs, Observations), Failure> {
         let seen = observe(&inputs, &self.sessions)
             .await
             .map_err(|e| self.unusable(e))?;
@@ -193,7 +196,11 @@ impl Stage {
 
     /// Looks at the world and plans.
     pub(crate) async fn plan(&self, state: State, options: Options) -> Result<Planned, Failure> {
-        let (inputs, seen) = self.look(state, options).await?;
+        let mut inputs = self.inputs(state, options)?;
+        let mut moves = moves::settle(&mut inputs.state, &self.config.moved)?;
+        moves.retain(|m| inputs.options.selects(&m.from.zone));
+        inputs.moves = moves;
+        let (inputs, seen) = self.see(inputs).await?;
         let plan = plan(&inputs, &seen)?;
         let blind = blind(&plan, &unread(&plan, &inputs, &seen));
         let prices = self.prices(&plan).await;
@@ -292,6 +299,7 @@ impl Stage {
             registry: self.registry.clone(),
             secrets,
             digest_key: self.key.clone(),
+            moves: Vec::new(),
             options,
         }
     }

@@ -27,6 +27,7 @@ pub(crate) fn applied(config: &Config, other: &Config, registry: &Registry) -> I
         registry: registry.clone(),
         secrets: BTreeMap::new(),
         digest_key: None,
+        moves: Vec::new(),
         options: Options {
             refresh: Refresh::None,
             ..Options::default()
@@ -83,7 +84,7 @@ fn record(inputs: &Inputs, address: &Address, wanted: &Wanted) -> Option<Record>
         id: address.to_string(),
         generation: 1,
         status: RecordStatus::Ok,
-        inputs: recorded_inputs(&inputs.registry, address, &desired),
+        inputs: recorded_inputs(&inputs.registry, address, &desired, inputs.ignored(address)),
         outputs: Value::Map(outputs),
         depends_on: Vec::new(),
         marked: None,
@@ -92,5 +93,7 @@ fn record(inputs: &Inputs, address: &Address, wanted: &Wanted) -> Option<Record>
             address,
         }),
         protect: resource.meta.protect,
+        keep: resource.meta.keep,
+        triggers: BTreeMap::new(),
     })
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::address::{Address, InstanceId, Name, ZoneName};
+use crate::address::{Address, AttrPath, InstanceId, Name, ZoneName};
 use crate::canon::{self, Digest};
-use crate::expr::{Expr, Origin};
+use crate::expr::{Expr, Origin, Reference};
 use crate::value::Value;
 
 /// The entry of a provider's table that says which cluster is meant.
@@ -28,6 +28,10 @@ pub struct Config {
     pub resources: BTreeMap<Address, Resource>,
     /// Declarations that are switched off.
     pub disabled: BTreeMap<Address, Disabled>,
+    /// Resources that have another address now, in the order in which they moved.
+    pub moved: Vec<Moved>,
+    /// Resources that left the spec and are not to be deleted.
+    pub forgotten: Vec<Forgotten>,
     /// Differences between zones that are meant to be.
     pub parity: Vec<Allowance>,
     /// Who is told when a zone is in trouble (`[observability]`).
@@ -263,6 +267,15 @@ pub struct Resource {
     pub at: Option<Origin>,
 }
 
+impl Resource {
+    /// What it refers to: in its attributes, and in what it is replaced with.
+    pub fn references(&self) -> Vec<(&Reference, Option<&Origin>)> {
+        let triggers = self.meta.replace_when.iter().map(|t| &t.value);
+        let all = std::iter::once(&self.body).chain(triggers);
+        all.flat_map(Expr::references).collect()
+    }
+}
+
 /// What a spec says about how a resource is handled.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Meta {
@@ -274,8 +287,46 @@ pub struct Meta {
     pub timeout: Option<Duration>,
     /// Read and refer to it, never change it.
     pub observe: bool,
+    /// Leave the object alone when it leaves the spec, or the zone is destroyed.
+    pub keep: bool,
+    /// Attributes that somebody else looks after: set when it is made, and left alone from then on.
+    pub ignore: Vec<AttrPath>,
+    /// Values with which it is replaced when they change.
+    pub replace_when: Vec<Trigger>,
     /// The object comes from a stand-in for a chart that is not vendored (sandbox only).
     pub stand_in: bool,
+}
+
+/// A value with which a resource is replaced when it changes.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trigger {
+    /// As the spec writes it: `${digitalocean.vpc.main.id}`.
+    pub text: String,
+    /// The value.
+    pub value: Expr,
+}
+
+/// A resource that has another address now (`[[moved]]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// What it is recorded under. Without a key: everything that the declaration brought.
+    pub from: Address,
+    /// Where it is declared now.
+    pub to: Address,
+    /// Where it is written.
+    pub at: Option<Origin>,
+}
+
+/// A resource that left the spec and is not to be deleted (`[[forget]]`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The resource; without a key everything that the declaration brought.
+    pub address: Address,
+    /// Why.
+    pub reason: String,
+    /// Where it is written.
+    pub at: Option<Origin>,
 }
 
 /// A declaration that is switched off.
@@ -352,6 +403,12 @@ pub enum SecretSource {
 }
 
 impl Config {
+    /// Whether something that left the spec is to be left alone.
+    pub fn is_forgotten(&self, address: &Address) -> bool {
+        let mut all = self.forgotten.iter();
+        all.any(|f| f.address == *address || f.address == address.declaration())
+    }
+
     /// A zone by name.
     pub fn zone(&self, name: &ZoneName) -> Option<&Zone> {
         self.zones.get(name)
@@ -389,6 +446,7 @@ impl Config {
                     r.meta.timeout.map(|d| d.as_millis().to_string()),
                     r.meta.observe,
                     r.meta.stand_in,
+                    (r.meta.keep, &r.meta.ignore, &r.meta.replace_when),
                 );
                 (a.to_string(), (&r.instance, &r.body, meta))
             })
@@ -406,8 +464,10 @@ impl Config {
         let Objectives { rto, rpo, strict } = &self.objectives;
         let seconds = |d: &Option<Duration>| d.map(|d| d.as_secs());
         let objectives = (seconds(rto), seconds(rpo), strict);
+        let moved: Vec<_> = self.moved.iter().map(|m| (&m.from, &m.to)).collect();
+        let forgotten: Vec<_> = self.forgotten.iter().map(|f| &f.address).collect();
         let project = (&self.project, &self.active, objectives);
-        canon::digest(&(project, zones, instances, resources))
+        canon::digest(&(project, zones, instances, resources, (moved, forgotten)))
     }
 
     /// Names of declarations in a zone, for did-you-mean.

@@ -9,6 +9,7 @@ use crate::schema::{Attr, Equality, KindSchema, ObjectRules, OnChange, Type};
 use crate::value::{Map, Value};
 
 mod equality;
+pub mod ignore;
 mod object;
 pub mod text;
 

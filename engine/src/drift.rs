@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, ZoneName};
 use crate::check::{Check, Verdict};
-use crate::diff;
+use crate::diff::{self, ignore};
 use crate::expr::Reference;
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::AttrChange;
@@ -72,6 +72,8 @@ pub enum DriftKind {
     Failed,
     /// A run began it or its deletion and did not finish.
     Unfinished,
+    /// Our mark was taken off it, or it carries that of another address.
+    Unmarked,
 }
 
 /// A resource that could not be compared.
@@ -207,8 +209,10 @@ fn compare(
         record.status,
         RecordStatus::Creating | RecordStatus::Deleting
     );
+    let unmarked = schema.marked && live.mark.differs(&inputs.marker(&record.address));
     match &live.status {
         Status::Failed(_) => Some((DriftKind::Failed, attrs)),
+        _ if unmarked && !unfinished => Some((DriftKind::Unmarked, attrs)),
         _ if unfinished => Some((DriftKind::Unfinished, attrs)),
         Status::Ready | Status::Pending(_) | Status::Deleting => None,
     }
@@ -228,9 +232,14 @@ fn applied(inputs: &Inputs, seen: &Observations, record: &Record) -> Value {
         .map(|r| r.body.eval(&scope));
     match desired {
         Some(value)
-            if recorded_inputs(&inputs.registry, &record.address, &value) == record.inputs =>
+            if recorded_inputs(
+                &inputs.registry,
+                &record.address,
+                &value,
+                inputs.ignored(&record.address),
+            ) == record.inputs =>
         {
-            value
+            ignore::without(&value, inputs.ignored(&record.address))
         }
         // The spec moved on: only the identity can be compared.
         _ => match &record.inputs {

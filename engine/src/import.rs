@@ -1,5 +1,7 @@
 //! Taking something that exists, and that we did not make, under management. Pure.
 
+use std::collections::BTreeMap;
+
 use crate::address::Address;
 use crate::observe::{Inputs, Observations};
 use crate::provider::{Live, Observed};
@@ -89,6 +91,8 @@ pub fn import(
             Some(Contained { address: outer, id })
         }),
         protect: resource.meta.protect,
+        keep: resource.meta.keep,
+        triggers: BTreeMap::new(),
     })
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use crate::address::{Address, AttrPath, InstanceId, ZoneName};
 use crate::config::{Config, Instance};
 use crate::expr::{Lookup, Reference};
-use crate::plan::{Options, Refresh};
-use crate::provider::{Live, Marker, Observed, ProviderError, ReadTarget, Status};
+use crate::plan::{Move, Options, Refresh};
+use crate::provider::{Live, Mark, Marker, Observed, ProviderError, ReadTarget, Status};
 use crate::schema::Registry;
 use crate::secret::{DigestKey, Secret};
 use crate::snapshot::{IntentAction, Record, State};
@@ -45,6 +45,8 @@ pub struct Inputs {
     pub secrets: BTreeMap<String, Secret>,
     /// The key for digests of secret outputs.
     pub digest_key: Option<Arc<DigestKey>>,
+    /// What the state was told of resources that have another address now, for the plan to say.
+    pub moves: Vec<Move>,
     /// Options of the plan.
     pub options: Options,
 }
@@ -111,6 +113,12 @@ impl Inputs {
         }
     }
 
+    /// What a spec says to leave alone of a resource.
+    pub fn ignored(&self, address: &Address) -> &[AttrPath] {
+        let resource = self.config.resources.get(address);
+        resource.map_or(&[], |r| &r.meta.ignore)
+    }
+
     /// The generation of the object that is recorded or being made.
     pub fn generation(&self, address: &Address) -> u32 {
         let open = self.state.open(address).map(|o| o.record.generation);
@@ -161,7 +169,7 @@ pub fn recorded_live(record: &Record) -> Live {
     Live {
         id: record.id.clone(),
         attrs: Value::Map(attrs),
-        marker: None,
+        mark: Mark::Untold,
         status: Status::Ready,
     }
 }
@@ -269,5 +277,5 @@ fn claimed(inputs: &Inputs, address: &Address, live: &Live) -> bool {
         .kind(&address.kind)
         .is_some_and(|k| !k.marked);
     let create = |open: &crate::snapshot::OpenIntent| open.action == IntentAction::Create;
-    unmarked && live.marker.is_none() && inputs.state.open(address).is_some_and(create)
+    unmarked && live.mark.text().is_none() && inputs.state.open(address).is_some_and(create)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, AttrPath, InstanceId, ZoneName};
 use crate::canon::{self, Digest};
-use crate::config::{DatabaseDecision, Posture, Role};
+use crate::config::{DatabaseDecision, Posture, Role, Trigger};
 use crate::cost::Bills;
 use crate::expr::{Expr, Reference};
 use crate::objectives::Forecast;
@@ -22,6 +22,7 @@ mod error;
 pub(crate) mod estimate;
 pub mod exposure;
 pub mod left_out;
+pub mod moves;
 mod needed;
 pub mod pages;
 pub mod roles;
@@ -45,6 +46,9 @@ pub struct Plan {
     pub options: Options,
     /// The zones and their roles.
     pub zones: BTreeMap<ZoneName, ZoneFacts>,
+    /// What is recorded under another address from now on, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<Move>,
     /// Configured providers that steps need.
     pub instances: BTreeMap<InstanceId, PlannedInstance>,
     /// Every resource that was looked at, unchanged ones included, by address.
@@ -63,6 +67,16 @@ pub struct Plan {
     /// What bills in each zone, before and after: quantities, no prices (see [`crate::cost`]).
     #[serde(default, skip_serializing_if = "Bills::is_empty")]
     pub bills: Bills,
+}
+
+/// A resource that is recorded under another address from now on; no request is sent for that.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Move {
+    /// The address so far.
+    pub from: Address,
+    /// The address from here on.
+    pub to: Address,
 }
 
 /// What a plan was made from; a plan applies to nothing else.
@@ -211,6 +225,15 @@ pub struct Change {
     pub exports: Vec<AttrPath>,
     /// Whether it is protected from deletion from now on.
     pub protect: bool,
+    /// Whether it is left alone when it leaves the spec.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
+    /// Attributes that are left as they are once it exists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<AttrPath>,
+    /// Values with which it is replaced when they change, known parts as literals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replace_when: Vec<Trigger>,
     /// Seconds it may take, when the spec says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_s: Option<u64>,
@@ -284,6 +307,11 @@ pub enum Reason {
     UnfinishedDelete,
     /// The user asked for it (`--replace`).
     Requested,
+    /// A value that it is replaced with changes (`replace_when`).
+    Triggered {
+        /// The values, as the spec writes them.
+        by: Vec<String>,
+    },
     /// What it lives in is new.
     ContainerNew {
         /// The container.
@@ -308,10 +336,21 @@ pub enum Reason {
     LeftSpec,
     /// The zone is destroyed.
     Destroy,
+    /// It left the spec, or the zone is destroyed, and the spec said to leave it alone (`keep`).
+    Kept,
+    /// It left the spec, and the spec says to leave it alone (`[[forget]]`).
+    Forgotten,
+    /// What it lives in is left alone, so it is, too.
+    KeptWith {
+        /// The container.
+        container: Address,
+    },
     /// It left the spec and is gone already.
     GoneAlready,
     /// It carries our marker.
     Marked,
+    /// Its marker is gone, or that of another address: it is put on again.
+    Unmarked,
     /// Only what is recorded of it changes (dependencies, protection); no request is sent.
     RecordOnly,
     /// It is as the spec says, and the vendor says that it failed; nothing is done about that.
@@ -509,7 +548,7 @@ impl Plan {
 
     /// Whether applying it would do anything.
     pub fn is_empty(&self) -> bool {
-        self.changes.iter().all(Change::is_no_op)
+        self.moves.is_empty() && self.changes.iter().all(Change::is_no_op)
     }
 
     /// The change of a resource.

@@ -91,17 +91,52 @@ pub struct Marker {
 }
 
 impl Marker {
+    /// The part that is the same for everything of the project: ends with `:`.
+    pub fn project(&self) -> String {
+        let lineage = self.lineage.get(..8).unwrap_or(&self.lineage);
+        format!("zonewright:{lineage}:")
+    }
+
     /// The part that is the same for every generation: ends with `:g`.
     pub fn stem(&self) -> String {
         let address = Digest::of(self.address.to_string().as_bytes()).hex();
-        let lineage = self.lineage.get(..8).unwrap_or(&self.lineage);
-        format!("zonewright:{lineage}:{}:g", &address[..10])
+        format!("{}{}:g", self.project(), &address[..10])
     }
 }
 
 impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.stem(), self.generation)
+    }
+}
+
+/// What a live object says of whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// It carries this mark of ours, of whatever address and project.
+    Carried(String),
+    /// It carries none.
+    Missing,
+    /// There is no place for one, or these credentials may not see it.
+    Untold,
+}
+
+impl Mark {
+    /// The mark, if there is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Mark::Carried(text) => Some(text),
+            Mark::Missing | Mark::Untold => None,
+        }
+    }
+
+    /// Whether it is known not to be the mark that is wanted.
+    pub fn differs(&self, wanted: &Marker) -> bool {
+        match self {
+            Mark::Carried(text) => *text != wanted.to_string(),
+            Mark::Missing => true,
+            Mark::Untold => false,
+        }
     }
 }
 
@@ -144,8 +179,8 @@ pub struct Live {
     /// Its attributes in the spec's terms and its outputs, in one map. For Kubernetes objects the
     /// object (without `managedFields`), with the data of Secrets as [`Value::Secret`].
     pub attrs: Value,
-    /// Our marker, when it carries one.
-    pub marker: Option<String>,
+    /// What it says of whose it is.
+    pub mark: Mark,
     /// How far it is.
     pub status: Status,
 }
@@ -172,8 +207,18 @@ pub struct Op {
     pub kind: Kind,
     /// Its mark.
     pub marker: Marker,
+    /// The mark that it carries so far, when it was made under another address.
+    pub former: Option<Marker>,
     /// What to do.
     pub verb: Verb,
+}
+
+impl Op {
+    /// Whether a mark is of this resource: under its address, or under the one it had before.
+    pub fn owns(&self, mark: &str) -> bool {
+        let mut own = std::iter::once(&self.marker).chain(&self.former);
+        own.any(|m| mark.starts_with(&m.stem()))
+    }
 }
 
 /// What to do with a resource. All values are wholly known; secrets hold their values.

@@ -103,12 +103,24 @@ pub struct Record {
     /// Whether it is protected; kept here so that removing the spec does not disarm it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
+    /// Whether the object is left alone when it leaves the spec; kept here for the same reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep: bool,
+    /// What the values were that replace it when they change, by their text in the spec.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub triggers: BTreeMap<String, Digest>,
 }
 
 impl Record {
     /// Its kind.
     pub fn kind(&self) -> &Kind {
         &self.address.kind
+    }
+
+    /// Whether it has something that came with the second form of records: programs that know only the
+    /// first must not take it for damaged.
+    pub fn is_of_second_form(&self) -> bool {
+        self.marked.is_some() || self.keep || !self.triggers.is_empty()
     }
 
     /// The address that its mark at the vendor is made from.

@@ -87,5 +87,6 @@ fn wanted_otherwise(inputs: &Inputs, seen: &Observations, change: &Change) -> bo
     };
     let desired: Value = resource.body.eval(&|r: &_| lookup_seen(inputs, seen, r));
     desired.is_known()
-        && recorded_inputs(&inputs.registry, &change.address, &desired) != record.inputs
+        && recorded_inputs(&inputs.registry, &change.address, &desired, &change.ignore)
+            != record.inputs
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use zonewright_engine::address::{Address, AttrPath};
 use zonewright_engine::provider::{
-    ErrorClass, Live, Marker, Observed, Op, ProviderError, ReadTarget, Verb,
+    ErrorClass, Live, Mark, Marker, Observed, Op, ProviderError, ReadTarget, Verb,
 };
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::{Map, Value};
@@ -131,6 +131,11 @@ pub(crate) fn is_mark(text: &str) -> bool {
                 .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
         })
         && parts.next().is_none()
+}
+
+/// What is told of a mark where all marks are seen.
+pub(crate) fn marked(mark: Option<String>) -> Mark {
+    mark.map_or(Mark::Missing, Mark::Carried)
 }
 
 /// Our mark among tags.

@@ -210,6 +210,7 @@ pub(crate) fn op(address: &str, verb: Verb) -> Op {
         kind: marker.address.kind.clone(),
         address: marker.address.clone(),
         marker,
+        former: None,
         verb,
     }
 }

@@ -21,11 +21,11 @@ pub const FORMAT: &str = "zonewright.state";
 /// The latest version that is read. A snapshot says the lowest that has all that is in it.
 pub const VERSION: u64 = 2;
 
-/// The version of a snapshot: records that were moved came with the second.
+/// The version of a snapshot: some facts of records came with the second.
 fn version_of(snapshot: &Snapshot) -> u64 {
     let open = snapshot.open.values().map(|open| &open.record);
     let mut records = snapshot.records.values().chain(open);
-    match records.any(|record| record.marked.is_some()) {
+    match records.any(Record::is_of_second_form) {
         true => 2,
         false => 1,
     }

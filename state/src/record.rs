@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::canon::{self, Digest};
 use zonewright_engine::journal::{Entry, OpResult};
-use zonewright_engine::snapshot::Record;
 
 /// The latest version of batches that is read. A batch says the lowest version that has all that is
 /// in it, so that an older program reads on until it meets something it does not know.
@@ -61,15 +60,14 @@ pub struct Header {
     pub prev: Digest,
 }
 
-/// The version that a batch of these entries says: moves, broken locks and records that were moved came
-/// with the second.
+/// The version that a batch of these entries says: moves, broken locks and some facts of records came with
+/// the second.
 pub fn version_of(entries: &[Entry]) -> u64 {
-    let moved = |record: &Record| record.marked.is_some();
     let second = |entry: &Entry| match entry {
         Entry::Move { .. } | Entry::Break { .. } => true,
-        Entry::Intent { record, .. } | Entry::Import { record } => moved(record),
+        Entry::Intent { record, .. } | Entry::Import { record } => record.is_of_second_form(),
         Entry::Outcome { result, .. } => match result {
-            OpResult::Created { record } | OpResult::Done { record } => moved(record),
+            OpResult::Created { record } | OpResult::Done { record } => record.is_of_second_form(),
             OpResult::Deleting
             | OpResult::Deleted
             | OpResult::Absent

@@ -45,6 +45,8 @@ pub(crate) fn record(name: &str, id: &str) -> Record {
         marked: None,
         contained_in: None,
         protect: false,
+        keep: false,
+        triggers: BTreeMap::new(),
     }
 }
 

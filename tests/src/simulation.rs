@@ -160,6 +160,7 @@ impl Simulation {
             registry: self.registry.clone(),
             secrets,
             digest_key: Some(Arc::clone(&self.key)),
+            moves: Vec::new(),
             options,
         };
         let (tell, told) = mpsc::channel();

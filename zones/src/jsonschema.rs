@@ -129,12 +129,34 @@ fn root_tables(registry: &Registry) -> Map<String, Json> {
             ),
         ),
         ("state", state()),
+        ("moved", moved()),
+        ("forget", forgotten()),
         ("secret", secrets),
         (
             "shared",
             closed(kinds(registry, true), &[], "Resources of no zone."),
         ),
     ])
+}
+
+/// `[[moved]]`.
+fn moved() -> Json {
+    let entry = props([
+        ("from", text("The address that it is recorded under.")),
+        ("to", text("The address that it is declared under now.")),
+    ]);
+    let doc = "A resource that has another address now.";
+    json!({ "type": "array", "items": closed(entry, &["from", "to"], doc) })
+}
+
+/// `[[forget]]`.
+fn forgotten() -> Json {
+    let entry = props([
+        ("address", text("The address that it is recorded under.")),
+        ("reason", text("Why it is left alone.")),
+    ]);
+    let doc = "A resource that left the spec and is not to be deleted.";
+    json!({ "type": "array", "items": closed(entry, &["address", "reason"], doc) })
 }
 
 /// A reference to a declared secret.
@@ -414,6 +436,18 @@ fn meta() -> Json {
         ("enabled", flag("Whether it exists at all.")),
         ("after", list("What must be there first.")),
         ("protect", flag("Never delete or replace it.")),
+        (
+            "keep",
+            flag("Leave the object alone when it leaves the spec or the zone is destroyed."),
+        ),
+        (
+            "ignore",
+            list("Attributes that are left alone once it exists."),
+        ),
+        (
+            "replace_when",
+            list("References to values; it is replaced when one of them changes."),
+        ),
         ("timeout", text("How long it may take.")),
         ("unset", list("Inherited attributes to remove.")),
         ("observe", flag("Read it, never change it.")),

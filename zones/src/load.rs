@@ -31,6 +31,7 @@ mod job;
 mod lint;
 mod media;
 mod meta;
+mod moved;
 mod network;
 mod object;
 mod posture;

@@ -13,7 +13,7 @@ use zonewright_engine::canon::Digest;
 use zonewright_engine::journal::Entry;
 use zonewright_engine::plan::left_out::left_out;
 use zonewright_engine::plan::stale::differences;
-use zonewright_engine::plan::{FORMAT_VERSION, Options, Plan};
+use zonewright_engine::plan::{FORMAT_VERSION, Options, Plan, moves};
 use zonewright_engine::snapshot::{LastRun, State};
 use zonewright_state::Writer;
 
@@ -217,8 +217,18 @@ async fn under_lock(
         return Ok(Exit::REFUSED);
     }
     keep_edit(ctx, stage, request)?;
+    record_moves(writer, &mut planned)?;
     writer.lineage().clone_into(&mut planned.inputs.lineage);
     carry_out(ctx, stage, request, writer, &planned, interrupt).await
+}
+
+/// What has another address is recorded there before anything is done to it.
+fn record_moves(writer: &Writer, planned: &mut Planned) -> Result<(), Failure> {
+    for (shard, entries) in moves::entries(&writer.state(), &planned.plan.moves) {
+        writer.append_now(&shard, entries)?;
+    }
+    planned.inputs.state.shards.extend(writer.state().shards);
+    Ok(())
 }
 
 /// A danger that is not accepted by name is no plan to apply, approved or not.

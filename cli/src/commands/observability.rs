@@ -67,6 +67,7 @@ fn generate(ctx: &Context) -> Result<Vec<Artifact>, Failure> {
         registry,
         secrets: std::collections::BTreeMap::new(),
         digest_key: None,
+        moves: Vec::new(),
         options: Options::default(),
     };
     Ok(artifacts(&inputs, &told))

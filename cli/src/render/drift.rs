@@ -19,6 +19,7 @@ pub fn text(report: &DriftReport, paint: Paint) -> String {
             DriftKind::Missing => ("-", "gone"),
             DriftKind::Replaced => ("x", "something else has its name"),
             DriftKind::Failed => ("!", "the vendor says it failed"),
+            DriftKind::Unmarked => ("~", "our mark of ownership was changed or taken off"),
             DriftKind::Unfinished => ("%", "an earlier run did not finish it"),
         };
         let head = paint.tone(Tone::Change, format!("{symbol} {words}"));

@@ -44,6 +44,7 @@ pub fn text(plan: &Plan, view: &View) -> String {
     let mut out = header(plan, view);
     incomplete(plan, view, &mut out);
     dangers(plan, view, &mut out);
+    moves(plan, view, &mut out);
     zones(plan, view, &mut out);
     notes(plan, view, &mut out);
     out.push('\n');
@@ -59,7 +60,8 @@ pub fn text(plan: &Plan, view: &View) -> String {
 }
 
 fn is_quiet(plan: &Plan) -> bool {
-    plan.changes.iter().all(|c| !changes::is_shown(c))
+    plan.moves.is_empty()
+        && plan.changes.iter().all(|c| !changes::is_shown(c))
         && plan.notes.iter().all(|n| n.severity == Severity::Info)
 }
 
@@ -273,6 +275,18 @@ fn zones(plan: &Plan, view: &View, out: &mut String) {
         };
         let _ = writeln!(out, "\n{}", view.paint.tone(Tone::Strong, title));
         changes::write(&list, view, out);
+    }
+}
+
+/// What the state will know under another address.
+fn moves(plan: &Plan, view: &View, out: &mut String) {
+    for (i, step) in plan.moves.iter().enumerate() {
+        if i == 0 {
+            out.push('\n');
+        }
+        let head = view.paint.tone(Tone::Note, "  > move");
+        let line = format!("{} to {}", step.from, step.to);
+        let _ = writeln!(out, "{head}    {}", escape(&line));
     }
 }
 

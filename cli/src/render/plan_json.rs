@@ -32,6 +32,7 @@ pub fn json(plan: &Plan, state: Option<&State>, costs: &Costs) -> Json {
         "base": plan.base,
         "options": plan.options,
         "zones": plan.zones,
+        "moves": plan.moves,
         "summary": plan.summary(),
         "complete": super::unread::of(plan).is_empty(),
         "resource_changes": changes,

@@ -66,8 +66,14 @@ WrongCluster "ZW3124"
 "the cluster that a zone's provider leads into is not the zone's own\n\nA cluster is told by the uid of its namespace `kube-system`. The first apply that opens a zone's cluster records it, and every later command compares. Another uid behind the same cluster id or kubeconfig, or one cluster behind two zones, means that something leads astray: a kubeconfig that was changed or copied, an endpoint that answers for another cluster. Nothing was sent. Look where the credentials lead: `kubectl get namespace kube-system -o jsonpath={.metadata.uid}` with each.\n\nA cluster that a plan replaces is no such case: it has another id, and its new uid is recorded. When somebody else replaced the cluster behind a kubeconfig, and that is meant, write the new uid into `[providers.kubernetes] identity`: what was recorded in the old cluster is gone then, and the next plan makes it anew. With `identity` the uid is checked from the first time on."
 LiveWriter "ZW3125"
 "a replica that was promoted would be deleted\n\nThe vendor says that it follows no other database any more: it is a writer, with data that exists nowhere else. The spec still treats it as a replica, which may be set to `protect = false` because a replica is only a copy, and dropped it, switched it off or changed what replaces it. A writer never goes that way. Keep it in the spec with `role = \"primary\"`. When its data is really not needed any more, apply `role = \"primary\"` and `zonewright = { protect = false }` first, so that the state knows what it is; then it can be dropped like any database."
+Renamed "ZW3129"
+"a resource of the spec is recorded under another address\n\nWhat has the name of a new resource is what the state knows under an address that left the spec: the declaration was renamed. Nothing is deleted and made again for that. Write `[[moved]]` with `from` and `to` into zonewright.toml; the next apply records it under its new address and renews its mark. If it really is to go, take the new declaration out, apply, and put it back."
+MoveBlocked "ZW3130"
+"what moved cannot be recorded under its new address\n\nSomething is recorded there already, or an operation on it has no known outcome. Take the entry of `[[moved]]` out and apply: that settles what is open. If both exist, they are two things: import or remove one of them first."
+Kept "ZW3131"
+"something that is to be kept would go all the same\n\n`zonewright = { keep = true }` leaves an object alone when it leaves the spec or its zone is destroyed. A replacement deletes the old object, and what lives in a cluster goes with the cluster: there is no way to keep it then. Set `keep = false` and apply that first."
 MarkTaken "ZW3128"
-"a new resource would carry the mark of another one\n\nWhat zonewright makes carries a mark that says under which address it was made, so that it is found when a reply gets lost. A resource that was moved (`state mv`) keeps the mark it was made with. Under its old address nothing new is made as long as it exists: the two could not be told apart. Give the new one another name."
+"a new resource would carry the mark of another one\n\nWhat zonewright makes carries a mark that says under which address it was made, so that it is found when a reply gets lost. A resource that was moved (`state mv`, `[[moved]]`) carries the mark of its old address until an apply has renewed it. Before that nothing new is made under the old address: the two could not be told apart. Apply once without the new one."
 General "ZW4001"
 "the command could not do what was asked\n\nThe message says what was tried and what was in the way; nothing was changed."
 Usage "ZW4002"
@@ -229,6 +235,9 @@ impl From<&PlanError> for Code {
         match error {
             PlanError::Foreign { .. } => Code::Foreign,
             PlanError::MarkTaken { .. } => Code::MarkTaken,
+            PlanError::Renamed { .. } => Code::Renamed,
+            PlanError::MoveBlocked { .. } => Code::MoveBlocked,
+            PlanError::Kept { .. } => Code::Kept,
             PlanError::Protected { .. } => Code::Protected,
             PlanError::LiveWriter { .. } => Code::LiveWriter,
             PlanError::ObservedMissing { .. } => Code::ObservedMissing,

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use super::Apply;
 use crate::address::Address;
+use crate::canon::{self, Digest};
+use crate::config::Trigger;
 use crate::expr::{Lookup, Reference};
 use crate::observe::{live_value, lookup_seen};
 use crate::plan::Change;
 use crate::plan::build::recorded_inputs;
-use crate::provider::{Live, Marker};
+use crate::provider::{Live, Mark, Marker};
 use crate::snapshot::{Contained, Record, RecordStatus};
 use crate::value::Value;
 
@@ -37,8 +39,16 @@ impl Apply<'_> {
         Marker {
             // A first plan is made before there is a lineage; the run has one.
             lineage: self.inputs.lineage.clone(),
-            address: self.state.mark_of(&change.address).clone(),
+            address: change.address.clone(),
             generation: change.generation,
+        }
+    }
+
+    /// The mark that it carries so far: what was moved carries that of the address it was made under.
+    pub(super) fn carried(&self, change: &Change) -> Marker {
+        Marker {
+            address: self.state.mark_of(&change.address).clone(),
+            ..self.marker(change)
         }
     }
 
@@ -58,12 +68,16 @@ impl Apply<'_> {
             id: id.to_owned(),
             generation: change.generation,
             status,
-            inputs: recorded_inputs(&self.inputs.registry, &change.address, desired)
-                .rekeyed(self.inputs.digest_key.as_ref()),
+            inputs: recorded_inputs(
+                &self.inputs.registry,
+                &change.address,
+                desired,
+                &change.ignore,
+            )
+            .rekeyed(self.inputs.digest_key.as_ref()),
             outputs: self.outputs(change, id, attrs),
             depends_on: change.depends_on.clone(),
-            marked: Some(self.state.mark_of(&change.address).clone())
-                .filter(|mark| *mark != change.address),
+            marked: None,
             contained_in: container.and_then(|address| {
                 let id = self.container_id(address).ok()?;
                 Some(Contained {
@@ -72,13 +86,27 @@ impl Apply<'_> {
                 })
             }),
             protect: change.protect,
+            keep: change.keep,
+            triggers: self.triggers(change),
         }
+    }
+
+    fn triggers(&self, change: &Change) -> BTreeMap<String, Digest> {
+        let key = self.inputs.digest_key.as_ref();
+        let value = |t: &Trigger| t.value.eval(&|r: &Reference| self.lookup(r)).rekeyed(key);
+        let all = change.replace_when.iter();
+        all.map(|t| (t.text.clone(), canon::digest(&value(t))))
+            .collect()
     }
 
     /// The record that an intent announces: enough to find the object again, no more.
     pub(super) fn stub(&self, change: &Change, desired: &Value) -> Record {
         let mut record =
             self.make_record(change, desired, "", &Value::Null, RecordStatus::Creating);
+        record.marked = self
+            .state
+            .record(&change.address)
+            .and_then(|r| r.marked.clone());
         if self.inputs.object_rules(&change.address).is_some() {
             record.inputs = identity(desired);
         }
@@ -98,7 +126,7 @@ impl Apply<'_> {
         let live = Live {
             id: id.to_owned(),
             attrs: attrs.clone(),
-            marker: None,
+            mark: Mark::Untold,
             status: crate::provider::Status::Ready,
         };
         for path in &change.exports {

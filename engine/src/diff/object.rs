@@ -61,7 +61,7 @@ fn identity<'v>(item: &'v Value, key: &[&str]) -> Option<Vec<Option<&'v Value>>>
     found.iter().any(Option::is_some).then_some(found)
 }
 
-fn find<'v>(items: &'v [Value], item: &Value, key: &[&str]) -> Option<&'v Value> {
+pub(super) fn find<'v>(items: &'v [Value], item: &Value, key: &[&str]) -> Option<&'v Value> {
     let wanted = identity(item, key)?;
     items
         .iter()

@@ -129,6 +129,8 @@ fn as_record(resource: &Resource, live: Live) -> Record {
         marked: None,
         contained_in: None,
         protect: resource.meta.protect,
+        keep: resource.meta.keep,
+        triggers: BTreeMap::new(),
     }
 }
 

@@ -207,8 +207,12 @@ fn changed_addresses(inputs: &Inputs) -> BTreeSet<Address> {
             |address| match (inputs.wanted(address), inputs.state.record(address)) {
                 (Some(want), Some(record)) => {
                     let desired = want.body.eval(&scope);
-                    crate::plan::build::recorded_inputs(&inputs.registry, address, &desired)
-                        != record.inputs
+                    crate::plan::build::recorded_inputs(
+                        &inputs.registry,
+                        address,
+                        &desired,
+                        inputs.ignored(address),
+                    ) != record.inputs
                 }
                 _ => true,
             },

@@ -14,6 +14,7 @@ use crate::address::{Address, AttrPath, InstanceId, ZoneName};
 use crate::canon;
 use crate::config::{Resource, Role};
 use crate::cost::{self, Bills};
+use crate::diff::ignore;
 use crate::expr::Reference;
 use crate::objectives::{self, Forecast};
 use crate::observe::{Inputs, Observations, only_observed};
@@ -46,6 +47,7 @@ pub(crate) fn plan_despite(
     let exports = exports(inputs);
     let decider = decide_all(inputs, seen, &dependencies, &exports).map_err(|e| vec![e])?;
     errors.extend(decider.errors);
+    errors.extend(needed::by_what_is_kept(inputs, &decider.decided));
     let forecasts = objectives::forecasts(inputs, &dependencies, &values);
     let misses = misses(inputs, &forecasts);
     if inputs.config.objectives.strict {
@@ -56,6 +58,7 @@ pub(crate) fn plan_despite(
     }
     errors.retain(|e| !tolerated(e));
     needed::before_protection(&mut errors);
+    renames_first(&mut errors);
     if !errors.is_empty() {
         errors.sort();
         errors.dedup();
@@ -78,6 +81,7 @@ pub(crate) fn plan_despite(
         base: base(inputs),
         options: inputs.options.clone(),
         zones: zone_facts(inputs),
+        moves: inputs.moves.clone(),
         instances: instances(inputs, seen, &decider.decided, &changes),
         forecasts,
         bills: bills(inputs, seen, &decider.decided),
@@ -112,6 +116,14 @@ fn base(inputs: &Inputs) -> Base {
     }
 }
 
+/// What was renamed looks as if it went and something else came: the rest is told once that is settled.
+fn renames_first(errors: &mut Vec<PlanError>) {
+    let renamed = |e: &PlanError| matches!(e, PlanError::Renamed { .. });
+    if errors.iter().any(renamed) {
+        errors.retain(renamed);
+    }
+}
+
 /// References out of the selection need something recorded; what is destroyed must not be needed.
 fn check_selection(inputs: &Inputs) -> Vec<PlanError> {
     let mut errors = Vec::new();
@@ -130,7 +142,7 @@ fn check_selection(inputs: &Inputs) -> Vec<PlanError> {
     }
     for resource in inputs.config.resources.values() {
         let stays = inputs.wanted(&resource.address).is_some();
-        for (reference, _) in resource.body.references() {
+        for (reference, _) in resource.references() {
             let Some(target) = reference.address() else {
                 continue;
             };
@@ -273,6 +285,9 @@ fn change(
         container: decided.container.clone(),
         exports: paths.map(|p| (*p).clone()).collect(),
         protect: resource.is_some_and(|r| r.meta.protect),
+        keep: resource.is_some_and(|r| r.meta.keep),
+        ignore: resource.map_or_else(Vec::new, |r| r.meta.ignore.clone()),
+        replace_when: decided.replace_when.clone(),
         timeout_s: resource.and_then(|r| r.meta.timeout).map(|t| t.as_secs()),
         declared: resource
             .and_then(|r| r.at.as_ref())
@@ -287,7 +302,7 @@ type Exports<'a> = BTreeMap<&'a Address, BTreeSet<&'a AttrPath>>;
 fn exports(inputs: &Inputs) -> Exports<'_> {
     let mut out = Exports::new();
     for resource in inputs.config.resources.values() {
-        for (reference, _) in resource.body.references() {
+        for (reference, _) in resource.references() {
             if let Reference::Resource { address, path } = reference
                 && !path.is_empty()
             {
@@ -371,7 +386,7 @@ fn zone_facts(inputs: &Inputs) -> BTreeMap<ZoneName, ZoneFacts> {
 fn needs(inputs: &Inputs, zone: &ZoneName) -> BTreeSet<Address> {
     let resources = inputs.config.resources.values();
     let own = resources.filter(|r| r.address.zone == *zone && inputs.wanted(&r.address).is_some());
-    own.flat_map(|r| r.body.references())
+    own.flat_map(Resource::references)
         .filter_map(|(reference, _)| reference.address())
         .filter(|a| a.zone != *zone && !a.zone.is_edge())
         .map(Address::declaration)
@@ -461,7 +476,13 @@ fn serves(inputs: &Inputs, address: &Address) -> bool {
 const COMPACT_ABOVE: usize = 16 * 1024;
 
 /// What a record keeps of the attributes as applied.
-pub fn recorded_inputs(registry: &Registry, address: &Address, desired: &Value) -> Value {
+pub fn recorded_inputs(
+    registry: &Registry,
+    address: &Address,
+    desired: &Value,
+    ignore: &[AttrPath],
+) -> Value {
+    let desired = &ignore::without(desired, ignore);
     let is_object = registry.kind(&address.kind).is_some_and(|k| k.is_object());
     if !is_object {
         return desired.clone();

@@ -2,21 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::{PlanError, recorded_inputs};
+use super::build::PlanError;
 use super::edges::Dependencies;
 use super::roles;
 use super::scope::PlanScope;
 use super::{Action, Certainty, Reason};
 use crate::address::{Address, AttrPath};
 use crate::canon::{self, Digest};
-use crate::config::Resource;
-use crate::diff::{self, Difference};
+use crate::config::{Meta, Resource, Trigger};
+use crate::diff::{self, Difference, ignore};
 use crate::expr::{Expr, Node, Reference};
 use crate::observe::{Inputs, Observations, live_value, recorded_live};
 use crate::provider::{Live, Observed, Status};
 use crate::schema::{Containment, KindSchema, ObjectRules};
 use crate::snapshot::{IntentAction, Record, RecordStatus};
 use crate::value::Value;
+
+mod known;
 
 /// The decision about one resource.
 #[derive(Debug, Clone)]
@@ -31,6 +33,7 @@ pub(super) struct Decided {
     pub(super) generation: u32,
     pub(super) seen: Option<Digest>,
     pub(super) container: Option<Address>,
+    pub(super) replace_when: Vec<Trigger>,
 }
 
 impl Decided {
@@ -43,7 +46,7 @@ impl Decided {
         self.live.as_ref().filter(|_| stays)
     }
 
-    fn has(&self, action: Action) -> bool {
+    pub(super) fn has(&self, action: Action) -> bool {
         self.actions.contains(&action)
     }
 }
@@ -54,6 +57,7 @@ enum Fate {
     New(Address),
     Replaced(Address),
     Deleted(Address),
+    Kept(Address),
 }
 
 pub(super) struct Decider<'a> {
@@ -75,6 +79,8 @@ struct Wanted<'a> {
     value: Value,
     record: Option<&'a Record>,
     container: Option<Address>,
+    /// What it is replaced with when it changes, as far as it is known.
+    triggers: Vec<(Trigger, Value)>,
 }
 
 impl<'a> Decider<'a> {
@@ -97,6 +103,7 @@ impl<'a> Decider<'a> {
             value: resource.body.eval(&scope),
             record: inputs.state.record(&resource.address),
             container: inputs.container_of(&resource.address),
+            triggers: known::triggers(resource, &scope),
         };
         let decided = self.decide_wanted(&want);
         if let Some(decided) = decided {
@@ -117,7 +124,7 @@ impl<'a> Decider<'a> {
             return None;
         }
         match self.fate(want.container.as_ref()) {
-            Fate::Stays => {}
+            Fate::Stays | Fate::Kept(_) => {}
             Fate::New(container) => {
                 return self.refill(want, Reason::ContainerNew { container });
             }
@@ -136,11 +143,12 @@ impl<'a> Decider<'a> {
                     },
                 )
             }),
+            (Some(Observed::Foreign(live)), None) if self.was_renamed(address, live) => None,
             (Some(Observed::Foreign(live)), _) => {
                 self.errors.push(PlanError::Foreign {
                     address: address.clone(),
                     id: live.id.clone(),
-                    marker: live.marker.clone(),
+                    marker: live.mark.text().map(str::to_owned),
                     names: identity_text(want.schema, &want.value),
                 });
                 None
@@ -210,7 +218,7 @@ impl<'a> Decider<'a> {
             });
         };
         let goes_with_container = matches!(reason, Reason::ContainerReplaced { .. });
-        if goes_with_container && !self.may_go(record, want.resource.meta.protect) {
+        if goes_with_container && !self.may_go(record, &want.resource.meta) {
             return None;
         }
         let evict =
@@ -236,9 +244,9 @@ impl<'a> Decider<'a> {
     /// Recorded, and seen (or believed) to be there.
     fn managed(&mut self, want: &Wanted<'_>, record: &Record, live: &Live) -> Option<Decided> {
         let looked_at = self.seen.seen.contains_key(&record.address);
-        let as_recorded = || {
-            recorded_inputs(&self.inputs.registry, &record.address, &want.value) == record.inputs
-        };
+        let ignored = &want.resource.meta.ignore;
+        let value = ignore::overlay(want.rules, &want.value, &live.attrs, ignored);
+        let as_recorded = || self.recorded(want) == record.inputs;
         let differences = if !looked_at && as_recorded() {
             // A big object is recorded by digest: there is nothing to compare field by field.
             Vec::new()
@@ -246,7 +254,7 @@ impl<'a> Decider<'a> {
             diff::diff(
                 want.schema,
                 want.rules,
-                &want.value,
+                &value,
                 &live.attrs,
                 Some(&record.inputs),
             )
@@ -266,16 +274,18 @@ impl<'a> Decider<'a> {
         } else if self.inputs.options.replace.contains(address) {
             Some(Reason::Requested)
         } else {
-            None
+            let by = self.triggered(want, record);
+            by.map(|by| Reason::Triggered { by })
         };
         let seen = canon::digest(&diff::projection(
             want.schema,
             want.rules,
-            &want.value,
+            &ignore::without(&want.value, ignored),
             &live.attrs,
         ));
         let base = Decided {
             differences,
+            value: Some(value),
             live: Some(live.clone()),
             generation: record.generation,
             seen: Some(seen),
@@ -295,7 +305,7 @@ impl<'a> Decider<'a> {
         base: Decided,
     ) -> Option<Decided> {
         let already_going = reason == Reason::UnfinishedDelete;
-        if !already_going && !self.may_go(record, want.resource.meta.protect) {
+        if !already_going && !self.may_go(record, &want.resource.meta) {
             return None;
         }
         // Names and networks are unique at every vendor: the old one goes first.
@@ -315,8 +325,7 @@ impl<'a> Decider<'a> {
         live: &Live,
         base: Decided,
     ) -> Decided {
-        let inputs = recorded_inputs(&self.inputs.registry, &record.address, &want.value);
-        let spec_changed = inputs != record.inputs;
+        let spec_changed = self.recorded(want) != record.inputs;
         let unfinished = record.status == RecordStatus::Creating
             || matches!(live.status, Status::Pending(_))
                 && self.inputs.state.open(&record.address).is_some();
@@ -328,6 +337,8 @@ impl<'a> Decider<'a> {
             .filter_map(|r| r.address().cloned())
             .collect();
         let facts_changed = record.protect != want.resource.meta.protect
+            || record.keep != want.resource.meta.keep
+            || self.trigger_digests(want) != record.triggers
             || record.depends_on != self.dependencies.addresses(&record.address)
             || record.instance != want.resource.instance
             || self.exports_moved(want, record, live);
@@ -339,6 +350,8 @@ impl<'a> Decider<'a> {
             Reason::SpecChanged
         } else if unfinished {
             Reason::Unfinished
+        } else if self.is_unmarked(want, live) {
+            Reason::Unmarked
         } else if spec_changed || facts_changed {
             Reason::RecordOnly
         } else if let Status::Failed(error) = &live.status {
@@ -371,10 +384,14 @@ impl<'a> Decider<'a> {
 
     /// Not recorded, but it carries our marker: an earlier run made it and could not say so.
     fn adopted(&self, want: &Wanted<'_>, live: &Live) -> Decided {
-        let differences = diff::diff(want.schema, want.rules, &want.value, &live.attrs, None);
-        let seen = diff::projection(want.schema, want.rules, &want.value, &live.attrs);
+        let ignored = &want.resource.meta.ignore;
+        let value = ignore::overlay(want.rules, &want.value, &live.attrs, ignored);
+        let differences = diff::diff(want.schema, want.rules, &value, &live.attrs, None);
+        let planned = ignore::without(&want.value, ignored);
+        let seen = diff::projection(want.schema, want.rules, &planned, &live.attrs);
         Decided {
             differences,
+            value: Some(value),
             live: Some(live.clone()),
             seen: Some(canon::digest(&seen)),
             generation: live_generation(live).unwrap_or(1),
@@ -412,9 +429,13 @@ impl<'a> Decider<'a> {
         if matches!(seen, Some(Observed::Gone | Observed::Foreign(_))) {
             return Some(removal(record, Action::Forget, Reason::GoneAlready));
         }
-        let reason = match self.fate(container.as_ref()) {
+        let fate = self.fate(container.as_ref());
+        if let Some(reason) = self.left_alone(record, &fate) {
+            return Some(removal(record, Action::Forget, reason));
+        }
+        let reason = match fate {
             Fate::Deleted(container) | Fate::Replaced(container) => {
-                if !self.may_go(record, record.protect) {
+                if !self.may_go(record, &as_recorded(record)) {
                     return None;
                 }
                 let unreadable = matches!(seen, Some(Observed::Unreadable(_)));
@@ -450,7 +471,19 @@ impl<'a> Decider<'a> {
         };
         decided.container = container;
         let going = record.status == RecordStatus::Deleting;
-        (going || self.may_go(record, record.protect)).then_some(decided)
+        (going || self.may_go(record, &as_recorded(record))).then_some(decided)
+    }
+
+    /// Why something that is not wanted any more is left as it is.
+    fn left_alone(&self, record: &Record, fate: &Fate) -> Option<Reason> {
+        match fate {
+            Fate::Kept(container) => Some(Reason::KeptWith {
+                container: container.clone(),
+            }),
+            Fate::Deleted(_) | Fate::Replaced(_) => None,
+            _ if self.inputs.config.is_forgotten(&record.address) => Some(Reason::Forgotten),
+            Fate::Stays | Fate::New(_) => record.keep.then_some(Reason::Kept),
+        }
     }
 
     /// A container that is neither wanted nor decided yet is decided first.
@@ -493,6 +526,14 @@ impl<'a> Decider<'a> {
         };
         let (create, delete) = (decided.has(Action::Create), decided.has(Action::Delete));
         match (create, delete, decided.has(Action::Forget)) {
+            (false, false, true)
+                if matches!(
+                    decided.reason,
+                    Reason::Kept | Reason::Forgotten | Reason::KeptWith { .. }
+                ) =>
+            {
+                Fate::Kept(address.clone())
+            }
             (true, true, _) => Fate::Replaced(address.clone()),
             (true, false, _) => Fate::New(address.clone()),
             (false, true, _) | (false, false, true) if decided.reason != Reason::Observed => {
@@ -504,7 +545,7 @@ impl<'a> Decider<'a> {
 
     /// Protection: by the spec while it is there, by the record when it has left. What was promoted behind
     /// the record's back goes only once the spec says that it is the writer.
-    fn may_go(&mut self, record: &Record, protect: bool) -> bool {
+    fn may_go(&mut self, record: &Record, meta: &Meta) -> bool {
         let live = self.seen.live(&record.address);
         if roles::is_unknown_writer(self.inputs, record, live) {
             self.errors.push(PlanError::LiveWriter {
@@ -512,12 +553,13 @@ impl<'a> Decider<'a> {
             });
             return false;
         }
-        if protect {
-            self.errors.push(PlanError::Protected {
-                address: record.address.clone(),
-            });
+        let address = record.address.clone();
+        if meta.protect {
+            self.errors.push(PlanError::Protected { address });
+        } else if meta.keep {
+            self.errors.push(PlanError::Kept { address });
         }
-        !protect
+        !meta.protect && !meta.keep
     }
 }
 
@@ -534,7 +576,17 @@ impl Wanted<'_> {
             generation: 1,
             seen: None,
             container: self.container.clone(),
+            replace_when: self.triggers.iter().map(|(t, _)| t.clone()).collect(),
         }
+    }
+}
+
+/// What the spec said of something that has left it.
+fn as_recorded(record: &Record) -> Meta {
+    Meta {
+        protect: record.protect,
+        keep: record.keep,
+        ..Meta::default()
     }
 }
 
@@ -558,12 +610,13 @@ fn removal(record: &Record, action: Action, reason: Reason) -> Decided {
         generation: record.generation,
         seen: None,
         container: record.contained_in.as_ref().map(|c| c.address.clone()),
+        replace_when: Vec::new(),
     }
 }
 
 /// The generation in a marker: the digits after the last `:g`.
 fn live_generation(live: &Live) -> Option<u32> {
-    live.marker.as_ref()?.rsplit_once(":g")?.1.parse().ok()
+    live.mark.text()?.rsplit_once(":g")?.1.parse().ok()
 }
 
 pub(super) fn identity_text(schema: &KindSchema, value: &Value) -> String {

@@ -35,7 +35,7 @@ impl Inputs {
         let mut out = Dependencies::default();
         for resource in self.config.resources.values() {
             let mut mine = BTreeMap::new();
-            for (reference, _) in resource.body.references() {
+            for (reference, _) in resource.references() {
                 if let Some(address) = reference.address() {
                     let reference = reference.clone();
                     mine.entry(address.clone())

@@ -1,5 +1,6 @@
 //! Why there is no plan: what stands in the way, and the way out.
 
+use super::Move;
 use super::needed::NeededAs;
 use crate::address::{Address, ZoneName};
 use crate::expr::Reference;
@@ -30,6 +31,30 @@ pub enum PlanError {
         address: Address,
         /// What carries the mark.
         taken: Address,
+    },
+    /// What has its name is recorded under an address that is not in the spec any more.
+    #[error(
+        "{to} is what is recorded as {from}, which is not in the spec any more: it was renamed"
+    )]
+    Renamed {
+        /// What it is recorded under.
+        from: Address,
+        /// What the spec calls it now.
+        to: Address,
+    },
+    /// What moved cannot be recorded under its new address.
+    #[error("{} cannot move to {}: {why}", step.from, step.to)]
+    MoveBlocked {
+        /// From where it would move, and to where.
+        step: Box<Move>,
+        /// What is in the way.
+        why: String,
+    },
+    /// It is to be kept, and would go all the same.
+    #[error("{address} is kept (`keep = true`) and would be replaced, or go with what it lives in")]
+    Kept {
+        /// The resource.
+        address: Address,
     },
     /// It is protected.
     #[error("{address} is protected and would be deleted or replaced")]
@@ -139,12 +164,22 @@ pub enum PlanError {
     },
 }
 
+/// An address as a TOML string.
+fn quoted(address: &Address) -> String {
+    let text = address.to_string();
+    match text.contains('"') {
+        true => format!("'{text}'"),
+        false => format!("\"{text}\""),
+    }
+}
+
 impl PlanError {
     /// Whether a rule refused, as opposed to a mistake.
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,
             PlanError::Protected { .. }
+                | PlanError::Kept { .. }
                 | PlanError::LiveWriter { .. }
                 | PlanError::Serving { .. }
                 | PlanError::StillNeeded { .. }
@@ -163,7 +198,19 @@ impl PlanError {
                 "rename it in the spec, remove the other one, or take it over with `zonewright import {address} {id}`; with `observe = true` it is only looked at"
             ),
             PlanError::MarkTaken { address, taken } => format!(
-                "give {address} another name in the spec; the name is free once {taken} was replaced or is gone"
+                "apply without {address} first: that renews the mark of {taken}; or give {address} another name"
+            ),
+            PlanError::Renamed { from, to } => format!(
+                "write into zonewright.toml:\n\n[[moved]]\nfrom = {}\nto = {}\n",
+                quoted(from),
+                quoted(to)
+            ),
+            PlanError::MoveBlocked { step, .. } => format!(
+                "take its `[[moved]]` out and apply, or see what is there: `zonewright state show '{}'`",
+                step.to
+            ),
+            PlanError::Kept { address } => format!(
+                "set `zonewright = {{ keep = false }}` on {address} and apply that first, or have the state forget it: `zonewright state rm '{address}'`"
             ),
             PlanError::Protected { address } => format!(
                 "set `zonewright = {{ protect = false }}` on {address} and apply that first"

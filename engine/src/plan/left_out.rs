@@ -52,7 +52,9 @@ fn is_pending(inputs: &Inputs, state: &State, address: &Address) -> bool {
         return true;
     }
     let desired = AsRecorded { inputs, state }.value(resource);
-    desired.is_known() && recorded_inputs(&inputs.registry, address, &desired) != record.inputs
+    desired.is_known()
+        && recorded_inputs(&inputs.registry, address, &desired, inputs.ignored(address))
+            != record.inputs
 }
 
 /// References as the spec says, else as recorded.

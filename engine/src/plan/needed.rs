@@ -1,9 +1,12 @@
 //! What is to be destroyed and is still needed: by whom, what for, and what has to happen first. Pure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::build::PlanError;
+use super::decide::Decided;
 use super::roles::{is_promoted, is_replica, is_writer};
+use super::{Action, Reason};
 use crate::address::Address;
 use crate::config::Resource;
 use crate::observe::Inputs;
@@ -28,6 +31,8 @@ pub enum NeededAs {
         /// Where the reference is written.
         at: Option<String>,
     },
+    /// It was made with it, and is left alone.
+    Kept,
 }
 
 impl fmt::Display for NeededAs {
@@ -36,6 +41,7 @@ impl fmt::Display for NeededAs {
             NeededAs::Source { at } => ("is a read-replica of it", at),
             NeededAs::FormerSource { at, .. } => ("was its replica and still names it", at),
             NeededAs::Value { at } => ("refers to it", at),
+            NeededAs::Kept => ("is left alone and stands on it", &None),
         };
         f.write_str(what)?;
         match at {
@@ -55,6 +61,9 @@ impl NeededAs {
             ),
             NeededAs::FormerSource { id, .. } => format!(
                 "write its id, `{id}`, where the reference stands, and apply that: only what is recorded changes"
+            ),
+            NeededAs::Kept => format!(
+                "keep {address}, too (`zonewright = {{ keep = true }}`, applied first), or let {by} go with it"
             ),
             NeededAs::Value { .. } => format!(
                 "let {by} refer to something that stays, apply that, and then destroy zone {}",
@@ -85,6 +94,26 @@ pub(super) fn needed(inputs: &Inputs, target: &Address, by: &Resource) -> Option
         by: by.address.clone(),
         need: Box::new(need),
     })
+}
+
+/// What would be deleted although something that is left alone was made with it.
+pub(super) fn by_what_is_kept(
+    inputs: &Inputs,
+    decided: &BTreeMap<Address, Decided>,
+) -> Vec<PlanError> {
+    let stays = |d: &Decided| matches!(d.reason, Reason::Kept | Reason::Forgotten);
+    let kept = decided.iter().filter(|(_, d)| stays(d));
+    let records = kept.filter_map(|(address, _)| inputs.state.record(address));
+    let needs = records.flat_map(|r| r.depends_on.iter().map(move |d| (d, &r.address)));
+    let goes = |target: &Address| decided.get(target).is_some_and(|d| d.has(Action::Delete));
+    needs
+        .filter(|(target, _)| goes(target))
+        .map(|(target, by)| PlanError::StillNeeded {
+            address: target.clone(),
+            by: by.clone(),
+            need: Box::new(NeededAs::Kept),
+        })
+        .collect()
 }
 
 /// Leaves out that something is protected as long as something needs it: who follows that advice first

@@ -101,7 +101,7 @@ fn early_flips(inputs: &Inputs, seen: &Observations) -> Vec<PlanError> {
             return false;
         };
         let desired = resource.body.eval(&scope);
-        recorded_inputs(&inputs.registry, target, &desired) != record.inputs
+        recorded_inputs(&inputs.registry, target, &desired, inputs.ignored(target)) != record.inputs
     };
     let mut out = Vec::new();
     for resource in inputs.config.resources.values() {

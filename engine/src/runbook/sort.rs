@@ -227,6 +227,8 @@ mod tests {
                 instances: BTreeMap::new(),
                 resources: BTreeMap::new(),
                 disabled: BTreeMap::new(),
+                moved: Vec::new(),
+                forgotten: Vec::new(),
                 parity: Vec::new(),
                 observability: None,
                 secrets: BTreeMap::new(),
@@ -239,6 +241,7 @@ mod tests {
             registry: registry(),
             secrets: BTreeMap::new(),
             digest_key: None,
+            moves: Vec::new(),
             options: Options::default(),
         }
     }
@@ -260,6 +263,7 @@ mod tests {
                 config: canon::digest(&0),
             },
             options: Options::default(),
+            moves: Vec::new(),
             zones: BTreeMap::new(),
             instances: BTreeMap::new(),
             changes: Vec::new(),

@@ -19,8 +19,8 @@ use zonewright_engine::value::Value;
 use crate::cloud::{Applied, CloudKind, POLL};
 use crate::http::{Api, ApiError, found, segment};
 use crate::live::{
-    Attrs, Lens, Listed, Reader, candidates, choose, invalid, join_mark, need, spec, split_mark,
-    text,
+    Attrs, Lens, Listed, Reader, candidates, choose, invalid, join_mark, marked, need, spec,
+    split_mark, text,
 };
 
 /// The kind.
@@ -113,7 +113,7 @@ impl Reader for DnsRecord {
         Live {
             id,
             attrs: attrs.done(),
-            marker: self.mark(item, lens.marker),
+            mark: marked(self.mark(item, lens.marker)),
             status: Status::Ready,
         }
     }

@@ -3,7 +3,9 @@
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use zonewright_engine::provider::{Live, Marker, Observed, Op, Outcome, ReadTarget, Status, Verb};
+use zonewright_engine::provider::{
+    Live, Mark, Marker, Observed, Op, Outcome, ReadTarget, Status, Verb,
+};
 use zonewright_engine::schema::{Attr, Containment, Form, KindSchema, Output, Part, Type, Typical};
 use zonewright_engine::value::Value;
 
@@ -53,7 +55,7 @@ impl Reader for Database {
                 .text("id", Some(&id))
                 .done(),
             id,
-            marker: None,
+            mark: Mark::Untold,
             status: Status::Ready,
         }
     }

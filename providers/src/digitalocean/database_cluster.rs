@@ -15,12 +15,14 @@ use zonewright_engine::value::Value;
 
 use super::inside::{add_ca, cluster_path, connection};
 use super::names;
-use super::tags::{user_tags, with_mark};
+use super::tags::{mark_in_tags, user_tags, with_mark};
 use super::top::{self, Place, Top};
 use super::{create_error, created_id};
 use crate::cloud::{Applied, CloudKind};
 use crate::http::{Api, ApiError, found, segment};
-use crate::live::{Attrs, Lens, Reader, mark_among, spec, text, texts, touches, version_matches};
+use crate::live::{
+    Attrs, Lens, Reader, is_mark, mark_among, spec, text, texts, touches, version_matches,
+};
 
 /// The kind.
 pub(super) struct DatabaseCluster;
@@ -81,7 +83,7 @@ impl Reader for DatabaseCluster {
         Live {
             id,
             attrs: connection(attrs, item, lens.address).done(),
-            marker: self.mark(item, lens.marker),
+            mark: mark_in_tags(item, lens.marker),
             status: status(item),
         }
     }
@@ -159,6 +161,7 @@ impl DatabaseCluster {
         let path = cluster_path(id);
         let tags = with_mark(spec.tags.as_ref(), texts(&live, "/tags"), &op.marker);
         add_tags(api, id, &tags, &live).await?;
+        drop_marks(api, id, &live, &op.marker).await?;
         if touches(changed, "size") || touches(changed, "num_nodes") {
             let nodes = spec
                 .num_nodes
@@ -215,6 +218,24 @@ pub(super) async fn add_tags(
         let body = json!({ "resources": [{ "resource_id": id, "resource_type": "database" }] });
         let path = format!("/v2/tags/{}/resources", segment(tag));
         api.post_again(&path, &body).await?;
+    }
+    Ok(())
+}
+
+/// Takes off the marks of other addresses of the project: a new resource there must not find this one.
+async fn drop_marks(
+    api: &Api,
+    id: &str,
+    live: &Json,
+    marker: &Marker,
+) -> Result<(), ProviderError> {
+    let wanted = marker.to_string();
+    let body = json!({ "resources": [{ "resource_id": id, "resource_type": "database" }] });
+    for old in texts(live, "/tags").filter(|t| is_mark(t) && *t != wanted) {
+        if old.starts_with(&marker.project()) {
+            let path = format!("/v2/tags/{}/resources", segment(old));
+            api.delete(&path, Some(&body)).await?;
+        }
     }
     Ok(())
 }

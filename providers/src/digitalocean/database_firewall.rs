@@ -7,7 +7,8 @@ use futures::future::{BoxFuture, join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{
-    ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb, Wait,
+    ErrorClass, Live, Mark, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb,
+    Wait,
 };
 use zonewright_engine::schema::{
     Attr, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
@@ -18,7 +19,7 @@ use super::inside::cluster_path;
 use super::top;
 use crate::cloud::{Applied, CloudKind};
 use crate::http::{Api, ApiError, found, take_list};
-use crate::live::{Attrs, Lens, invalid, need, spec, text};
+use crate::live::{Attrs, Lens, invalid, is_mark, need, spec, text};
 
 /// The kind.
 pub(super) struct DatabaseFirewall;
@@ -60,8 +61,17 @@ async fn read(api: &Api, cluster: &str) -> Result<Option<Vec<Json>>, ApiError> {
     Ok(reply.map(|mut r| take_list(&mut r, "rules")))
 }
 
+fn is_owned(rule: &Json, op: &Op) -> bool {
+    text(rule, "/description").is_some_and(|d| op.owns(d))
+}
+
 fn is_ours(rule: &Json, marker: &Marker) -> bool {
     text(rule, "/description").is_some_and(|d| d.starts_with(&marker.stem()))
+}
+
+/// Whether a rule carries a mark of the project, of whatever address.
+fn is_of_project(rule: &Json, marker: &Marker) -> bool {
+    text(rule, "/description").is_some_and(|d| is_mark(d) && d.starts_with(&marker.project()))
 }
 
 fn is_rule(rule: &Json, (kind, value): (&str, &str)) -> bool {
@@ -69,7 +79,8 @@ fn is_rule(rule: &Json, (kind, value): (&str, &str)) -> bool {
 }
 
 /// The list to send: what others wrote, then ours.
-fn merged(rules: &[Json], wanted: &[(&str, &str)], marker: &Marker) -> Vec<Json> {
+fn merged(rules: &[Json], wanted: &[(&str, &str)], op: &Op) -> Vec<Json> {
+    let marker = &op.marker;
     let as_sent = |rule: &Json| {
         let mut rule = rule.clone();
         if let Some(fields) = rule.as_object_mut() {
@@ -81,8 +92,14 @@ fn merged(rules: &[Json], wanted: &[(&str, &str)], marker: &Marker) -> Vec<Json>
     };
     let mut list: Vec<Json> = Vec::new();
     for rule in rules {
-        if !is_ours(rule, marker) || wanted.iter().any(|w| is_rule(rule, *w)) {
-            list.push(as_sent(rule));
+        let asked = wanted.iter().any(|w| is_rule(rule, *w));
+        if !is_owned(rule, op) || asked {
+            let mut rule = as_sent(rule);
+            // It was written under another address of the project.
+            if asked && is_of_project(&rule, marker) {
+                rule["description"] = json!(marker.to_string());
+            }
+            list.push(rule);
         }
     }
     for (kind, value) in wanted {
@@ -91,6 +108,19 @@ fn merged(rules: &[Json], wanted: &[(&str, &str)], marker: &Marker) -> Vec<Json>
         }
     }
     list
+}
+
+/// The mark of our rules. A list of which all rules that are asked for are somebody else's has no place
+/// for one.
+fn mark(rules: &[Json], asked: &dyn Fn(&str, &str) -> bool, marker: &Marker) -> Mark {
+    let wanted = |r: &&Json| {
+        let value = text(r, "/value").unwrap_or_default();
+        is_of_project(r, marker) && (asked("clusters", value) || asked("addresses", value))
+    };
+    let ours = rules.iter().find(|r| is_ours(r, marker));
+    let rule = ours.or_else(|| rules.iter().find(wanted));
+    let text = rule.and_then(|r| text(r, "/description"));
+    text.map_or(Mark::Untold, |t| Mark::Carried(t.to_owned()))
 }
 
 /// The rules that are ours, or that the spec asks for, whoever wrote them.
@@ -117,11 +147,7 @@ fn live(cluster: &str, rules: &[Json], lens: &Lens<'_>) -> Live {
             .list("addresses", values("ip_addr", "addresses"))
             .text("id", Some(cluster))
             .done(),
-        marker: rules
-            .iter()
-            .find(|r| is_ours(r, lens.marker))
-            .and_then(|r| text(r, "/description"))
-            .map(str::to_owned),
+        mark: mark(rules, &asked, lens.marker),
         status: Status::Ready,
     }
 }
@@ -136,7 +162,7 @@ async fn observe(api: &Api, target: &ReadTarget) -> Observed {
         Ok(Some(rules)) => {
             let live = live(cluster, &rules, &lens);
             // Every cluster has a list; it is ours once we wrote into it.
-            match target.observe || target.id.is_some() || live.marker.is_some() {
+            match target.observe || target.id.is_some() || live.mark.text().is_some() {
                 true => Observed::Present(Box::new(live)),
                 false => Observed::Gone,
             }
@@ -153,7 +179,7 @@ async fn write(api: &Api, op: &Op, desired: &Value) -> Applied {
         return Err(top::missing(&spec.cluster));
     };
     let wanted = spec.rules();
-    let list = merged(&rules, &wanted, &op.marker);
+    let list = merged(&rules, &wanted, op);
     if list.is_empty() {
         let message = "no rule would be left, which opens the database to the whole world";
         return Err(invalid("addresses", message));
@@ -177,7 +203,7 @@ async fn delete(api: &Api, op: &Op, cluster: &str) -> Applied {
     let Some(rules) = read(api, cluster).await? else {
         return Ok(Outcome::Gone);
     };
-    let list = merged(&rules, &[], &op.marker);
+    let list = merged(&rules, &[], op);
     if list.len() < rules.len() {
         api.put(&path(cluster), &json!({ "rules": list })).await?;
     }
@@ -199,9 +225,8 @@ async fn find(api: &Api, op: &Op) -> Result<Outcome, ProviderError> {
     let cluster = need(lens.wants("cluster"), "the id of the cluster")?;
     let rules = read(api, cluster).await?.unwrap_or_default();
     let live = live(cluster, &rules, &lens);
-    Ok(Outcome::Found(
-        live.marker.is_some().then_some(live).into_iter().collect(),
-    ))
+    let ours = live.mark.text().is_some();
+    Ok(Outcome::Found(ours.then_some(live).into_iter().collect()))
 }
 
 impl CloudKind for DatabaseFirewall {

@@ -19,7 +19,7 @@ use zonewright_engine::value::Value;
 use super::database_cluster::{connection_outputs, resizing, status};
 use super::inside::{self, Inside, add_ca, by_parent, cluster_path, connection, parent, under};
 use super::names;
-use super::tags::{user_tags, with_mark};
+use super::tags::{mark_in_tags, user_tags, with_mark};
 use super::top;
 use super::{create_error, created_id};
 use crate::cloud::{Applied, CloudKind};
@@ -89,7 +89,7 @@ impl Reader for DatabaseReplica {
         Live {
             id,
             attrs: connection(attrs, item, lens.address).done(),
-            marker: self.mark(item, lens.marker),
+            mark: mark_in_tags(item, lens.marker),
             status: status(item),
         }
     }

@@ -3,7 +3,9 @@
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use zonewright_engine::provider::{Live, Marker, Observed, Op, Outcome, ReadTarget, Status, Verb};
+use zonewright_engine::provider::{
+    Live, Mark, Marker, Observed, Op, Outcome, ReadTarget, Status, Verb,
+};
 use zonewright_engine::schema::{Attr, Containment, Form, KindSchema, Output, Part, Type, Typical};
 use zonewright_engine::value::Value;
 
@@ -58,7 +60,7 @@ impl Reader for DatabaseUser {
                 .secret("password", lens.address, text(item, "/password"))
                 .done(),
             id,
-            marker: None,
+            mark: Mark::Untold,
             status: Status::Ready,
         }
     }

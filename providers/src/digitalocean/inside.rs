@@ -7,7 +7,7 @@ use base64::Engine as _;
 use futures::future::join_all;
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::Address;
-use zonewright_engine::provider::{Live, Observed, Op, Outcome, ReadTarget, Verb};
+use zonewright_engine::provider::{Live, Mark, Observed, Op, Outcome, ReadTarget, Verb};
 
 use crate::cloud::Applied;
 use crate::http::{Api, ApiError, found, take_list};
@@ -141,9 +141,12 @@ pub(super) async fn find<K: Inside>(kind: &K, api: &Api, op: &Op) -> Applied {
         "the id of the cluster",
     )?;
     let items = list::<K>(api, parent).await?.unwrap_or_default();
-    let claim = |live: Live| Live {
-        marker: live.marker.or_else(|| Some(op.marker.to_string())),
-        ..live
+    let claim = |live: Live| match live.mark {
+        Mark::Carried(_) => live,
+        Mark::Missing | Mark::Untold => Live {
+            mark: Mark::Carried(op.marker.to_string()),
+            ..live
+        },
     };
     let all = candidates(kind, op, &items);
     Ok(Outcome::Found(all.into_iter().map(claim).collect()))

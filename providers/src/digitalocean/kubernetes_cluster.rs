@@ -18,7 +18,7 @@ use zonewright_engine::value::Value;
 
 use super::names;
 use super::node_pool::{self, PoolSpec};
-use super::tags::{user_tags, with_mark};
+use super::tags::{mark_in_tags, user_tags, with_mark};
 use super::top::{self, Place, Top};
 use super::{create_error, created_id};
 use crate::cloud::{Applied, CloudKind};
@@ -99,7 +99,7 @@ impl Reader for KubernetesCluster {
         Live {
             id,
             attrs: attrs.done(),
-            marker: self.mark(item, lens.marker),
+            mark: mark_in_tags(item, lens.marker),
             status: status(item),
         }
     }
@@ -186,6 +186,9 @@ impl KubernetesCluster {
         if unmarked || plain.iter().any(|a| touches(changed, a)) {
             api.put(&path(id), &settings(&spec, &live, &op.marker))
                 .await?;
+        }
+        if unmarked {
+            node_pool::mark(api, &path(id), &live, &spec.node_pool, &op.marker).await?;
         }
         if touches(changed, "node_pool") {
             node_pool::update(api, &path(id), &live, &spec.node_pool, &op.marker).await?;

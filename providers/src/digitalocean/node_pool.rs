@@ -208,11 +208,7 @@ pub(super) async fn update(
         };
         // The old pools are marked before the new one exists: without that an unmarked old pool
         // would no longer be seen as ours.
-        for old in &ours {
-            if mark_among(texts(old, "/tags"), marker).as_ref() != Some(&marker.to_string()) {
-                mark_pool(api, &path, old, marker).await?;
-            }
-        }
+        mark_pools(api, &path, &ours, marker).await?;
         let body = spec.new_pool(name, marker)?;
         return match api.post(&path, &body).await {
             Ok(_) => Ok(()),
@@ -226,6 +222,32 @@ pub(super) async fn update(
     };
     let body = spec.body(name, pool, marker)?;
     api.put(&format!("{path}/{id}"), &body).await?;
+    Ok(())
+}
+
+/// Puts the mark on the pools that the spec's pool stands for.
+pub(super) async fn mark(
+    api: &Api,
+    path: &str,
+    cluster: &Json,
+    spec: &PoolSpec,
+    marker: &Marker,
+) -> Result<(), ProviderError> {
+    let ours = managed(pools(cluster), spec.base(), marker);
+    mark_pools(api, &format!("{path}/node_pools"), &ours, marker).await
+}
+
+async fn mark_pools(
+    api: &Api,
+    path: &str,
+    ours: &[&Json],
+    marker: &Marker,
+) -> Result<(), ProviderError> {
+    for pool in ours {
+        if mark_among(texts(pool, "/tags"), marker).as_ref() != Some(&marker.to_string()) {
+            mark_pool(api, path, pool, marker).await?;
+        }
+    }
     Ok(())
 }
 

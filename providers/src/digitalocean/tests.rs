@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::AttrPath;
-use zonewright_engine::provider::{Observed, Op, Outcome, ReadTarget, Verb, Wait};
+use zonewright_engine::provider::{Mark, Observed, Op, Outcome, ReadTarget, Verb, Wait};
 use zonewright_engine::secret::Purpose;
 use zonewright_engine::value::Value;
 
@@ -656,7 +656,7 @@ async fn a_replica_waits_for_the_first_backup() {
         panic!()
     };
     assert_eq!(found[0].id, "r1");
-    assert_eq!(found[0].marker, Some(op.marker.to_string()));
+    assert_eq!(found[0].mark, Mark::Carried(op.marker.to_string()));
 }
 
 #[tokio::test]

@@ -22,7 +22,9 @@ use super::top::{self, Place, Top};
 use super::{create_error, created_id};
 use crate::cloud::{Applied, CloudKind};
 use crate::http::Api;
-use crate::live::{Attrs, Lens, Reader, invalid, join_mark, spec, split_mark, text, touches};
+use crate::live::{
+    Attrs, Lens, Reader, invalid, join_mark, marked, spec, split_mark, text, touches,
+};
 
 /// The kind.
 pub(super) struct Vpc;
@@ -108,7 +110,7 @@ impl Reader for Vpc {
                 .text("id", text(item, "/id"))
                 .text("urn", text(item, "/urn"))
                 .done(),
-            marker: self.mark(item, lens.marker),
+            mark: marked(self.mark(item, lens.marker)),
             status: Status::Ready,
         }
     }

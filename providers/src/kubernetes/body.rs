@@ -11,6 +11,8 @@ use zonewright_engine::provider::{Live, Marker};
 use zonewright_engine::secret::{DigestKey, Secret};
 use zonewright_engine::value::{Map, Value};
 
+use crate::live::marked;
+
 use super::canonical::{SERVER_METADATA, digest_key};
 use super::{ready, rules};
 
@@ -190,7 +192,7 @@ pub(crate) fn live(object: Json, marker: &Marker, desired: Option<&Value>) -> Li
     Live {
         id,
         attrs,
-        marker: ours.then(|| marker.to_string()),
+        mark: marked(ours.then(|| marker.to_string())),
         status,
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 use zonewright_engine::address::Kind;
 use zonewright_engine::provider::{
-    ErrorClass, Live, Observed, Op, Outcome, ProviderError, ReadTarget, Session, Status, Verb, Wait,
+    ErrorClass, Live, Mark, Observed, Op, Outcome, ProviderError, ReadTarget, Session, Status,
+    Verb, Wait,
 };
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::Value;
@@ -388,7 +389,7 @@ fn ended(subject: &Subject<'_>, id: &str) -> Outcome {
     Outcome::Ready(Box::new(Live {
         id: id.to_owned(),
         attrs: subject.body.clone(),
-        marker: Some(subject.op.marker.to_string()),
+        mark: Mark::Carried(subject.op.marker.to_string()),
         status: Status::Ready,
     }))
 }

@@ -97,6 +97,8 @@ fn import(name: &str, depends_on: &[&str]) -> Entry {
             marked: None,
             contained_in: None,
             protect: false,
+            keep: false,
+            triggers: std::collections::BTreeMap::new(),
         }),
     }
 }

@@ -1,8 +1,7 @@
 //! The `zonewright` sub-table: how a resource is handled.
 
-use zonewright_engine::address::Address;
-use zonewright_engine::address::{RefText, ZoneSelector};
-use zonewright_engine::config::Meta;
+use zonewright_engine::address::{Address, AttrPath, RefText, ZoneSelector};
+use zonewright_engine::config::{Meta, Trigger};
 use zonewright_engine::expr::Origin;
 use zonewright_engine::value::Value;
 
@@ -13,7 +12,27 @@ use crate::diag::{Code, Draft};
 use crate::suggest;
 use crate::tree::{Item, Loc, Table, Tree};
 
-const KEYS: &[&str] = &["enabled", "after", "protect", "timeout", "unset", "observe"];
+const KEYS: &[&str] = &[
+    "enabled",
+    "after",
+    "protect",
+    "keep",
+    "ignore",
+    "replace_when",
+    "timeout",
+    "unset",
+    "observe",
+];
+
+/// What other tools call them.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("prevent_destroy", "protect"),
+    ("ignore_changes", "ignore"),
+    ("replace_triggered_by", "replace_when"),
+    ("depends_on", "after"),
+    ("retain_on_delete", "keep"),
+    ("keep_on_destroy", "keep"),
+];
 
 /// The switch and where it was set.
 pub(super) fn enabled(scope: &Scope<'_, '_>, meta: &Table) -> (bool, Option<Loc>) {
@@ -53,10 +72,15 @@ pub(super) fn known(scope: &Scope<'_, '_>, meta: &Table) {
                 format!("`zonewright` has no `{key}`"),
             )
             .label(entry.key, "not known")
-            .maybe_help(suggest::help(key, KEYS.iter().copied()));
+            .maybe_help(elsewhere(key).or_else(|| suggest::help(key, KEYS.iter().copied())));
             scope.report(draft);
         }
     }
+}
+
+fn elsewhere(key: &str) -> Option<String> {
+    let (_, here) = ELSEWHERE.iter().find(|(there, _)| *there == key)?;
+    Some(format!("it is called `{here}` here"))
 }
 
 /// A boolean of a table, or a report.
@@ -93,7 +117,110 @@ pub(super) fn lower(scope: &Scope<'_, '_>, decl: &Decl<'_>) -> Meta {
         timeout,
         observe: decl.observe,
         stand_in: decl.stand_in,
+        keep: flag(scope, meta, "keep").unwrap_or(false),
+        ignore: ignore(scope, decl),
+        replace_when: replace_when(scope, meta.get("replace_when").map(|e| &e.value)),
     }
+}
+
+/// The texts of a list, each with its place, or a report.
+fn texts<'t>(
+    scope: &Scope<'_, '_>,
+    tree: Option<&'t Tree>,
+    name: &str,
+    what: &str,
+) -> Vec<(&'t str, Loc)> {
+    let Some(tree) = tree else {
+        return Vec::new();
+    };
+    let Item::List(items) = &tree.node else {
+        let wanted = format!("a list of {what}");
+        scope.report(types::wrong(tree.at, name, &wanted, tree.what()));
+        return Vec::new();
+    };
+    let mut out = Vec::new();
+    for item in items {
+        match item.str() {
+            Some(text) => out.push((text, item.at)),
+            None => scope.report(types::wrong(item.at, name, "text", item.what())),
+        }
+    }
+    out
+}
+
+/// Attributes that somebody else looks after. What names the resource cannot be among them.
+fn ignore(scope: &Scope<'_, '_>, decl: &Decl<'_>) -> Vec<AttrPath> {
+    let tree = decl.meta.get("ignore").map(|e| &e.value);
+    let mut out = Vec::new();
+    for (text, at) in texts(scope, tree, "ignore", "attributes") {
+        let path: AttrPath = match text.parse() {
+            Ok(path) => path,
+            Err(error) => {
+                let message = format!("`{text}` is no attribute: {error}");
+                let draft = Draft::new(Code::BadReference, message).label(at, "here");
+                scope.report(draft.help("write `name`, `spec.replicas` or `list[0].name`"));
+                continue;
+            }
+        };
+        match unfit(decl, &path) {
+            Some(draft) => scope.report(draft.label(at, "here")),
+            None => out.push(path),
+        }
+    }
+    out
+}
+
+/// Why an attribute cannot be ignored.
+fn unfit(decl: &Decl<'_>, path: &AttrPath) -> Option<Draft> {
+    let key = path.first_key().unwrap_or_default();
+    let named = format!("`{path}` names the resource, so it cannot be ignored");
+    if decl.schema.is_object() {
+        let text = path.to_string();
+        let fixed = [
+            "apiVersion",
+            "kind",
+            "metadata",
+            "metadata.name",
+            "metadata.namespace",
+        ];
+        return fixed
+            .contains(&text.as_str())
+            .then(|| Draft::new(Code::BadIgnore, named));
+    }
+    if decl.schema.attr(key).is_none() {
+        let known = decl.schema.attrs.iter().map(|a| a.name);
+        let message = format!("{} has no `{key}`", decl.schema.kind);
+        return Some(
+            Draft::new(Code::UnknownAttribute, message).maybe_help(suggest::help(key, known)),
+        );
+    }
+    decl.schema
+        .identity
+        .contains(&key)
+        .then(|| Draft::new(Code::BadIgnore, named))
+}
+
+/// Values with which the resource is replaced when they change.
+fn replace_when(scope: &Scope<'_, '_>, tree: Option<&Tree>) -> Vec<Trigger> {
+    let mut out = Vec::new();
+    for (text, at) in texts(scope, tree, "replace_when", "references") {
+        if !text.contains("${") {
+            let draft = types::wrong(
+                at,
+                "replace_when",
+                "a reference",
+                "a text that never changes",
+            )
+            .help("write `\"${provider.kind.name.attribute}\"` or `\"${zone.setting}\"`");
+            scope.report(draft);
+        } else if let Some(lowered) = scope.text(text, at.into()) {
+            out.push(Trigger {
+                text: text.to_owned(),
+                value: lowered.expr,
+            });
+        }
+    }
+    out
 }
 
 fn after(scope: &Scope<'_, '_>, tree: Option<&Tree>) -> Vec<(Address, Option<Origin>)> {

@@ -37,6 +37,8 @@ pub(crate) struct Project {
     pub(super) observability: Option<Observability>,
     pub(super) providers: Table,
     pub(super) shared: Table,
+    /// `moved` and `forget`, which are read once it is known what is declared.
+    pub(super) renames: Table,
 }
 
 const TABLES: &[&str] = &[
@@ -48,6 +50,8 @@ const TABLES: &[&str] = &[
     "secret",
     "providers",
     "shared",
+    "moved",
+    "forget",
 ];
 
 pub(super) fn read(ctx: &Ctx<'_>) -> Project {
@@ -89,6 +93,10 @@ pub(super) fn read(ctx: &Ctx<'_>) -> Project {
         }),
         providers: sub("providers").clone(),
         shared: sub("shared").clone(),
+        renames: ["moved", "forget"]
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), table.get(name)?.clone())))
+            .collect(),
     };
     if table.contains_key("project") || !table.is_empty() {
         root.project(sub("project"), table.get("project"), &mut out);
@@ -432,7 +440,10 @@ pub(super) fn config(
         };
         Some((realm.name.clone(), zone))
     });
+    let (moved, forgotten) = super::moved::read(ctx, project, decls);
     let mut config = Config {
+        moved,
+        forgotten,
         project: project.facts.name.clone()?,
         zones: zones.collect(),
         active: project.active.clone()?,

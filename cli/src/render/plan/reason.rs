@@ -55,10 +55,15 @@ fn words(reason: &Reason) -> String {
         Reason::EvictFirst { container } => {
             format!("something outside {container} hangs on it, so it goes first")
         }
+        Reason::Triggered { by } => format!("{} changes", by.join(", ")),
+        Reason::Kept => "left alone: `keep` says so".to_owned(),
+        Reason::Forgotten => "left alone: `[[forget]]` says so".to_owned(),
+        Reason::KeptWith { container } => format!("left alone with {container}"),
         Reason::LeftSpec => "left the spec".to_owned(),
         Reason::Destroy => "the zone is destroyed".to_owned(),
         Reason::GoneAlready => "left the spec and is gone already".to_owned(),
         Reason::Marked => "is there and carries our mark".to_owned(),
+        Reason::Unmarked => "its mark of ownership is missing or another's".to_owned(),
         Reason::RecordOnly => "only what is recorded changes; no request".to_owned(),
         Reason::Unreadable { error } => format!("could not be read: {error}"),
     }

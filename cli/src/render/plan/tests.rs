@@ -32,6 +32,7 @@ pub(crate) fn plan(changes: Vec<Change>) -> Plan {
             config: Digest::of(b"config"),
         },
         options: Options::default(),
+        moves: Vec::new(),
         zones: BTreeMap::from([
             ("pz".parse().unwrap(), facts(Role::Active, "nyc3")),
             ("bz".parse().unwrap(), facts(Role::Standby, "sfo3")),
@@ -62,6 +63,9 @@ pub(crate) fn change(address: &str, actions: &[Action], reason: Reason) -> Chang
         container: None,
         exports: Vec::new(),
         protect: false,
+        keep: false,
+        ignore: Vec::new(),
+        replace_when: Vec::new(),
         timeout_s: None,
         declared: Some("zones/bz.toml:41".to_owned()),
         stand_in: false,

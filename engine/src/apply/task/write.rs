@@ -3,7 +3,7 @@
 use super::{Phase, Step, Task, Then, Turn, fail, moved, outcome};
 use crate::apply::{Apply, Command, Verdict};
 use crate::canon;
-use crate::diff;
+use crate::diff::{self, ignore};
 use crate::expr::{Lookup, Reference};
 use crate::journal::{Entry, OpResult};
 use crate::plan::{Action, Certainty, Change, Reason, StepNode};
@@ -73,6 +73,7 @@ impl Task {
             None => old.outputs,
         };
         record.contained_in = old.contained_in;
+        record.marked = old.marked;
         let entry = Entry::Import {
             record: Box::new(record),
         };
@@ -98,7 +99,7 @@ impl Task {
             kind: change.address.kind.clone(),
             id: record.map(|r| r.id.clone()),
             desired: Some(record.map_or_else(|| self.desired.clone(), |r| r.inputs.clone())),
-            marker: run.marker(change),
+            marker: run.carried(change),
             observe: false,
         };
         self.phase = Phase::Looking;
@@ -122,15 +123,11 @@ impl Task {
                 if action == Action::Adopt {
                     self.unmoved(run, change, &live)?;
                 }
-                self.id.clone_from(&live.id);
-                self.live = Some(*live);
-                self.announce(run)
+                self.goes_on_with(run, change, *live)
             }
             (Action::Update | Action::Delete, Observed::Present(live)) => {
                 self.unmoved(run, change, &live)?;
-                self.id.clone_from(&live.id);
-                self.live = Some(*live);
-                self.announce(run)
+                self.goes_on_with(run, change, *live)
             }
             (Action::Delete, Observed::Gone | Observed::Foreign(_)) => Ok(self.forget(run, change)),
             (Action::Adopt | Action::Update, Observed::Gone) => Err(moved("is gone")),
@@ -142,6 +139,15 @@ impl Task {
                 Err(fail(ErrorClass::Bug, "nothing is to be done"))
             }
         }
+    }
+
+    /// What is there is what the operation is about.
+    fn goes_on_with(&mut self, run: &mut Apply<'_>, change: &Change, live: Live) -> Step {
+        let rules = run.inputs.object_rules(&change.address);
+        self.desired = ignore::overlay(rules, &self.desired, &live.attrs, &change.ignore);
+        self.id.clone_from(&live.id);
+        self.live = Some(live);
+        self.announce(run)
     }
 
     /// The live object must be what the plan was decided on.
@@ -159,6 +165,7 @@ impl Task {
         };
         // The plan looked with what it knew then.
         let planned = desired.eval(&|_: &Reference| Lookup::Later { secret: false });
+        let planned = ignore::without(&planned, &change.ignore);
         let rules = run.inputs.object_rules(&change.address);
         let now = diff::projection(schema, rules, &planned, &live.attrs);
         if canon::digest(&now) == *seen {
@@ -266,7 +273,9 @@ impl Task {
         let recorded = run.state.record(&change.address).map(|r| &r.inputs);
         let differences = diff::diff(schema, rules, &self.desired, &live.attrs, recorded);
         let own_fields = rules.is_some() && change.reason != Reason::Unfinished;
-        if differences.is_empty() && !own_fields {
+        let moved = run.state.mark_of(&change.address) != &change.address;
+        let unmarked = schema.marked && (moved || live.mark.differs(&run.marker(change)));
+        if differences.is_empty() && !own_fields && !unmarked {
             return None;
         }
         Some(Verb::Update {
@@ -285,6 +294,7 @@ impl Task {
                 address: change.address.clone(),
                 kind: change.address.kind.clone(),
                 marker: run.marker(change),
+                former: Some(run.carried(change)).filter(|m| m.address != change.address),
                 verb,
             }),
         })

@@ -10,7 +10,7 @@ use crate::expr::{Expr, Node, Reference};
 use crate::observe::next_wave;
 use crate::plan::Options;
 use crate::plan::build::{PlanError, plan};
-use crate::provider::{Status, Verb, Wait};
+use crate::provider::{Mark, Status, Verb, Wait};
 use crate::schema::{Attr, Containment, Form, KindSchema, ProviderSchema, Registry, Type, Typical};
 use crate::snapshot::{Contained, Identity, Snapshot};
 use crate::value::Map;
@@ -112,6 +112,8 @@ impl Project {
             instances: BTreeMap::new(),
             resources: resources.collect(),
             disabled: BTreeMap::new(),
+            moved: Vec::new(),
+            forgotten: Vec::new(),
             parity: Vec::new(),
             observability: None,
             secrets: BTreeMap::new(),
@@ -266,6 +268,7 @@ impl Sim {
             registry: registry(),
             secrets: BTreeMap::new(),
             digest_key: None,
+            moves: Vec::new(),
             options,
         }
     }
@@ -310,7 +313,7 @@ impl Sim {
         Live {
             id: id.to_owned(),
             attrs: Value::Map(attrs),
-            marker: Some(object.marker.clone()),
+            mark: Mark::Carried(object.marker.clone()),
             status: match object.work {
                 0 => Status::Ready,
                 _ => Status::Pending("working".to_owned()),

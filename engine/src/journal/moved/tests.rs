@@ -26,6 +26,8 @@ fn record(text: &str, depends_on: &[&str], inside: Option<&str>) -> Record {
             id: format!("id of {a}"),
         }),
         protect: false,
+        keep: false,
+        triggers: BTreeMap::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{
-    ErrorClass, Observed, Op, Outcome, ReadTarget, Session, Verb, Wait,
+    ErrorClass, Mark, Observed, Op, Outcome, ReadTarget, Session, Verb, Wait,
 };
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::Value;
@@ -153,13 +153,14 @@ fn op(name: &str, verb: Verb) -> Op {
         address: marker.address.clone(),
         kind: marker.address.kind.clone(),
         marker,
+        former: None,
         verb,
     }
 }
 
 fn told(observed: &[Observed]) -> Vec<String> {
     let short = |o: &Observed| match o {
-        Observed::Present(live) => format!("present {} {}", live.id, live.marker.is_some()),
+        Observed::Present(live) => format!("present {} {}", live.id, live.mark.text().is_some()),
         Observed::Foreign(live) => format!("foreign {}", live.id),
         Observed::Gone => "gone".to_owned(),
         Observed::Unreadable(error) => format!("unreadable {error}"),
@@ -289,8 +290,8 @@ async fn a_create_is_an_apply_without_force() {
         panic!("not ready");
     };
     assert_eq!(
-        (live.id.as_str(), live.marker),
-        ("u1", Some(create.marker.to_string()))
+        (live.id.as_str(), live.mark),
+        ("u1", Mark::Carried(create.marker.to_string()))
     );
     let lines = seen.lines();
     assert!(lines[1].starts_with(

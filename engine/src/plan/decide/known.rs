@@ -1,0 +1,74 @@
+//! What is known of a wanted resource beside its attributes: its mark, its former name, the values that
+//! it is replaced with.
+
+use std::collections::BTreeMap;
+
+use super::{Decider, Wanted};
+use crate::address::Address;
+use crate::canon::{self, Digest};
+use crate::config::{Resource, Trigger};
+use crate::plan::build::{PlanError, recorded_inputs};
+use crate::plan::scope::PlanScope;
+use crate::provider::Live;
+use crate::snapshot::Record;
+use crate::value::Value;
+
+impl Decider<'_> {
+    /// Whether somebody took our mark off, or it is that of another address. Without it, an object whose
+    /// record is lost is not found again.
+    pub(super) fn is_unmarked(&self, want: &Wanted<'_>, live: &Live) -> bool {
+        let address = &want.resource.address;
+        let moved = self.inputs.state.mark_of(address) != address;
+        want.schema.marked && (moved || live.mark.differs(&self.inputs.marker(address)))
+    }
+
+    /// What would be recorded of what is wanted.
+    pub(super) fn recorded(&self, want: &Wanted<'_>) -> Value {
+        let Resource { address, meta, .. } = want.resource;
+        recorded_inputs(&self.inputs.registry, address, &want.value, &meta.ignore)
+    }
+
+    pub(super) fn trigger_digests(&self, want: &Wanted<'_>) -> BTreeMap<String, Digest> {
+        let key = self.inputs.digest_key.as_ref();
+        let digest = |value: &Value| canon::digest(&value.clone().rekeyed(key));
+        let all = want.triggers.iter();
+        all.map(|(t, value)| (t.text.clone(), digest(value)))
+            .collect()
+    }
+
+    /// The values that it is replaced with and that are others than recorded, or will be.
+    pub(super) fn triggered(&self, want: &Wanted<'_>, record: &Record) -> Option<Vec<String>> {
+        let now = self.trigger_digests(want);
+        let moved = |text: &&String| record.triggers.get(*text).is_some_and(|d| now[*text] != *d);
+        let by: Vec<String> = now.keys().filter(moved).cloned().collect();
+        (!by.is_empty()).then_some(by)
+    }
+
+    /// Whether what has the name of a new resource is recorded under an address that left the spec.
+    pub(super) fn was_renamed(&mut self, address: &Address, live: &Live) -> bool {
+        let shard = self.inputs.state.shards.get(&address.zone);
+        let mut records = shard.into_iter().flat_map(|s| s.records.values());
+        let gone = |r: &&Record| !self.inputs.config.resources.contains_key(&r.address);
+        let same = |r: &&Record| r.id == live.id && r.address.kind == address.kind;
+        let Some(record) = records.find(|r| same(r) && gone(r)) else {
+            return false;
+        };
+        let (from, to) = match (&record.address.key, &address.key) {
+            // A declaration that was renamed is renamed once, not object by object.
+            (Some(a), Some(b)) if a == b => (record.address.declaration(), address.declaration()),
+            _ => (record.address.clone(), address.clone()),
+        };
+        self.errors.push(PlanError::Renamed { from, to });
+        true
+    }
+}
+
+/// What a resource is replaced with when it changes: reduced for the plan, and its value.
+pub(super) fn triggers(resource: &Resource, scope: &PlanScope<'_>) -> Vec<(Trigger, Value)> {
+    let reduced = |t: &Trigger| Trigger {
+        text: t.text.clone(),
+        value: t.value.reduce(scope),
+    };
+    let all = resource.meta.replace_when.iter();
+    all.map(|t| (reduced(t), t.value.eval(scope))).collect()
+}

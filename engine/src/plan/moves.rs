@@ -1,0 +1,89 @@
+//! Resources that have another address now (`[[moved]]`): the state is told before anything else is
+//! looked at, so that a rename in the spec is no delete and create. Pure.
+
+use super::Move;
+use super::error::PlanError;
+use crate::address::{Address, ZoneName};
+use crate::config::Moved;
+use crate::journal::moved::renamed;
+use crate::journal::{Entry, fold};
+use crate::snapshot::{Snapshot, State};
+
+/// Puts what moved under its new address, and tells what did. What is recorded nowhere under its old
+/// address has moved before, or never was.
+///
+/// # Errors
+/// The new address is taken, or an operation has no known outcome.
+pub fn settle(state: &mut State, moved: &[Moved]) -> Result<Vec<Move>, Vec<PlanError>> {
+    let mut moves = Vec::new();
+    let mut errors = Vec::new();
+    for Moved { from, to, .. } in moved {
+        let shard = state.shards.get(&from.zone);
+        if !shard.is_some_and(|s| has(s, from)) {
+            continue;
+        }
+        let step = Move {
+            from: from.clone(),
+            to: to.clone(),
+        };
+        match step.fold_into(state) {
+            Ok(()) => moves.push(step),
+            Err(why) => errors.push(PlanError::MoveBlocked {
+                step: Box::new(step),
+                why,
+            }),
+        }
+    }
+    if errors.is_empty() {
+        Ok(moves)
+    } else {
+        Err(errors)
+    }
+}
+
+fn has(shard: &Snapshot, from: &Address) -> bool {
+    let mut recorded = shard.records.keys().chain(shard.open.keys());
+    recorded.any(|a| renamed(a, from, from).is_some())
+}
+
+impl Move {
+    fn entry(&self) -> Entry {
+        Entry::Move {
+            from: self.from.clone(),
+            to: self.to.clone(),
+        }
+    }
+
+    /// The resource's own shard decides; in the others references follow.
+    fn fold_into(&self, state: &mut State) -> Result<(), String> {
+        let own = state.shards.get_mut(&self.from.zone);
+        own.map_or(Ok(()), |s| fold(s, &self.entry()).map_err(|e| e.0))?;
+        let others = state
+            .shards
+            .iter_mut()
+            .filter(|(z, _)| **z != self.from.zone);
+        for (_, shard) in others {
+            fold(shard, &self.entry()).map_err(|e| e.0)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is to be written into the logs of the shards that are held, in order: only what changes them.
+pub fn entries(held: &State, moves: &[Move]) -> Vec<(ZoneName, Vec<Entry>)> {
+    let mut out = Vec::new();
+    for (zone, shard) in &held.shards {
+        let mut shard = shard.clone();
+        let mut entries = Vec::new();
+        for step in moves {
+            let before = shard.serial;
+            if fold(&mut shard, &step.entry()).is_ok() && shard.serial != before {
+                entries.push(step.entry());
+            }
+        }
+        if !entries.is_empty() {
+            out.push((zone.clone(), entries));
+        }
+    }
+    out
+}
