@@ -33,6 +33,7 @@ pub(crate) fn open(
     }
     let private = world.private(project);
     common.seen = Some(private.join("seen.json"));
+    common.keep_history = settings.keep;
     let Some(store) = store(project, world, &settings.backend)? else {
         let dir = match &settings.backend {
             Backend::File { dir } => dir.as_str(),

@@ -130,24 +130,40 @@ impl StateHome {
         }
     }
 
-    /// Moves the state to a store that was found fit; what is here stays. Without `write` it only counts.
+    /// Moves the state to another place, a store that was found fit; what is here stays. Without `write` it
+    /// only counts.
     ///
     /// # Errors
     /// The state is not whole, or somebody is at work on it; there is another state at the new place;
     /// one of the two cannot be reached.
     pub fn migrate(
         &self,
-        to: &RemoteState,
+        to: &StateHome,
         holder: &Holder,
         write: bool,
     ) -> Result<Moved, StateError> {
-        match self {
-            StateHome::Dir(dir) => {
+        match (self, to) {
+            (StateHome::Dir(dir), to) => {
                 // Held until everything is copied.
                 let (copied, _held) = dir.copied(holder)?;
-                to.take_over_files(&copied, write)
+                match to {
+                    StateHome::Remote(to) => to.take_over_files(&copied, write),
+                    StateHome::Dir(to) => to.take_over(&copied, holder, write),
+                }
             }
-            StateHome::Remote(remote) => to.take_over(remote, write),
+            (StateHome::Remote(remote), StateHome::Remote(to)) => to.take_over(remote, write),
+            (StateHome::Remote(remote), StateHome::Dir(to)) => {
+                let copied = remote.copied()?;
+                let moved = to.take_over(&copied, holder, write)?;
+                match remote.is_as(&copied)? {
+                    true => Ok(moved),
+                    false => Err(StateError::Unsupported {
+                        place: remote.place(),
+                        what: "moved: somebody wrote meanwhile; remove what was copied and run the command again"
+                            .to_owned(),
+                    }),
+                }
+            }
         }
     }
 

@@ -29,6 +29,8 @@ pub mod seen;
 mod shard;
 pub mod store;
 mod stored;
+pub mod sweep;
+mod takeover;
 pub mod unlock;
 pub mod vfs;
 pub mod writer;

@@ -43,6 +43,7 @@ pub(crate) mod log;
 pub mod migrate;
 mod reader;
 mod rescue;
+mod sweep;
 mod unlock;
 
 /// How many objects are asked for at once.
@@ -544,7 +545,7 @@ impl RemoteState {
             let meta = self.meta(seen.as_ref()).await?;
             let keys = self.snapshot_keys(shard).await?;
             let reader = self.reader(&meta, shard);
-            let newest = keys.iter().rev().take(self.options.common.keep_history);
+            let newest = keys.iter().rev().take(history::KEEP);
             let mut items = Vec::new();
             for key in newest {
                 let stored = reader.snapshot(key).await?;

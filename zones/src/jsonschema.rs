@@ -178,6 +178,15 @@ fn state() -> Json {
             text("The directory of the state, for backend `file`."),
         ),
         ("ttl", text(ttl)),
+        (
+            "keep",
+            json!({ "type": "integer", "minimum": 1,
+                "description": "How many of the newest snapshots are kept: 50." }),
+        ),
+        (
+            "keep_for",
+            text("For how long snapshots are kept when `state gc` removes earlier ones: `720h`."),
+        ),
         ("digest_key", source("The key of secret digests.")),
         ("s3", state_s3()),
         ("postgres", state_postgres()),

@@ -28,6 +28,10 @@ pub struct StateSettings {
     pub backend: Backend,
     /// How long a writer of a store elsewhere may be silent before it is taken for dead.
     pub ttl: Duration,
+    /// How many of the newest snapshots are kept at least.
+    pub keep: usize,
+    /// For how long snapshots of a store are kept at least.
+    pub keep_for: Duration,
     /// The key of secret digests.
     pub digest_key: Option<SecretSource>,
 }
@@ -45,6 +49,8 @@ impl Default for StateSettings {
                 dir: "state".to_owned(),
             },
             ttl: Duration::from_secs(60),
+            keep: 50,
+            keep_for: Duration::from_secs(30 * 24 * 3600),
             digest_key: None,
         }
     }

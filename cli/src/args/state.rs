@@ -35,6 +35,9 @@ pub enum StateCommand {
     Pull(PullArgs),
     /// Make a snapshot file the state of its zone, in new entries of the log: shown as a difference first.
     Push(PushArgs),
+    /// Remove earlier snapshots, and the log before them, that a later snapshot makes superfluous. Everything
+    /// is read and verified first.
+    Gc(GcArgs),
     /// Break the lock of a writer that is certainly dead, for a state in a store. Nothing is removed: the log
     /// gets one more entry, with the reason.
     Unlock(UnlockArgs),
@@ -167,6 +170,23 @@ pub struct PushArgs {
     /// How.
     #[command(flatten)]
     pub edit: EditArgs,
+}
+
+/// Arguments of `state gc`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state gc --dry-run\n  zonewright state gc --zone pz --auto-approve\n\nKept are the newest `[state] keep` snapshots (50) and all that are younger than `keep_for` (720h)."
+)]
+pub struct GcArgs {
+    /// Only this zone.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<ZoneName>,
+    /// Only list what would be removed.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub auto_approve: bool,
 }
 
 /// Arguments of `state unlock`.

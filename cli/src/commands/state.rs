@@ -1,5 +1,5 @@
 //! `zonewright state …`: looks at the state, without a lock and without anything outside.
-//! Only `init`, `migrate`, `mv`, `push`, `restore`, `rm` and `unlock` write.
+//! Only `gc`, `init`, `migrate`, `mv`, `push`, `restore`, `rm` and `unlock` write.
 
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::{Address, ZoneName};
@@ -18,6 +18,7 @@ use crate::world::{self, World};
 
 mod doctor;
 mod edit;
+mod gc;
 mod history;
 mod init;
 mod migrate;
@@ -36,6 +37,7 @@ pub(crate) async fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, F
         StateCommand::Diff(args) => return sides::diff(ctx, args).await,
         StateCommand::Pull(args) => return transfer::pull(ctx, args).await,
         StateCommand::Push(args) => return transfer::push(ctx, args).await,
+        StateCommand::Gc(args) => return gc::run(ctx, args).await,
         StateCommand::Unlock(args) => return unlock::run(ctx, args).await,
         StateCommand::Init => return init::run(ctx).await,
         StateCommand::Doctor(args) => return doctor::run(ctx, args.format).await,

@@ -16,6 +16,7 @@ use crate::error::StateError;
 use crate::home::StateHome;
 use crate::remote::{RemoteOptions, RemoteState, TTL};
 use crate::store::Store;
+use crate::sweep::Keep;
 use crate::unlock::{Unlock, Unlocked};
 use crate::writer::Writer;
 
@@ -29,6 +30,7 @@ pub type Hosts = (StateHome, StateHome);
 pub fn run(make: impl Fn() -> Hosts) {
     moves(&make());
     snapshots(&make());
+    sweeps(&make());
     a_broken_lock(&make());
     a_lock_that_is_not_broken(&make());
 }
@@ -182,6 +184,49 @@ fn snapshots((one, two): &Hosts) {
         after.serial > now.snapshot.serial,
         "a serial never goes back"
     );
+}
+
+/// What is swept is gone, and what is left is whole and goes on.
+fn sweeps((one, two): &Hosts) {
+    for name in ["a", "b", "c", "d", "e"] {
+        let writer = take(one);
+        append(&writer, vec![import(name, &[])]);
+        writer.release().expect("it is written");
+    }
+    let shard = shard();
+    let before = read(one);
+    let by = holder("state gc");
+    let sweep = |count: usize, young: bool, write: bool| {
+        let keep = Keep {
+            count,
+            is_young: &|_, _| young,
+        };
+        two.sweep(&shard, &keep, &by, write).expect("it is whole")
+    };
+    assert_eq!(sweep(1, true, true).removed, [""; 0], "the young stay");
+    assert_eq!(sweep(50, false, true).removed, [""; 0]);
+    let shown = sweep(2, false, false);
+    assert!(!shown.removed.is_empty());
+    assert!(two.earlier(&shard, 1).expect("it reads").is_some());
+    assert_eq!(sweep(2, false, true).removed, shown.removed);
+    assert_eq!(read(one), before);
+    assert_eq!(two.earlier(&shard, 1).expect("it reads"), None);
+    let whole = |home: &StateHome| {
+        let examined = home.examine().expect("it reads");
+        let problems: Vec<String> = examined.into_iter().flat_map(|e| e.problems).collect();
+        assert_eq!(problems, [""; 0]);
+    };
+    whole(one);
+    let from = shown.from.expect("there are snapshots");
+    assert!(one.earlier(&shard, from).expect("it reads").is_some());
+    let writer = take(one);
+    append(&writer, vec![import("f", &[])]);
+    writer.release().expect("it goes on");
+    whole(two);
+    assert_eq!(read(two).records.len(), 6);
+    sweep(0, false, true);
+    whole(two);
+    assert_eq!(read(two).records.len(), 6);
 }
 
 fn a_broken_lock((one, two): &Hosts) {

@@ -85,6 +85,8 @@ impl<'a> Walk<'a> {
     async fn all(&mut self, objects: &Objects) -> Result<(), StateError> {
         let last = objects.logs.last().max(objects.snaps.keys().last());
         let first = objects.logs.first().copied().unwrap_or(u64::MAX);
+        // What was swept begins with a snapshot; the batches that are in it may be gone in part.
+        self.known = first <= 1 || first == u64::MAX;
         for seq in 0..=last.copied().unwrap_or(0) {
             if objects.logs.contains(&seq) {
                 let done = self.batch(seq).await;
@@ -102,6 +104,12 @@ impl<'a> Walk<'a> {
                 let done = self.snapshot(key, seq).await;
                 self.out.note(done)?;
             }
+        }
+        if first > 1 && first != u64::MAX && objects.snaps.is_empty() {
+            let key = layout::log(self.reader.shard, first - 1);
+            let what = "it is missing, and no snapshot has what was in it";
+            let error = self.reader.damaged(&key, what);
+            self.out.note(Err::<(), _>(error))?;
         }
         self.out.seq = self.now.seq;
         self.out.serial = self.now.snapshot.serial;

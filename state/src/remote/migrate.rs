@@ -10,7 +10,7 @@ use super::log::write_snapshot;
 use crate::dir::Copied;
 use crate::error::StateError;
 use crate::examine::Examined;
-use crate::format;
+use crate::format::{self, Stored};
 use crate::meta;
 use crate::reactor::wait;
 use crate::store::Put;
@@ -102,6 +102,38 @@ impl RemoteState {
             Ok(())
         })?;
         Ok(examined)
+    }
+
+    /// Everything that is recorded, of a state at which nobody is at work.
+    ///
+    /// # Errors
+    /// It is not whole, or somebody is at work on it; the store does not answer.
+    pub(crate) fn copied(&self) -> Result<Copied, StateError> {
+        let before = self.at_rest()?;
+        let seen = self.seen()?;
+        let copied = wait(async {
+            let meta = self.meta(seen.as_ref()).await?;
+            let mut shards = Vec::new();
+            for shard in before.iter().map(|e| &e.shard) {
+                let found = self.reader(&meta, shard).run().await?;
+                shards.push(Stored {
+                    snapshot: found.snapshot,
+                    base_seq: found.seq,
+                    head: found.head,
+                    epoch: found.epoch,
+                });
+            }
+            Ok::<_, StateError>(Copied { meta, shards })
+        })?;
+        Ok(copied)
+    }
+
+    /// Whether nothing was written since.
+    pub(crate) fn is_as(&self, copied: &Copied) -> Result<bool, StateError> {
+        let now = self.copied()?;
+        let heads =
+            |c: &Copied| -> Vec<_> { c.shards.iter().map(|s| (s.base_seq, s.head)).collect() };
+        Ok(heads(&now) == heads(copied))
     }
 
     async fn copy(&self, from: &RemoteState, key: &str, write: bool) -> Result<usize, StateError> {

@@ -63,7 +63,7 @@ impl Reader<'_> {
         let known = Hint::decode(&hint);
         let mut found = match self.newest().await? {
             Some(key) => self.begin(&key).await?,
-            None => self.fresh(),
+            None => self.without_snapshot().await?,
         };
         found.hint = hint;
         self.replay(&mut found).await?;
@@ -131,6 +131,23 @@ impl Reader<'_> {
         let keys = keys.map_err(|e| self.store_failed(e))?;
         let is_snap = |key: &&String| matches!(layout::parse(key), Named::Snap { .. });
         Ok(keys.iter().rfind(is_snap).cloned())
+    }
+
+    /// Without a snapshot the log must be there from its first batch on.
+    async fn without_snapshot(&self) -> Result<Found, StateError> {
+        let keys = self.store.list(&layout::logs(self.shard), None).await;
+        let keys = keys.map_err(|e| self.store_failed(e))?;
+        let numbers = keys.iter().filter_map(|key| match layout::parse(key) {
+            Named::Log { seq, .. } => Some(seq),
+            _ => None,
+        });
+        match numbers.min() {
+            Some(seq) if seq > 1 => {
+                let what = "is missing, and no snapshot has what was in it".to_owned();
+                Err(self.lost(&layout::log(self.shard, seq - 1), what))
+            }
+            _ => Ok(self.fresh()),
+        }
     }
 
     pub(crate) fn fresh(&self) -> Found {

@@ -129,6 +129,96 @@ fn a_state_is_moved_from_files_to_a_bucket_and_to_another() {
     elsewhere(&env, "prefix = \"moved\"", "prefix = \"wp\"");
     let back = env.expect(0, &["state", "migrate", "new.toml", "--yes"]);
     assert!(back.stderr.contains("s3://wp-state/wp"), "{}", back.text());
+    // And back to files: not over those that were there before.
+    elsewhere(&env, super::bucket::STATE, "backend = \"file\"");
+    let over = env.expect(6, &["state", "migrate", "new.toml", "--yes"]);
+    assert!(over.stderr.contains("a state already"), "{}", over.text());
+    let files = env.path().join(".zonewright/sandbox/state");
+    std::fs::rename(&files, files.with_extension("old")).unwrap();
+    env.expect(0, &["state", "migrate", "new.toml"]);
+    assert!(!files.exists(), "it was only shown");
+    env.expect(0, &["state", "migrate", "new.toml", "--yes"]);
+    env.assert_settled();
+    env.edit("zones/pz.toml", "ttl = 60", "ttl = 120");
+    env.expect(0, APPLY);
+    env.expect(0, &["state", "doctor"]);
+    assert_complete_once(&env);
+    env.assert_settled();
+}
+
+/// Three runs, of which the first two left what the third makes superfluous.
+fn swept(env: &Env) {
+    env.expect(0, APPLY);
+    for (from, to) in [("ttl = 60", "ttl = 120"), ("ttl = 120", "ttl = 60")] {
+        env.edit("zones/pz.toml", from, to);
+        env.expect(0, APPLY);
+    }
+    let kept = env.expect(0, &["state", "gc", "--auto-approve"]);
+    assert!(
+        kept.stderr.contains("Nothing is superfluous"),
+        "{}",
+        kept.text()
+    );
+    env.edit(
+        "zonewright.toml",
+        "[state]",
+        "[state]\nkeep = 1\nkeep_for = \"0s\"",
+    );
+    let listed = env.expect(0, &["state", "list"]).stdout;
+    let shown = env.expect(0, &["state", "gc", "--dry-run"]);
+    assert!(
+        shown.stdout.contains("objects before that"),
+        "{}",
+        shown.text()
+    );
+    let history = |env: &Env| {
+        let json = env
+            .expect(0, &["state", "history", "--format", "json"])
+            .json();
+        json["history"].as_array().map_or(0, Vec::len)
+    };
+    let before = history(env);
+    env.expect(6, &["state", "gc"]);
+    assert_eq!(history(env), before, "nobody approved");
+    let done = env.expect(0, &["state", "gc", "--auto-approve"]);
+    assert!(done.stderr.contains("Removed"), "{}", done.text());
+    assert!(history(env) < before);
+    let again = env.expect(0, &["state", "gc", "--auto-approve"]);
+    assert!(
+        again.stderr.contains("Nothing is superfluous"),
+        "{}",
+        again.text()
+    );
+    assert_eq!(env.expect(0, &["state", "list"]).stdout, listed);
+    env.expect(0, &["state", "doctor"]);
+    env.assert_settled();
+}
+
+#[test]
+fn what_is_superfluous_in_files_is_removed() {
+    let env = super::example();
+    swept(&env);
+    assert_complete_once(&env);
+}
+
+#[test]
+fn what_is_superfluous_in_a_bucket_is_removed() {
+    let env = super::bucket::ready();
+    swept(&env);
+    let logs = |zone: &str| {
+        let prefix = format!("wp/{zone}/log/");
+        objects(&env)
+            .iter()
+            .filter(|k| k.starts_with(&prefix))
+            .count()
+    };
+    assert!(
+        logs("pz") < 6,
+        "the log begins at the snapshot that is kept"
+    );
+    env.edit("zones/pz.toml", "ttl = 60", "ttl = 120");
+    env.expect(0, APPLY);
+    env.expect(0, &["state", "doctor"]);
     assert_complete_once(&env);
     env.assert_settled();
 }

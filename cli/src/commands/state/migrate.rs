@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use zonewright_state::{StateError, StateHome};
+use zonewright_state::StateHome;
 
 use super::AtRest;
 use super::init::emulated_bucket;
@@ -40,16 +40,8 @@ pub(super) async fn run(ctx: &Context, args: &MigrateArgs) -> Result<Exit, Failu
         emulated_bucket(&then).await?;
     }
     let from = now.home()?;
-    let StateHome::Remote(to) = then.home()? else {
-        let place = then.home()?.place();
-        return Err(StateError::Unsupported {
-            place,
-            what: "moved to: files are not written from a store; the state is whole where it is"
-                .to_owned(),
-        }
-        .into());
-    };
-    if args.yes {
+    let to = then.home()?;
+    if let (StateHome::Remote(to), true) = (&to, args.yes) {
         to.prepare()?;
         to.probe()?;
     }

@@ -9,13 +9,13 @@ use crate::diag::{Code, Draft};
 use crate::load::hygiene;
 use crate::project::{Backend, Credential, StateSettings};
 use crate::suggest;
-use crate::tree::{Loc, Table};
+use crate::tree::{Item, Loc, Table};
 
 /// The kinds of stores.
 pub(crate) const BACKENDS: [&str; 4] = ["file", "s3", "postgres", "kubernetes"];
 
 /// What all kinds of stores have in common.
-const COMMON: [&str; 3] = ["backend", "digest_key", "ttl"];
+const COMMON: [&str; 5] = ["backend", "digest_key", "keep", "keep_for", "ttl"];
 
 impl Root<'_, '_> {
     pub(super) fn state(
@@ -61,10 +61,25 @@ impl Root<'_, '_> {
                 self.ctx.report(draft);
             }
         }
+        out.keep = self.kept(table).unwrap_or(out.keep);
+        out.keep_for = self.duration(table, "keep_for").unwrap_or(out.keep_for);
         out.digest_key = table
             .get("digest_key")
             .and_then(|e| self.secret("digest_key", &e.value));
         out
+    }
+
+    /// How many snapshots are kept: at least one.
+    fn kept(&self, table: &Table) -> Option<usize> {
+        let tree = &table.get("keep")?.value;
+        let number = match &tree.node {
+            Item::Number(n) => n.as_u64().and_then(|n| usize::try_from(n).ok()),
+            _ => None,
+        };
+        if number.is_none_or(|n| n == 0) {
+            self.wrong(tree, "keep", "a number of snapshots, at least 1");
+        }
+        number.filter(|n| *n > 0)
     }
 
     fn unknown_backend(&self, name: &str, at: Loc) {
