@@ -291,6 +291,8 @@ fn networks(zone: &NetworkProbe, networks: &[Json], clusters: &[Json]) -> Verdic
 
 fn database(read_only: bool, answer: &DatabaseAnswer) -> Verdict {
     match answer {
+        // Not the database that is meant, or one that nobody may talk to: that is known.
+        DatabaseAnswer::Untrusted { why } => Verdict::Fail(why.clone()),
         DatabaseAnswer::Session {
             version,
             other_authority_accepted,

@@ -228,6 +228,11 @@ pub struct Found {
 /// What a database answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DatabaseAnswer {
+    /// It answered, and was not trusted: nothing was told it.
+    Untrusted {
+        /// What was refused about it.
+        why: String,
+    },
     /// The connection with the declared CA, and whether those that must fail did.
     Session {
         /// The version it reports.

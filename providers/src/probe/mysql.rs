@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, DriverError, IoError, OptsBuilder, Row, SslOpts, Value};
+use rustls::CertificateError;
 use tokio::time::timeout;
 use zonewright_engine::check::{DatabaseAnswer, DatabaseAsk};
 use zonewright_engine::provider::{ErrorClass, ProviderError};
@@ -41,12 +42,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Asks one thing.
+    /// Asks one thing. That the server cannot be trusted is an answer, too.
     ///
     /// # Errors
-    /// There is no verified connection, or the server refuses the question.
+    /// There is no connection, or the server refuses the credentials or the question.
     pub async fn ask(&self, ask: DatabaseAsk) -> Result<DatabaseAnswer, ProviderError> {
-        let mut conn = self.connect().await?;
+        let mut conn = match self.open(true, &self.host).await? {
+            Ok(conn) => conn,
+            Err(failed) => {
+                return match self.untrusted(&failed) {
+                    Some(why) => Ok(DatabaseAnswer::Untrusted { why }),
+                    None => Err(self.refusal(&failed)),
+                };
+            }
+        };
         let answer = match ask {
             DatabaseAsk::Session => self.session(&mut conn).await,
             DatabaseAsk::ReadOnly => {
@@ -77,7 +86,7 @@ impl Server {
     async fn accepts(&self, declared: bool, name: &str) -> Result<bool, ProviderError> {
         match self.open(declared, name).await? {
             Ok(_) => Ok(true),
-            Err(failed) if is_certificate(&failed) => Ok(false),
+            Err(failed) if certificate(&failed).is_some() => Ok(false),
             Err(failed) => Err(self.refusal(&failed)),
         }
     }
@@ -139,26 +148,58 @@ impl Server {
                 );
                 ProviderError::new(ErrorClass::Unauthorized, message)
             }
-            mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => {
-                error(&format!("{host} offers no TLS; nothing was told it"))
-            }
-            failed if is_certificate(failed) => error(&format!(
-                "the certificate of {host} is not good for {} and this name: {}",
-                self.authority.label,
-                words(failed)
-            )),
-            failed => error(&format!("{host}: {}", words(failed))),
+            failed => match self.untrusted(failed) {
+                Some(why) => error(&why),
+                None => error(&format!("{host}: {}", words(failed))),
+            },
         }
+    }
+
+    /// Why a server that answered is not talked to.
+    fn untrusted(&self, failed: &mysql_async::Error) -> Option<String> {
+        let host = &self.host;
+        if let mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) = failed {
+            return Some(format!("{host} offers no TLS; nothing was told it"));
+        }
+        let what = match certificate(failed)? {
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                format!("it is not by the authority in {}", self.authority.label)
+            }
+            CertificateError::NotValidForName => "it is for another name".to_owned(),
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                format!("it is for {}, not for this name", named(presented))
+            }
+            other => other.to_string(),
+        };
+        Some(format!("the certificate of {host} is refused: {what}"))
     }
 }
 
-/// Whether a connection failed because a certificate was refused.
-fn is_certificate(failed: &mysql_async::Error) -> bool {
-    let mysql_async::Error::Io(IoError::Io(io)) = failed else {
-        return false;
+/// The first names of a certificate, without the words for their kind.
+fn named(presented: &[String]) -> String {
+    let bare = |name: &String| {
+        let inner = name
+            .split_once("(\"")
+            .and_then(|(_, rest)| rest.strip_suffix("\")"));
+        inner.unwrap_or(name).to_owned()
     };
-    let inner = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
-    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
+    presented
+        .iter()
+        .take(4)
+        .map(bare)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Why a certificate was refused, if that is why there is no connection.
+fn certificate(failed: &mysql_async::Error) -> Option<&CertificateError> {
+    let mysql_async::Error::Io(IoError::Io(io)) = failed else {
+        return None;
+    };
+    match io.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
+    }
 }
 
 /// What a server says, without values: its messages name users and tables, never passwords.

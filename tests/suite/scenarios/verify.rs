@@ -440,25 +440,45 @@ fn what_is_broken_outside_the_cluster_makes_its_line_red() {
         || read_only(false),
         || read_only(true),
     );
-    // Without a verified connection nothing at all is known of a database.
+    // A database that cannot be trusted is told nothing, and what was refused about it is known.
     let certificate = |which| {
         replica(Behaviour {
             certificate: Some(which),
             ..Behaviour::default()
         });
     };
-    for wrong in [Certificate::OtherAuthority, Certificate::OtherName] {
+    for (wrong, why) in [
+        (
+            Certificate::OtherAuthority,
+            "is refused: it is not by the authority in app/wp-db-ca",
+        ),
+        (
+            Certificate::OtherName,
+            "is refused: it is for another-do-user-1-0.db.ondigitalocean.com, not for this name",
+        ),
+    ] {
         broken(
             &env,
             &[
-                ("database-tls", "unknown", "is not good for"),
-                ("database-mode", "unknown", "is not good for"),
-                ("replication-lag", "unknown", "is not good for"),
+                ("database-tls", "fail", why),
+                ("database-mode", "fail", why),
+                ("replication-lag", "fail", why),
             ],
             || certificate(wrong),
             || certificate(Certificate::Right),
         );
     }
+    // One that does not answer has shown nothing.
+    broken(
+        &env,
+        &[
+            ("database-tls", "unknown", ""),
+            ("database-mode", "unknown", ""),
+            ("replication-lag", "unknown", ""),
+        ],
+        || fault(&env, "CONNECT", "*", 50, Kind::DropBefore),
+        || env.clear_faults(),
+    );
     // The server itself goes on saying 0 here: what counts is the heartbeat.
     broken(
         &env,
