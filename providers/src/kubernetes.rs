@@ -41,6 +41,7 @@ mod scale;
 mod session;
 #[cfg(test)]
 mod tests;
+pub(crate) mod told;
 mod types;
 
 pub use client::Options;

@@ -43,6 +43,7 @@ mod shown;
 mod stop;
 mod token;
 mod transfer;
+mod told;
 mod unread;
 mod verify;
 mod wiring;

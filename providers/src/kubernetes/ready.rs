@@ -242,14 +242,14 @@ fn pod(object: &Json) -> Status {
         }
         _ => {}
     }
-    if let Some(trouble) = trouble(object) {
+    if let Some(trouble) = waits(object) {
         return Status::Pending(trouble);
     }
     must(object, &["Ready"])
 }
 
 /// What keeps a pod from being ready, if it says so.
-pub(crate) fn trouble(pod: &Json) -> Option<String> {
+fn waits(pod: &Json) -> Option<String> {
     let scheduled = condition(pod, "PodScheduled").filter(|c| c["status"] == "False");
     if let Some(condition) = scheduled {
         return Some(said(condition));

@@ -19,6 +19,7 @@ use super::client::{Api, Failure};
 use super::discovery::Discovery;
 use super::failure::Refusal;
 use super::kinds::{Identity, Resource};
+use super::told::{Quote, told};
 use super::{ready, refresh, scale};
 
 /// Between two attempts of a create.
@@ -324,17 +325,24 @@ impl Cluster {
                 format!("the next replicas start after {ready}")
             }
             Status::Ready => return Ok(Outcome::Ready(Box::new(subject.live(object)))),
-            Status::Failed(why) => return Err(subject.fault(ErrorClass::Failed, &why)),
+            Status::Failed(why) => {
+                let why = self.explained(subject, &object, why).await;
+                return Err(subject.fault(ErrorClass::Failed, &why));
+            }
             Status::Deleting => "somebody is deleting it".to_owned(),
-            Status::Pending(why) => match self.pod_trouble(subject, &object).await {
-                Some(trouble) => format!("{why}; {trouble}"),
-                None => why,
-            },
+            Status::Pending(why) => self.explained(subject, &object, why).await,
         };
         Ok(pending(subject, detail))
     }
 
-    /// What keeps the pods of a workload from running: the reason that people look for.
+    /// The same with what keeps the pods of a workload from running.
+    async fn explained(&self, subject: &Subject<'_>, object: &Json, why: String) -> String {
+        match self.pod_trouble(subject, object).await {
+            Some(trouble) => format!("{why}; {trouble}"),
+            None => why,
+        }
+    }
+
     async fn pod_trouble(&self, subject: &Subject<'_>, object: &Json) -> Option<String> {
         let namespace = object["metadata"]["namespace"].as_str()?;
         if !subject.is_workload() {
@@ -345,17 +353,7 @@ impl Cluster {
             .iter()
             .filter_map(|(key, value)| Some(format!("{key}%3D{}", value.as_str()?)))
             .collect();
-        let path = format!(
-            "/api/v1/namespaces/{namespace}/pods?limit=20&labelSelector={}",
-            terms.join("%2C")
-        );
-        // It only explains; that it cannot be read is no failure.
-        let pods = self.api.get(&path).await.ok()?;
-        let pods = pods["items"].as_array()?;
-        pods.iter().find_map(|pod| {
-            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-            Some(format!("pod {name}: {}", ready::trouble(pod)?))
-        })
+        told(&self.api, namespace, &terms.join("%2C"), Quote::Messages).await
     }
 
     async fn find(&self, subject: &Subject<'_>) -> Result<Outcome, ProviderError> {

@@ -10,6 +10,7 @@ use zonewright_engine::restore::finish::Heard;
 use super::cluster::{Cluster, is_gone};
 use super::{LABEL, failed, text};
 use crate::kubernetes::ready;
+use crate::kubernetes::told::{Quote, told};
 
 const NAME: &str = "zonewright-probe";
 /// A Job that hangs ends by itself.
@@ -45,7 +46,11 @@ impl Purpose {
     }
 
     fn selector(self) -> String {
-        format!("labelSelector={LABEL}%3D{}", self.value())
+        format!("labelSelector={}", self.selector_value())
+    }
+
+    fn selector_value(self) -> String {
+        format!("{LABEL}%3D{}", self.value())
     }
 }
 
@@ -125,7 +130,7 @@ pub(super) async fn certificate(
         },
     });
     let path = format!("/apis/cert-manager.io/v1/namespaces/{namespace}/certificates/{NAME}");
-    let done = run(cluster, &path, &body).await;
+    let done = run(cluster, &path, &body, None).await;
     sweep(cluster, Purpose::Certificate).await?;
     let bad = |why: &str| format!("{issuer}: {why}");
     done?.answer(format!("{issuer} issued {name}"), bad)
@@ -175,11 +180,12 @@ pub(super) async fn job(cluster: &Cluster, from: &Container) -> Result<Answer, P
         },
     });
     let path = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{NAME}");
-    let done = run(cluster, &path, &body).await;
+    let watched = (namespace.as_str(), Purpose::Smoke);
+    let done = run(cluster, &path, &body, Some(watched)).await;
     let said = said(cluster, namespace, Purpose::Smoke).await;
     sweep(cluster, Purpose::Smoke).await?;
     let said = said.map(|s| format!(": {s}")).unwrap_or_default();
-    let bad = |why: &str| format!("the Job in {namespace}: {why}{said}");
+    let bad = |why: &str| format!("the Job in {namespace}: {why}");
     done?.answer(format!("a Job in {namespace} succeeded{said}"), bad)
 }
 
@@ -208,14 +214,13 @@ pub(super) async fn declared_job(cluster: &Cluster, job: &Json) -> Heard {
     for pointer in ["/metadata", "/spec/template/metadata"] {
         label(&mut body, pointer, Purpose::Restore.value());
     }
-    let done = run(cluster, &path, &body).await;
-    let said = said(cluster, namespace, Purpose::Restore).await;
-    let said = said.map(|s| format!(": {s}")).unwrap_or_default();
+    let watched = Some((namespace, Purpose::Restore));
+    let done = run(cluster, &path, &body, watched).await;
     let swept = sweep(cluster, Purpose::Restore).await;
     match (done, swept) {
         (Ok(Ended::Ready), Ok(_)) => Heard::Ran,
-        (Ok(Ended::Failed(why)), _) => Heard::Failed(format!("{what}: {why}{said}")),
-        (Ok(Ended::Removed(why)), _) => Heard::Lost(format!("{what}: {why}{said}")),
+        (Ok(Ended::Failed(why)), _) => Heard::Failed(format!("{what}: {why}")),
+        (Ok(Ended::Removed(why)), _) => Heard::Lost(format!("{what}: {why}")),
         (Err(failed), _) => Heard::Lost(failed.message),
         (_, Err(left)) => Heard::Lost(left.message),
     }
@@ -234,7 +239,7 @@ fn label(object: &mut Json, pointer: &str, value: &str) {
     *place = json!(value);
 }
 
-/// What the pod of the Job said last. It is evidence only: without it the Job's end still counts.
+/// What the pod of a Job that did what it is for said. It is evidence only: without it the Job's end counts.
 async fn said(cluster: &Cluster, namespace: &str, purpose: Purpose) -> Option<String> {
     let selector = purpose.selector();
     let path = format!("/api/v1/namespaces/{namespace}/pods?{selector}");
@@ -244,12 +249,19 @@ async fn said(cluster: &Cluster, namespace: &str, purpose: Purpose) -> Option<St
     (!said.is_empty()).then(|| said.chars().take(200).collect())
 }
 
-/// Makes an object and waits until it is ready, failed or gone.
-async fn run(cluster: &Cluster, path: &str, body: &Json) -> Result<Ended, ProviderError> {
+/// Makes an object and waits until it is ready, failed or gone. Where pods belong to it, why they do not run
+/// is told with its failure, also when they are gone by then: a Job that has had its time takes them along.
+async fn run(
+    cluster: &Cluster,
+    path: &str,
+    body: &Json,
+    pods: Option<(&str, Purpose)>,
+) -> Result<Ended, ProviderError> {
     let kind = text(body, "/kind").to_owned();
     let made = cluster.api.patch(path, true, body).await;
     made.map_err(|f| f.error(&kind, true))?;
     let mut pause = Duration::from_millis(100);
+    let mut waited_for = None;
     loop {
         let live = cluster.read(path, &kind).await?;
         let Some(live) = live else {
@@ -257,13 +269,32 @@ async fn run(cluster: &Cluster, path: &str, body: &Json) -> Result<Ended, Provid
         };
         match ready::status(&live) {
             Status::Ready => return Ok(Ended::Ready),
-            Status::Failed(why) => return Ok(Ended::Failed(why)),
+            Status::Failed(why) => {
+                let now = trouble(cluster, pods).await;
+                return Ok(Ended::Failed(match now.or(waited_for) {
+                    Some(trouble) => format!("{why}; {trouble}"),
+                    None => why,
+                }));
+            }
             Status::Deleting => return Ok(Ended::Removed("somebody removes it".to_owned())),
-            Status::Pending(why) => tracing::debug!(kind, why, "waiting"),
+            Status::Pending(why) => {
+                tracing::debug!(kind, why, "waiting");
+                waited_for = trouble(cluster, pods).await.or(waited_for);
+            }
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
     }
+}
+
+/// What keeps the pods of a Job from doing what it is for.
+async fn trouble(cluster: &Cluster, pods: Option<(&str, Purpose)>) -> Option<String> {
+    let (namespace, purpose) = pods?;
+    let quote = match purpose {
+        Purpose::Smoke => Quote::Logs,
+        Purpose::Certificate | Purpose::Restore => Quote::Messages,
+    };
+    told(&cluster.api, namespace, &purpose.selector_value(), quote).await
 }
 
 /// Removes everything that was made for a purpose; the number of objects.

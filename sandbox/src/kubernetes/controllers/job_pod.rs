@@ -11,8 +11,9 @@ use super::super::request::{Ctx, new_uid};
 use super::Looked;
 use crate::digitalocean::login::{self, Client, Refusal};
 
-/// On a Job or its pod template: what the program prints when it succeeds.
-const OUTPUT: &str = "sandbox.zonewright.dev/output";
+/// On a Job or its pod template: what the program prints when it succeeds; on the pod template of another
+/// workload: what it says last when it crashes.
+pub(super) const OUTPUT: &str = "sandbox.zonewright.dev/output";
 /// How a pod ends, with what it has printed or what it waits for.
 pub(super) enum End {
     Running,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::kinds::{key, table};
 use super::super::request::{Ctx, new_uid};
 use super::Looked;
+use super::job_pod::OUTPUT;
 use super::workload::{Fate, template_hash};
 
 /// Pods that a workload gets at most; the counts in its status are exact anyway.
@@ -190,9 +191,16 @@ fn status(ctx: &Ctx<'_, '_>, pod: &Value, pods: &Pods) -> Value {
                 }
                 None => json!({"running": {"startedAt": started}}),
             };
-            json!({"name": c["name"], "image": c["image"], "imageID": "", "ready": ready,
+            let crashes = pods.fate == Fate::CrashLoop && !pods.starting;
+            let mut out = json!({"name": c["name"], "image": c["image"], "imageID": "", "ready": ready,
                "started": waiting.is_none(), "state": state,
-               "restartCount": if pods.fate == Fate::CrashLoop && !pods.starting { 5 } else { 0 }})
+               "restartCount": if crashes { 5 } else { 0 }});
+            if crashes {
+                let said = pod["metadata"]["annotations"][OUTPUT].as_str().unwrap_or_default();
+                out["lastState"] = json!({"terminated": {"exitCode": 1, "reason": "Error",
+                    "message": said, "startedAt": started, "finishedAt": started}});
+            }
+            out
         });
     let running = waiting.is_none() || pods.fate == Fate::CrashLoop && !pods.starting;
     let conditions = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"].map(|kind| {
