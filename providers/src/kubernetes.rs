@@ -40,7 +40,7 @@ mod rules;
 mod scale;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod told;
 mod types;
 

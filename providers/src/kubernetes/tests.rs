@@ -11,7 +11,7 @@ use zonewright_engine::value::{Unknown, Value};
 use super::canonical::canonical;
 use super::{body, rules};
 
-mod sessions;
+pub(crate) mod sessions;
 
 fn marker(address: &str) -> Marker {
     Marker {

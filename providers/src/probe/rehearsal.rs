@@ -340,3 +340,59 @@ async fn remove(cluster: &Cluster, path: &str) -> Result<(), ProviderError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zonewright_engine::secret::Secret;
+
+    use super::*;
+    use crate::kubernetes::tests::sessions::{Answers, listen};
+
+    /// A Job that cannot start is given up after its time and takes its pod along: what that waited for was
+    /// seen before.
+    #[tokio::test]
+    async fn what_kept_a_pod_is_told_when_the_pod_is_gone() {
+        let job = |condition: Json| json!({"apiVersion": "batch/v1", "kind": "Job", "status": {"conditions": condition}});
+        let late = json!([{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]);
+        let waiting =
+            json!({"reason": "CreateContainerConfigError", "message": "secret \"s\" not found"});
+        let pod = json!({"metadata": {"name": "p"}, "status": {"containerStatuses": [
+            {"name": "probe", "state": {"waiting": waiting}}]}});
+        let pods = |items: Json| (200, json!({"items": items}));
+        let (patch, get) = (
+            "PATCH /apis/batch/v1/namespaces/app/jobs/zonewright-probe",
+            "GET /apis/batch/v1/namespaces/app/jobs/zonewright-probe",
+        );
+        let answers = Answers::from([
+            (
+                "GET /api/v1/namespaces/kube-system",
+                vec![(200, json!({"metadata": {"uid": "u"}}))],
+            ),
+            (patch, vec![(201, job(json!([])))]),
+            (get, vec![(200, job(json!([]))), (200, job(late))]),
+            (
+                "GET /api/v1/namespaces/app/pods",
+                vec![pods(json!([pod])), pods(json!([]))],
+            ),
+            ("GET /apis/batch/v1/jobs", vec![(200, json!({"items": []}))]),
+        ]);
+        let (server, _) = listen(answers).await;
+        let credentials = json!({"server": server, "token": "t0ken"});
+        let cluster = Cluster::open(&Secret::new("c", credentials.to_string(), None)).await;
+        let from = Container {
+            namespace: "app".to_owned(),
+            pod: json!({"containers": [{"image": "i"}]}),
+        };
+        let answer = job_of(&cluster.expect("it opens"), &from).await;
+        let expected = "the Job in app: DeadlineExceeded; pod p: container probe: CreateContainerConfigError: secret \"s\" not found";
+        assert_eq!(answer, Some(expected.to_owned()));
+    }
+
+    /// How a Job failed.
+    async fn job_of(cluster: &Cluster, from: &Container) -> Option<String> {
+        match super::job(cluster, from).await {
+            Ok(Answer::Done(Err(why))) => Some(why),
+            _ => None,
+        }
+    }
+}

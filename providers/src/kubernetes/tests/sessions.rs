@@ -20,13 +20,13 @@ use super::{body, marker, value};
 use crate::kubernetes::{Options, provider};
 
 /// Answers by `METHOD path`, the query left out; several are given one after the other.
-type Answers = BTreeMap<&'static str, Vec<(u16, Json)>>;
+pub(crate) type Answers = BTreeMap<&'static str, Vec<(u16, Json)>>;
 
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Seen(Arc<Mutex<Vec<String>>>);
 
 impl Seen {
-    fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = self.0.lock().expect("no panic").clone();
         lines.sort();
         lines
@@ -90,6 +90,12 @@ async fn answer(request: Request, answers: Arc<Mutex<Answers>>, seen: Seen) -> R
 }
 
 async fn serve(answers: Answers) -> (Arc<dyn Session>, Seen) {
+    let (server, seen) = listen(answers).await;
+    (open(&server, "t0ken").await, seen)
+}
+
+/// A server with these answers: its URL, and what it was asked.
+pub(crate) async fn listen(answers: Answers) -> (String, Seen) {
     let seen = Seen::default();
     let (log, answers) = (seen.clone(), Arc::new(Mutex::new(answers)));
     let app = Router::new().fallback(move |request: Request| answer(request, answers, log));
@@ -98,10 +104,7 @@ async fn serve(answers: Answers) -> (Arc<dyn Session>, Seen) {
         .expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (
-        open(&format!("http://{address}/clusters/c1"), "t0ken").await,
-        seen,
-    )
+    (format!("http://{address}/clusters/c1"), seen)
 }
 
 async fn open(server: &str, token: &str) -> Arc<dyn Session> {
