@@ -24,6 +24,7 @@ mod place;
 mod probes;
 mod project;
 mod proofs;
+mod proven;
 pub mod render;
 pub mod report;
 mod sandboxed;

@@ -26,7 +26,7 @@ use crate::report::Failure;
 use crate::secrets::{self, Sources};
 use crate::term::Term;
 use crate::world::World;
-use crate::{Context, env, home, modes, place, world};
+use crate::{Context, env, home, modes, place, proven, world};
 
 /// How long a vendor may take to tell prices.
 const PRICE_PATIENCE: Duration = Duration::from_secs(5);
@@ -153,6 +153,7 @@ impl Stage {
     ) -> Result<Writer, Failure> {
         let mut shards = self.shards()?;
         shards.retain(|s| options.selects(s) || s.is_edge());
+        proven::check(&self.home, &self.private()?)?;
         let writer = self.home.acquire(&shards, &holder(command), timeout)?;
         for notice in writer.notices() {
             self.ctx.term.say(&format!("note: {notice}"));

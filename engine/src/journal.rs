@@ -320,4 +320,10 @@ pub trait Journal: Send + Sync {
         shard: &'a ZoneName,
         entries: Vec<Entry>,
     ) -> BoxFuture<'a, Result<(), JournalError>>;
+
+    /// Asked right before a request that changes something leaves: whether the shard is still ours beyond
+    /// doubt. A writer that was paused for longer than others wait finds out here, not at its next append.
+    fn still_held<'a>(&'a self, _shard: &'a ZoneName) -> BoxFuture<'a, Result<(), JournalError>> {
+        Box::pin(async { Ok(()) })
+    }
 }

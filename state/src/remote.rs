@@ -39,6 +39,7 @@ mod alive;
 mod doctor;
 mod hint;
 mod layout;
+mod lease;
 pub(crate) mod log;
 pub mod migrate;
 mod reader;

@@ -178,6 +178,21 @@ impl Writer {
 }
 
 impl Journal for Writer {
+    fn still_held<'a>(&'a self, shard: &'a ZoneName) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move {
+            let failed = |error: StateError| JournalError {
+                shard: shard.clone(),
+                source: error.into_io(),
+            };
+            match self.log(shard).map_err(failed)? {
+                // The lock of files is the process's own: nobody takes it from one that is paused.
+                Log::File(_) => Ok(()),
+                Log::Remote(log) => log.still_held().await.map_err(failed),
+            }
+        }
+        .boxed()
+    }
+
     fn append<'a>(
         &'a self,
         shard: &'a ZoneName,

@@ -28,6 +28,7 @@ mod mirror;
 mod observability;
 mod options;
 mod parity;
+mod paused;
 mod primary;
 mod programs;
 mod readiness;

@@ -15,7 +15,9 @@ use crate::expr::Reference;
 use crate::journal::{Entry, Journal, JournalError};
 use crate::observe::{ContainerRef, Inputs, Observations, Sessions, lookup_seen, received};
 use crate::plan::{Action, Plan};
-use crate::provider::{ErrorClass, Observed, Op, Outcome, ProviderError, ReadTarget, Session};
+use crate::provider::{
+    ErrorClass, Observed, Op, Outcome, ProviderError, ReadTarget, Session, Verb,
+};
 use crate::snapshot::Identity;
 use crate::value::Value;
 
@@ -365,5 +367,13 @@ async fn look(
 
 async fn send(run: &Run<'_>, id: &InstanceId, op: &Op) -> Result<Outcome, ProviderError> {
     tracing::debug!(address = %op.address, verb = op.verb.name(), "send");
-    session(run, id).await?.apply(op).await
+    let session = session(run, id).await?;
+    if !matches!(op.verb, Verb::Poll { .. }) {
+        let held = run.journal.still_held(&op.address.zone).await;
+        held.map_err(|lost| {
+            let message = format!("nothing was sent: {}", lost.source);
+            ProviderError::new(ErrorClass::Conflict, message)
+        })?;
+    }
+    session.apply(op).await
 }

@@ -13,6 +13,7 @@ use zonewright_engine::snapshot::Snapshot;
 use super::alive::Sign;
 use super::hint::Hint;
 use super::layout;
+use super::lease::{self, Lease};
 use super::reader::{Found, Reader};
 use super::rescue::Rescue;
 use crate::error::StateError;
@@ -44,6 +45,7 @@ struct Ctx {
     holder: Holder,
     rescue: Option<Rescue>,
     now: Mutex<Now>,
+    lease: Lease,
 }
 
 /// Where the log is.
@@ -107,6 +109,7 @@ impl RemoteLog {
                 beat: 0,
                 poisoned: false,
             }),
+            lease: Lease::new(begin.ttl),
         });
         let mut entries = vec![Entry::Acquire {
             epoch,
@@ -150,6 +153,20 @@ impl RemoteLog {
     pub(crate) async fn append(&self, entries: Vec<Entry>) -> Result<(), StateError> {
         let _turn = self.turn.lock().await;
         self.ctx.append(entries).await
+    }
+
+    /// Whether the shard is ours. After a silence in which others may have taken it over only the next
+    /// number of the log can tell.
+    pub(crate) async fn still_held(&self) -> Result<(), StateError> {
+        let Some(silent) = self.ctx.lease.lapsed() else {
+            return Ok(());
+        };
+        let text = format!(
+            "writer {} wrote nothing for {} s and goes on",
+            self.ctx.epoch,
+            silent.as_secs()
+        );
+        self.append(vec![Entry::Note { text }]).await
     }
 
     /// Writes the snapshot.
@@ -262,8 +279,10 @@ impl Ctx {
         let batch = self.batch(entries);
         let payload = canon::bytes(&batch);
         let key = layout::log(&self.shard, batch.seq);
+        let since = lease::now();
         let put = self.store.put_new(&key, &frame::encode(&payload)).await;
         if let Ok(Put::Created) = put {
+            self.lease.prove(since);
             let mut now = locked(&self.now);
             now.seq = batch.seq;
             now.head = Digest::of(&payload);

@@ -7,6 +7,7 @@ use zonewright_zones::Backend;
 use super::AtRest;
 use crate::Context;
 use crate::exit::Exit;
+use crate::proven;
 use crate::report::Failure;
 use crate::world::World;
 
@@ -28,6 +29,7 @@ pub(super) async fn run(ctx: &Context) -> Result<Exit, Failure> {
         }
     };
     let (fit, new) = remote.init()?;
+    proven::proven(&remote.place(), &at_rest.world.private(&at_rest.project))?;
     ctx.term.say(&format!(
         "{} is fit: of 8 writers at once exactly one made an object, and nothing replaced it{}.",
         remote.place(),
