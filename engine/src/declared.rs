@@ -3,7 +3,7 @@
 
 use serde_json::Value as Json;
 
-use crate::address::{Address, ZoneName};
+use crate::address::{Address, InstanceId, ZoneName};
 use crate::config::{Config, Resource, Role};
 use crate::expr::{Expr, Node, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
@@ -230,6 +230,14 @@ pub(crate) fn value(inputs: &Inputs, resource: &Resource) -> Value {
     let nothing = Observations::default();
     let scope = |reference: &Reference| lookup_seen(inputs, &nothing, reference);
     resource.body.eval(&scope)
+}
+
+/// An entry of a provider's table, if it is a text.
+pub(crate) fn configured(inputs: &Inputs, instance: &InstanceId, entry: &str) -> Option<String> {
+    let nothing = Observations::default();
+    let table = &inputs.instance(instance)?.config;
+    let table = table.eval(&|r: &Reference| lookup_seen(inputs, &nothing, r));
+    Some(table.get(entry)?.as_str()?.to_owned())
 }
 
 /// A text in an object; nothing where there is none.

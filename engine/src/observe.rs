@@ -145,6 +145,8 @@ pub struct Observations {
     pub unopened: BTreeMap<InstanceId, ProviderError>,
     /// Instances whose container does not exist (yet).
     pub absent: BTreeSet<InstanceId>,
+    /// The domains that credentials open, where something was read with them and they tell.
+    pub reach: BTreeMap<InstanceId, Vec<String>>,
 }
 
 impl Observations {

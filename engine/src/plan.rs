@@ -28,6 +28,7 @@ pub mod pages;
 pub mod roles;
 mod scope;
 pub mod stale;
+pub(crate) mod tokens;
 
 /// The version of the saved form. A change that old readers would misread raises it.
 pub const FORMAT_VERSION: u32 = 1;

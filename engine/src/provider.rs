@@ -71,6 +71,12 @@ pub trait Session: Send + Sync {
         Box::pin(async { Ok(BTreeMap::new()) })
     }
 
+    /// The domains that its credentials open, as far as one request tells: lower case, sorted. `None` from
+    /// those that have none, or may not list them.
+    fn reach(&self) -> BoxFuture<'_, Option<Vec<String>>> {
+        Box::pin(async { None })
+    }
+
     /// How long the other side has been silent: since its last answer, or the end of a pause that it
     /// asked for. `None` as long as it never answered, and from whoever does not keep count.
     fn silent_for(&self) -> Option<Duration> {

@@ -510,6 +510,8 @@ pub struct VendorFacts {
     pub restore_by_hand: Option<fn(&HandRestore<'_>) -> Vec<String>>,
     /// The id of a database or a user, from its server's id and its own name.
     pub inside: Option<fn(server: &str, name: &str) -> String>,
+    /// Names that people know from elsewhere and that its table must not have, with the reason.
+    pub unwanted: &'static [(&'static str, &'static str)],
 }
 
 /// A restore that is done by hand. Texts may hold shell expansions only where it is said.

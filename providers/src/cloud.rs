@@ -56,6 +56,9 @@ pub(crate) trait CloudKind: Send + Sync {
 pub(crate) type Quotes =
     for<'a> fn(&'a Api) -> BoxFuture<'a, Result<BTreeMap<String, u64>, ProviderError>>;
 
+/// Asks a vendor which domains the credentials open.
+pub(crate) type Reach = for<'a> fn(&'a Api) -> BoxFuture<'a, Option<Vec<String>>>;
+
 /// A cloud vendor.
 pub(crate) struct CloudProvider {
     pub(crate) name: &'static str,
@@ -67,6 +70,10 @@ pub(crate) struct CloudProvider {
     pub(crate) settings: fn() -> Vec<Attr>,
     /// Asks for today's prices.
     pub(crate) quotes: Option<Quotes>,
+    /// Why a token is not taken, whatever the vendor would say.
+    pub(crate) refused: fn(&str) -> Option<&'static str>,
+    /// Asks which domains a token opens.
+    pub(crate) reach: Option<Reach>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Goes before what the configuration says: a sandbox must not be left by a setting.
@@ -100,6 +107,12 @@ impl CloudProvider {
         let value = value
             .filter(|v| !v.is_empty())
             .ok_or_else(|| self.no_token())?;
+        if let Some(why) = (self.refused)(value) {
+            return Err(ProviderError {
+                at: Some(zonewright_engine::address::AttrPath::of("token")),
+                ..ProviderError::new(ErrorClass::Unauthorized, why.to_owned())
+            });
+        }
         let configured = config.get("endpoint").and_then(Value::as_str);
         let base = self.endpoint.as_deref().or(configured);
         let base = base.unwrap_or(self.dialect.base);
@@ -118,6 +131,7 @@ impl CloudProvider {
             api: self.api(config)?,
             kinds: self.kinds.iter().map(|k| (k.schema().kind, *k)).collect(),
             quotes: self.quotes,
+            reach: self.reach,
         })
     }
 
@@ -182,6 +196,7 @@ struct CloudSession {
     api: Api,
     kinds: BTreeMap<Kind, &'static dyn CloudKind>,
     quotes: Option<Quotes>,
+    reach: Option<Reach>,
 }
 
 impl CloudSession {
@@ -255,6 +270,13 @@ impl Session for CloudSession {
         match self.quotes {
             Some(ask) => ask(&self.api),
             None => Box::pin(async { Ok(BTreeMap::new()) }),
+        }
+    }
+
+    fn reach(&self) -> BoxFuture<'_, Option<Vec<String>>> {
+        match self.reach {
+            Some(ask) => ask(&self.api),
+            None => Box::pin(async { None }),
         }
     }
 

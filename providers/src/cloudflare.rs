@@ -63,9 +63,12 @@ fn cloud(
             backup_every: None,
             restore_by_hand: None,
             inside: None,
+            unwanted: UNWANTED,
         },
         settings,
         quotes: None,
+        refused,
+        reach: Some(token::reach),
         transport,
         clock,
         endpoint,
@@ -73,11 +76,27 @@ fn cloud(
     }
 }
 
+/// What opens the whole account for everything, and no place for it.
+const UNWANTED: &[(&str, &str)] = &[
+    ("email", GLOBAL_KEY),
+    ("api_key", GLOBAL_KEY),
+    ("key", GLOBAL_KEY),
+];
+
+const GLOBAL_KEY: &str = "Cloudflare's Global API Key may do everything in every domain and is not accepted; make an API token with Zone Read and DNS Edit on the one zone, and set `token`";
+
+/// Why a token is none: the Global API Key, told by its form (`cfk_…`, before that 37 hexadecimal digits;
+/// developers.cloudflare.com, fundamentals/api/get-started/token-formats). It is not sent anywhere.
+fn refused(token: &str) -> Option<&'static str> {
+    let old = token.len() == 37 && token.bytes().all(|b| b.is_ascii_hexdigit());
+    (old || token.starts_with("cfk_")).then_some(GLOBAL_KEY)
+}
+
 fn settings() -> Vec<Attr> {
     vec![Attr::optional(
         "narrow",
         Type::OneOf(&["required"]),
-        "`required`: a token for DNS-01 that sees other domains than the spec's, or ends within two weeks, makes a zone not ready; otherwise `verify` and `readiness` warn of it.",
+        "`required`: a token for DNS-01 that sees other domains than the spec's, or ends within two weeks, makes a zone not ready, and a plan with such a token of its own is refused; otherwise `verify`, `readiness` and `plan` warn of it.",
     )]
 }
 

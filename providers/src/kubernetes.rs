@@ -120,6 +120,7 @@ impl Provider for Kubernetes {
                 backup_every: None,
                 restore_by_hand: None,
                 inside: None,
+            unwanted: &[],
             },
         }
     }

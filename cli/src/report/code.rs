@@ -72,6 +72,8 @@ MoveBlocked "ZW3130"
 "what moved cannot be recorded under its new address\n\nSomething is recorded there already, or an operation on it has no known outcome. Take the entry of `[[moved]]` out and apply: that settles what is open. If both exist, they are two things: import or remove one of them first."
 Kept "ZW3131"
 "something that is to be kept would go all the same\n\n`zonewright = { keep = true }` leaves an object alone when it leaves the spec or its zone is destroyed. A replacement deletes the old object, and what lives in a cluster goes with the cluster: there is no way to keep it then. Set `keep = false` and apply that first."
+WideToken "ZW3127"
+"the DNS provider's token opens more than it has to\n\nThe spec says `narrow = \"required\"` for the provider, and the token that the plan was made with sees domains in which the spec has no record: whoever gets hold of it can change those, too. Make a token with Zone Read and DNS Edit on the spec's domains alone, and give it to zonewright; the message names them. Nothing was sent. Without `narrow` this is a warning (ZW3033)."
 MarkTaken "ZW3128"
 "a new resource would carry the mark of another one\n\nWhat zonewright makes carries a mark that says under which address it was made, so that it is found when a reply gets lost. A resource that was moved (`state mv`, `[[moved]]`) carries the mark of its old address until an apply has renewed it. Before that nothing new is made under the old address: the two could not be told apart. Apply once without the new one."
 General "ZW4001"
@@ -240,6 +242,7 @@ impl From<&PlanError> for Code {
             PlanError::Kept { .. } => Code::Kept,
             PlanError::Protected { .. } => Code::Protected,
             PlanError::LiveWriter { .. } => Code::LiveWriter,
+            PlanError::WideToken { .. } => Code::WideToken,
             PlanError::ObservedMissing { .. } => Code::ObservedMissing,
             PlanError::OutsideMissing { .. } => Code::OutsideMissing,
             PlanError::StillNeeded { .. } => Code::StillNeeded,

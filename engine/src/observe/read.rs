@@ -61,12 +61,20 @@ pub async fn observe(inputs: &Inputs, sessions: &Sessions) -> Result<Observation
                 unreadable(inputs, &mut seen, &id, error)?;
             }
         }
-        let reading = wave.reads.into_iter().map(|(id, targets)| async move {
-            let read = read_one(sessions, &id, &targets);
-            let result = patience.bound(sessions, &id, read).await;
-            (id, targets, result)
+        let asked: BTreeSet<InstanceId> = seen.reach.keys().cloned().collect();
+        let reading = wave.reads.into_iter().map(|(id, targets)| {
+            let ask = !asked.contains(&id);
+            async move {
+                let read = read_one(sessions, &id, &targets, ask);
+                let result = patience.bound(sessions, &id, read).await;
+                (id, targets, result)
+            }
         });
         for (id, targets, result) in join_all(reading).await {
+            let result = result.map(|(found, reach)| {
+                seen.reach.extend(reach.map(|reach| (id.clone(), reach)));
+                found
+            });
             record(inputs, &mut seen, id, targets, result)?;
         }
     }
@@ -153,13 +161,16 @@ async fn read_one(
     sessions: &Sessions,
     id: &InstanceId,
     targets: &[ReadTarget],
-) -> Result<Vec<Observed>, ProviderError> {
+    ask: bool,
+) -> Result<(Vec<Observed>, Option<Vec<String>>), ProviderError> {
     let session = sessions
         .get(id)
         .ok_or_else(|| ProviderError::new(ErrorClass::Bug, format!("{id} is not open")))?;
+    // Before the reads: what it learns need not be looked up for them.
+    let reach = if ask { session.reach().await } else { None };
     let found = session.refresh(targets).await?;
     if found.len() == targets.len() {
-        Ok(found)
+        Ok((found, reach))
     } else {
         Err(ProviderError::new(
             ErrorClass::Bug,

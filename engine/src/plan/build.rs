@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::decide::{Decided, Decider, identity_text};
 use super::edges::{self, Dependencies};
 use super::scope::PlanScope;
+use super::tokens;
 use super::{
     Action, AttrChange, Base, Certainty, Change, FORMAT_VERSION, Note, Plan, PlannedInstance,
     Reason, Severity, Step, StepNode, ZoneFacts, estimate,
@@ -43,6 +44,7 @@ pub(crate) fn plan_despite(
     let values = object_values(inputs, seen);
     errors.extend(exposure::refused(inputs, &values));
     errors.extend(roles::refused(inputs, seen));
+    errors.extend(tokens::refused(inputs, seen));
     let dependencies = inputs.dependencies(&values);
     let exports = exports(inputs);
     let decider = decide_all(inputs, seen, &dependencies, &exports).map_err(|e| vec![e])?;
@@ -85,7 +87,7 @@ pub(crate) fn plan_despite(
         instances: instances(inputs, seen, &decider.decided, &changes),
         forecasts,
         bills: bills(inputs, seen, &decider.decided),
-        notes: notes(inputs, &changes, misses),
+        notes: notes(inputs, seen, &changes, misses),
         changes,
         steps,
         edges,
@@ -401,10 +403,11 @@ fn misses(inputs: &Inputs, forecasts: &BTreeMap<ZoneName, Forecast>) -> Vec<Note
     objectives::notes(forecasts)
 }
 
-fn notes(inputs: &Inputs, changes: &[Change], misses: Vec<Note>) -> Vec<Note> {
+fn notes(inputs: &Inputs, seen: &Observations, changes: &[Change], misses: Vec<Note>) -> Vec<Note> {
     let mut out = misses;
     out.extend(changes.iter().filter_map(|c| note(inputs, c)));
     out.extend(roles::notes(inputs, changes));
+    out.extend(tokens::notes(inputs, seen));
     let stand_ins: BTreeSet<String> = changes
         .iter()
         .filter(|c| c.stand_in && !c.is_no_op())

@@ -2,7 +2,8 @@
 
 use super::Move;
 use super::needed::NeededAs;
-use crate::address::{Address, ZoneName};
+use super::tokens;
+use crate::address::{Address, InstanceId, ZoneName};
 use crate::expr::Reference;
 
 /// Why there is no plan.
@@ -130,6 +131,14 @@ pub enum PlanError {
         /// The way out.
         help: &'static str,
     },
+    /// A token opens more domains than the spec has records in, and must not.
+    #[error("the token of {instance} sees more domains than {domains}, where the spec has records")]
+    WideToken {
+        /// Whose token.
+        instance: InstanceId,
+        /// The domains of the spec.
+        domains: String,
+    },
     /// A standby zone would get a database that holds nothing.
     #[error(
         "{address} would be an empty database of its own in a zone that stands by: neither a replica nor restored"
@@ -184,6 +193,7 @@ impl PlanError {
                 | PlanError::Serving { .. }
                 | PlanError::StillNeeded { .. }
                 | PlanError::Exposes { .. }
+                | PlanError::WideToken { .. }
                 | PlanError::EmptyDatabase { .. }
                 | PlanError::NoDatabase { .. }
                 | PlanError::FlipTooEarly { .. }
@@ -239,6 +249,10 @@ impl PlanError {
                 format!("{help}; without `[objectives] strict` this is a warning")
             }
             PlanError::Exposes { help, .. } => (*help).to_owned(),
+            PlanError::WideToken { domains, .. } => format!(
+                "{}; without `narrow = \"required\"` this is a warning",
+                tokens::help(domains)
+            ),
             PlanError::EmptyDatabase { .. } => {
                 "it would hold nothing, bill all the time, and be in the way of a restore under its name: take it out with `zonewright = { enabled = false }` and declare a replica, or `strategy = \"restore\"`".to_owned()
             }

@@ -85,6 +85,14 @@ const PAGES: &[(&str, &str)] = &[
          as well. Take `exposed = true` out of `[zone]` or `[role.standby.zone]`; if it is meant, nothing else is needed.\n",
     ),
     (
+        "ZW3033",
+        "the DNS provider's token sees more domains than the spec has records in\n\n\
+         Whoever gets hold of the token can change those, too. Make one with Zone Read and DNS Edit on the spec's domains alone. With \
+         `[providers.cloudflare] narrow = \"required\"` such a plan is refused (ZW3127). Which domains it sees is looked at with one request, \
+         when something of the provider is read; a token without Zone Read is not asked. `verify` has the same of the token that is in the \
+         cluster, with names.\n",
+    ),
+    (
         "ZW3010",
         "is a stand-in of the sandbox, not the real chart\n\n\
          The chart's rendering is not vendored in `charts/<zone>/<name>.yaml`, so the sandbox uses a compact stand-in of its own. Outside the \

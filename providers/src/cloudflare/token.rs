@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use serde_json::Value as Json;
 use zonewright_engine::check::TokenAnswer;
 use zonewright_engine::provider::{ErrorClass, ProviderError};
@@ -76,6 +77,25 @@ impl Tokens {
             domains,
         })
     }
+}
+
+/// The domains that a token sees, by one page of their list. Their ids are kept for the session, so that none
+/// of them is looked up again.
+pub(super) fn reach(api: &Api) -> BoxFuture<'_, Option<Vec<String>>> {
+    Box::pin(async move {
+        let page = format!("/zones?per_page={PAGE}");
+        // A token may do without Zone Read; then it is known by what it is used for alone.
+        let reply = api.get(&page).await.ok()?;
+        let zones = reply["result"].as_array()?;
+        let mut domains = Vec::new();
+        for zone in zones {
+            let name = text(zone, "/name")?.to_ascii_lowercase();
+            api.note(format!("zone:{name}"), text(zone, "/id")?.to_owned());
+            domains.push(name);
+        }
+        domains.sort();
+        Some(domains)
+    })
 }
 
 fn account(zones: &[Json]) -> Option<&str> {

@@ -142,7 +142,7 @@ fn bz_09_the_token_in_the_cluster_works_and_may_do_no_more() {
 
 #[test]
 fn bz_09_the_spec_may_require_a_narrow_token() {
-    let env = applied();
+    let mut env = applied();
     let client = env.client();
     env.wait(client.add_zone("example.com")).unwrap();
     // More than one domain is a warning; where the spec says so, the zone is not ready.
@@ -163,7 +163,9 @@ fn bz_09_the_spec_may_require_a_narrow_token() {
     let good = minted(&env, &json!({"zones": ["guajiro.xyz"]}));
     put(&env, &good);
     env.expect(0, &["verify", "--zone", "bz", "--only", "dns-token-narrow"]);
-    // The Secret was changed by hand: the spec's own is put back.
+    // The same goes for the token that zonewright itself is given.
+    env.expect(6, &["plan"]);
+    env.set("CLOUDFLARE_API_TOKEN", &good);
     env.expect(0, &["apply", "--auto-approve"]);
     env.assert_settled();
 }
@@ -185,4 +187,89 @@ fn bz_09_a_narrow_token_is_enough_for_everything() {
     ];
     env.expect(0, &[&["verify", "--zone", "bz"], &issued[..]].concat());
     env.assert_settled();
+}
+
+/// The requests to the DNS provider that ask for domains.
+fn listed(env: &Env) -> usize {
+    let all = env.requests();
+    let asks = all.iter().filter(|r| {
+        let path = r["path"].as_str().unwrap_or_default();
+        path.contains("/client/v4/zones") && !path.contains("/dns_records")
+    });
+    asks.count()
+}
+
+/// BZ-09: a plan warns of a token that sees more than the spec's domain, and asks one request for it; where the spec
+/// wants a narrow one, it is refused before anything is sent.
+#[test]
+fn bz_09_a_plan_warns_of_a_wide_token_or_refuses_it() {
+    let mut env = applied();
+    env.clear_requests();
+    let narrow = env.expect(0, &["plan"]);
+    assert!(!narrow.stdout.contains("ZW3033"), "{}", narrow.text());
+    assert_eq!(listed(&env), 1);
+    let client = env.client();
+    env.wait(client.add_zone("example.com")).unwrap();
+    let wide = env.expect(0, &["plan", "--format", "json"]);
+    let notes = wide.json()["notes"].to_string();
+    assert!(notes.contains("ZW3033"), "{notes}");
+    assert!(
+        notes.contains("sees more domains than guajiro.xyz") && !notes.contains("example.com"),
+        "{notes}"
+    );
+    env.expect(0, &["explain", "ZW3033"]);
+    // Nothing of the provider is read, so it is not asked.
+    env.clear_requests();
+    let other = env.expect(0, &["plan", "--refresh=none"]);
+    assert!(!other.stdout.contains("ZW3033"), "{}", other.text());
+    assert_eq!(listed(&env), 0);
+    let table = "[providers.cloudflare]\n";
+    let strict = format!("{table}narrow = \"required\"\n");
+    env.edit("zonewright.toml", table, &strict);
+    env.clear_requests();
+    for command in [&["plan"][..], &["apply", "--auto-approve"]] {
+        let refused = env.expect(6, command);
+        for part in ["ZW3127", "guajiro.xyz", "Zone Read and DNS Edit"] {
+            assert!(refused.stderr.contains(part), "{part}: {}", refused.text());
+        }
+    }
+    assert_eq!(env.mutations(), Vec::<Value>::new());
+    env.expect(0, &["explain", "ZW3127"]);
+    let token = minted(&env, &json!({"zones": ["guajiro.xyz"]}));
+    env.set("CLOUDFLARE_API_TOKEN", &token);
+    env.expect(0, &["plan"]);
+}
+
+/// The Global API Key is known by its form, and goes nowhere; nor has the spec a place for it.
+#[test]
+fn bz_09_the_global_api_key_is_refused_and_not_sent() {
+    let mut env = applied();
+    for key in [
+        "c2547eb745079dac9320b638f5e225cf483cc",
+        "cfk_0123456789012345678901234567890123456789a1b2c3d4",
+    ] {
+        env.set("CLOUDFLARE_API_TOKEN", key);
+        env.clear_requests();
+        for command in [&["plan"][..], &["apply", "--auto-approve"]] {
+            let refused = env.expect(9, command);
+            let said = refused.text();
+            assert!(
+                said.contains("Global API Key") && said.contains("API token"),
+                "{said}"
+            );
+            assert!(!said.contains(key), "{said}");
+        }
+        let all = env.requests();
+        let sent = all
+            .iter()
+            .filter(|r| r["path"].to_string().contains("/client/v4"));
+        assert_eq!(sent.count(), 0);
+    }
+    env.edit(
+        "zonewright.toml",
+        "[providers.cloudflare]\n",
+        "[providers.cloudflare]\nemail = \"ops@guajiro.xyz\"\napi_key = \"${secret.cf_token}\"\n",
+    );
+    let refused = env.expect(1, &["validate"]).text();
+    assert_eq!(refused.matches("Global API Key").count(), 2, "{refused}");
 }

@@ -108,6 +108,7 @@ fn attributes(
         table.remove(*name);
     }
     let fields = Fields {
+        unwanted: &[],
         table: &table,
         at: decl.key,
         owner: &kind,

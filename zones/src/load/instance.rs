@@ -180,6 +180,7 @@ fn lower(
     }
     let owner = format!("providers.{}", id.provider);
     let fields = Fields {
+        unwanted: schema.facts.unwanted,
         table: &table,
         at: entry.key,
         owner: &owner,

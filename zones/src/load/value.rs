@@ -21,6 +21,8 @@ pub(super) struct Fields<'t> {
     pub(super) owner: &'t str,
     /// The path of the table inside the resource, with a dot at the end, or nothing.
     pub(super) prefix: &'t str,
+    /// Names that it must not have, with the reason.
+    pub(super) unwanted: &'t [(&'static str, &'static str)],
 }
 
 impl Scope<'_, '_> {
@@ -32,9 +34,11 @@ impl Scope<'_, '_> {
             let Some(attr) = attrs.iter().find(|a| a.name == key) else {
                 let names = attrs.iter().map(|a| a.name);
                 let message = format!("`{}` has no attribute `{key}`", fields.owner);
+                let unwanted = fields.unwanted.iter().find(|(name, _)| name == key);
+                let help = unwanted.map(|(_, why)| (*why).to_owned());
                 let draft = Draft::new(Code::UnknownAttribute, message)
                     .label(entry.key, "not known")
-                    .maybe_help(suggest::help(key, names));
+                    .maybe_help(help.or_else(|| suggest::help(key, names)));
                 self.report(draft);
                 continue;
             };
@@ -99,6 +103,7 @@ impl Scope<'_, '_> {
             (Item::Table(table), Type::Any) => self.map(table, &Type::Any, tree.at, path),
             (Item::Table(table), Type::Object(attrs)) => {
                 let fields = Fields {
+                    unwanted: &[],
                     table,
                     at: tree.at,
                     owner: path,

@@ -7,13 +7,9 @@ use serde_json::Value as Json;
 use super::{List, check, several};
 use crate::check::{Check, Probe, Severity};
 use crate::config::{INSTANCE_IDENTITY, Resource};
-use crate::declared::{Declared, Entry, Object, ObjectRef, ServiceRef, record, text};
-use crate::expr::{Expr, Reference};
-use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::declared::{Declared, Entry, Object, ObjectRef, ServiceRef, configured, record, text};
+use crate::plan::tokens::NARROW;
 use crate::schema::Part;
-
-/// The entry of the DNS provider's table that says what a token that may do more means.
-const NARROW: &str = "narrow";
 
 impl<'a> List<'a> {
     pub(super) fn platform(&self) -> Vec<Check> {
@@ -52,7 +48,7 @@ impl<'a> List<'a> {
                 self.absent("cluster", there)
             }
             Some(instance) => {
-                let declared = configured(inputs, &instance.config, INSTANCE_IDENTITY);
+                let declared = configured(inputs, &instance.id, INSTANCE_IDENTITY);
                 let recorded = inputs.state.identity(&instance.id);
                 Probe::Cluster {
                     meant: declared.or(recorded.map(|r| r.uid.clone())),
@@ -126,8 +122,7 @@ impl<'a> List<'a> {
         let inputs = self.zone.inputs;
         self.near_records().any(|resource| {
             let instance = inputs.instance_of(&resource.address);
-            let instance = instance.and_then(|id| inputs.instance(&id));
-            let asked = instance.and_then(|i| configured(inputs, &i.config, NARROW));
+            let asked = instance.and_then(|id| configured(inputs, &id, NARROW));
             asked.as_deref() == Some("required")
         })
     }
@@ -197,13 +192,6 @@ impl<'a> List<'a> {
             port: "9090".to_owned(),
         }
     }
-}
-
-/// An entry of a provider's table.
-fn configured(inputs: &Inputs, table: &Expr, entry: &str) -> Option<String> {
-    let nothing = Observations::default();
-    let table = table.eval(&|r: &Reference| lookup_seen(inputs, &nothing, r));
-    Some(table.get(entry)?.as_str()?.to_owned())
 }
 
 /// Secret and entry of each solver of an issuer that proves by Cloudflare's DNS.
