@@ -321,7 +321,10 @@ impl<'a> Look<'a> {
             let follower = self.resources(self.zone).find(|r| self.holds_data(r));
             return match (data, follower.and_then(|r| self.schema(r))) {
                 // Promoting is a change of the replica.
-                (DataPath::Replication, Some(schema)) => schema.typical.update.as_secs(),
+                (DataPath::Replication, Some(schema)) => {
+                    let typical = schema.typical;
+                    typical.promote.unwrap_or(typical.update).as_secs()
+                }
                 _ => self.typical(there),
             };
         }

@@ -278,6 +278,8 @@ pub struct Typical {
     /// The attribute that names what it is made from, and how long that must have been ready before it
     /// can be: the vendor copies from something that a fresh source does not have yet.
     pub source: Option<(&'static str, Duration)>,
+    /// To make a replica a database of its own; absent for what is none.
+    pub promote: Option<Duration>,
 }
 
 impl Typical {
@@ -288,6 +290,7 @@ impl Typical {
             update: Duration::from_secs(update),
             delete: Duration::from_secs(delete),
             source: None,
+            promote: None,
         }
     }
 
@@ -295,6 +298,14 @@ impl Typical {
     pub const fn made_from(self, attr: &'static str, seconds: u64) -> Typical {
         Typical {
             source: Some((attr, Duration::from_secs(seconds))),
+            ..self
+        }
+    }
+
+    /// The same for a replica, whose promotion takes this many seconds.
+    pub const fn promoted_in(self, seconds: u64) -> Typical {
+        Typical {
+            promote: Some(Duration::from_secs(seconds)),
             ..self
         }
     }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use petgraph::Direction;
 use petgraph::graphmap::DiGraphMap;
 
+use super::roles::{PROMOTED, is_promoted, is_replica};
 use super::{Action, Change, Estimate, Reason, Step};
 use crate::expr::{Expr, Lookup, Reference};
 use crate::observe::Inputs;
+use crate::value::Value;
 
 /// Seconds that an action typically takes. `changes` are those of the whole plan.
 pub(super) fn seconds(inputs: &Inputs, changes: &[Change], change: &Change, action: Action) -> u64 {
@@ -75,6 +77,22 @@ fn source_wait(inputs: &Inputs, changes: &[Change], change: &Change, action: Act
     if fresh { wait.as_secs() } else { 0 }
 }
 
+/// Whether a replica becomes a database of its own.
+fn promotes(inputs: &Inputs, change: &Change) -> bool {
+    let address = &change.address;
+    let wanted = inputs
+        .config
+        .resources
+        .get(address)
+        .is_some_and(is_promoted);
+    let (attr, primary) = PROMOTED;
+    let record = inputs.state.record(address);
+    let was = record
+        .and_then(|r| r.inputs.get(attr))
+        .and_then(Value::as_str);
+    is_replica(&inputs.registry, address) && wanted && was != Some(primary)
+}
+
 fn typical(inputs: &Inputs, change: &Change, action: Action) -> u64 {
     let Some(schema) = inputs.registry.kind(&change.address.kind) else {
         return 0;
@@ -93,6 +111,9 @@ fn typical(inputs: &Inputs, change: &Change, action: Action) -> u64 {
         }
         Action::Create | Action::Adopt => schema.typical.create,
         Action::Update if change.reason == Reason::RecordOnly => Duration::ZERO,
+        Action::Update if promotes(inputs, change) => {
+            schema.typical.promote.unwrap_or(schema.typical.update)
+        }
         Action::Update => schema.typical.update,
         Action::Delete => schema.typical.delete,
         Action::NoOp | Action::Read | Action::Forget => Duration::ZERO,

@@ -227,7 +227,8 @@ fn read_only(inputs: &Inputs) -> Vec<Note> {
         .collect()
 }
 
-/// Shared records flip once the new zone's way in is ready; the old zone's way in goes after that.
+/// Shared records flip once the new zone's way in is ready and its database takes writes; the old zone's way
+/// in goes after that.
 pub(super) fn order(
     inputs: &Inputs,
     values: &BTreeMap<Address, Value>,
@@ -269,17 +270,20 @@ pub(super) fn order(
     for change in changes {
         let address = &change.address;
         let zone = &address.zone;
-        if *zone == *active && ways_in.contains(&address.declaration()) {
+        let before = match inputs.registry.part(&address.kind) {
+            Some(Part::Writer | Part::Replica) => "the database is ready before users come",
+            _ if ways_in.contains(&address.declaration()) => {
+                "the zone that takes over answers before traffic comes"
+            }
+            _ => "",
+        };
+        if *zone == *active && !before.is_empty() {
             let ready = index.up(address);
             for (ready, flip) in ready
                 .into_iter()
                 .flat_map(|r| flips.iter().map(move |f| (r, *f)))
             {
-                add(
-                    ready,
-                    flip,
-                    "the zone that takes over answers before traffic comes",
-                );
+                add(ready, flip, before);
             }
         }
         if *zone == *active || zone.is_edge() {

@@ -365,7 +365,11 @@ fn schema() -> KindSchema {
         protect: true,
         // A server of 4 to 8 minutes that begins with its source's backup, which adds time: the long end.
         // A fresh source has none; the vendor's Terraform provider waits for it up to 30 minutes.
-        typical: Typical::secs(480, 300, 60).made_from("source", 600),
+        // A promotion takes seconds to a few minutes, and the vendor gives no figure: the middle of nothing and
+        // three minutes.
+        typical: Typical::secs(480, 300, 60)
+            .made_from("source", 600)
+            .promoted_in(90),
         identity: &["source", "name"],
         checks: &[],
     }

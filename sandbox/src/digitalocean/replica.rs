@@ -11,8 +11,9 @@ use super::{Answer, all, backup, catalog, created, database, tag, vpc, wrong_met
 
 pub(super) const TABLE: &str = "digitalocean/database_replicas";
 
-/// The vendor's usual duration of a promotion, in seconds.
-const PROMOTE: u64 = 30;
+/// The vendor's usual duration of a promotion, in seconds: seconds to a few minutes are known, so the middle
+/// of nothing and three minutes.
+const PROMOTE: u64 = 90;
 
 pub(super) fn answer(
     scene: &mut Scene<'_, '_>,
