@@ -253,6 +253,14 @@ impl StateError {
         }
     }
 
+    /// Whether it is about what is recorded, as opposed to how it is reached.
+    pub(crate) fn is_about_contents(&self) -> bool {
+        matches!(
+            self.class(),
+            Class::Damaged | Class::Lost | Class::RolledBack
+        )
+    }
+
     /// Wraps a failed file effect; refusals of the file layer keep their own variant.
     pub(crate) fn io(file: impl AsRef<Path>, doing: &'static str, source: io::Error) -> StateError {
         match source.get_ref().and_then(|e| e.downcast_ref::<Refusal>()) {

@@ -60,6 +60,11 @@ pub fn next(bytes: &[u8], at: usize) -> Next<'_> {
     classify(rest)
 }
 
+/// Where the next whole frame begins, at an offset or after it.
+pub fn resume(bytes: &[u8], at: usize) -> Option<usize> {
+    (at..bytes.len()).find(|at| whole(&bytes[*at..]).is_some())
+}
+
 /// The payload of a frame whose checksum is right.
 fn whole(rest: &[u8]) -> Option<&[u8]> {
     let (len, crc) = head(rest)?;

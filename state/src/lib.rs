@@ -8,6 +8,7 @@
 
 pub mod compare;
 pub mod conformance;
+pub mod damage;
 pub mod digest_key;
 pub mod dir;
 pub mod error;

@@ -43,6 +43,7 @@ mod lease;
 pub(crate) mod log;
 pub mod migrate;
 mod reader;
+pub mod repair;
 mod rescue;
 mod sweep;
 mod unlock;

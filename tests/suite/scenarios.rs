@@ -36,6 +36,7 @@ mod records;
 mod recover;
 mod refuse;
 mod renames;
+mod repair;
 mod restore;
 mod roles;
 mod runbook;

@@ -48,6 +48,9 @@ pub enum StateCommand {
     Doctor(FormatArgs),
     /// Move the state to another store. Shows what would be copied; `--yes` copies it.
     Migrate(MigrateArgs),
+    /// Show what of a damaged state can be read, and, approved, go on from the newest that is whole. What was
+    /// damaged is kept. Exit code 7 when it is damaged and stays so.
+    Repair(RepairArgs),
     /// Go on from the newest state that is whole, after damage, loss or a rollback. What is replaced is
     /// kept aside. Sends no request; the next plan finds what exists and is not recorded.
     Restore(RestoreArgs),
@@ -170,6 +173,23 @@ pub struct PushArgs {
     /// How.
     #[command(flatten)]
     pub edit: EditArgs,
+}
+
+/// Arguments of `state repair`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state repair --dry-run\n  zonewright state repair --zone pz --auto-approve"
+)]
+pub struct RepairArgs {
+    /// Only this zone.
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<ZoneName>,
+    /// Only show.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub auto_approve: bool,
 }
 
 /// Arguments of `state gc`.

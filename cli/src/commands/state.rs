@@ -1,5 +1,5 @@
 //! `zonewright state …`: looks at the state, without a lock and without anything outside.
-//! Only `gc`, `init`, `migrate`, `mv`, `push`, `restore`, `rm` and `unlock` write.
+//! Only `gc`, `init`, `migrate`, `mv`, `push`, `repair`, `restore`, `rm` and `unlock` write.
 
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::{Address, ZoneName};
@@ -23,6 +23,7 @@ mod history;
 mod init;
 mod migrate;
 mod records;
+mod repair;
 mod restore;
 mod sides;
 mod transfer;
@@ -38,6 +39,7 @@ pub(crate) async fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, F
         StateCommand::Pull(args) => return transfer::pull(ctx, args).await,
         StateCommand::Push(args) => return transfer::push(ctx, args).await,
         StateCommand::Gc(args) => return gc::run(ctx, args).await,
+        StateCommand::Repair(args) => return repair::run(ctx, args).await,
         StateCommand::Unlock(args) => return unlock::run(ctx, args).await,
         StateCommand::Init => return init::run(ctx).await,
         StateCommand::Doctor(args) => return doctor::run(ctx, args.format).await,

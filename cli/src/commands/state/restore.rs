@@ -51,12 +51,17 @@ pub(super) async fn run(ctx: &Context, args: &RestoreArgs) -> Result<Exit, Failu
         let restored = dir.restore(shard, source, &holder("state restore"))?;
         ctx.term.say(&line(&restored));
     }
+    say_next(ctx);
+    Ok(Exit::DONE)
+}
+
+/// What to do once a state is whole again.
+pub(super) fn say_next(ctx: &Context) {
     ctx.term.say(&format!(
         "Now look at `{}`. What exists and is not recorded is adopted by its marker; what is recorded \
          and gone is planned anew.",
         ctx.command(&["plan".to_owned()])
     ));
-    Ok(Exit::DONE)
 }
 
 /// Whatever is older than what is whole is taken only when somebody said so.
@@ -72,7 +77,7 @@ fn approved(ctx: &Context, args: &RestoreArgs, source: Source) -> Result<bool, F
     Ok(ctx.term.ask(question, "yes"))
 }
 
-fn line(restored: &Restored) -> String {
+pub(super) fn line(restored: &Restored) -> String {
     let from = match &restored.taken {
         Taken::Current => "is whole".to_owned(),
         Taken::Cut { offset } => {
