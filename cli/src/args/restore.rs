@@ -57,6 +57,9 @@ pub struct RestoreFinishArgs {
     /// How long one step may take: `90s`, `1h`.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub timeout: Duration,
+    /// How long to wait for somebody else's run to end: `90s`, `5m`.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: Duration,
     /// The form of the output.
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub format: Format,

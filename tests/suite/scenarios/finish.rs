@@ -308,6 +308,34 @@ fn a_verification_leaves_the_job_of_a_step_alone() {
     env.assert_settled();
 }
 
+/// BZ-20: of two runs at once the second is refused, and the Job of the first is its own.
+#[test]
+fn of_two_runs_at_once_the_second_is_refused() {
+    let env = with_job();
+    let child = job_is_made(&env);
+    let second = env.expect(5, &["restore", "finish", "--auto-approve"]);
+    assert!(
+        second.stderr.contains("restore finish"),
+        "{}",
+        second.text()
+    );
+    // Looking takes nothing away from anybody.
+    let look = run(&env, 0, &["--dry-run"]);
+    assert_eq!(standings(&look), ["not_needed", "not_needed", "needed"]);
+    let made = env.mutations();
+    let jobs = |r: &&Value| r["path"].as_str().unwrap().contains("/jobs/");
+    assert_eq!(made.iter().filter(jobs).count(), 1, "{made:?}");
+    sql(&env, &["INSERT INTO wp_options VALUES ('rebuilt', '1')"]);
+    env.clear_faults();
+    let output = finish(Ok(child));
+    assert_eq!(output.code, 0, "{}", output.text());
+    assert_eq!(standings(&output.json()), ["done", "done", "done"]);
+    // Once it is over, the next one finds nothing to do.
+    let next = run(&env, 0, &["--auto-approve"]);
+    assert_eq!(standings(&next), ["not_needed"; 3]);
+    env.assert_settled();
+}
+
 /// BZ-20: a Job that somebody took away may have changed anything.
 #[test]
 fn a_job_that_was_taken_away_is_in_doubt() {

@@ -9,6 +9,7 @@ use zonewright_engine::check::Proof;
 use zonewright_engine::config::{PostRestore, PostRestoreRun};
 use zonewright_engine::expr::Reference;
 use zonewright_engine::observe::{Inputs, Observations, ObserveError, lookup_seen};
+use zonewright_engine::plan::Options;
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::restore::Blocked;
 use zonewright_engine::restore::finish::{Errand, Finish, Reach, Restored, Row, Standing, errand};
@@ -32,39 +33,85 @@ pub(super) async fn run(ctx: &Context, args: RestoreFinishArgs) -> Result<Exit, 
     let zone = zone(&stage, &inputs, args.zone.clone())?;
     let errand = errand(&inputs, &zone).map_err(blocked)?;
     let database = database(&errand, args.database.clone())?;
-    let interrupt = Interrupt::listen();
-    let opening = hands(&stage, &inputs, &errand, &database, &args);
-    let hands = interrupt.or(opening).await??;
-    let mut found = Finish::look(&errand.steps);
-    interrupt.or(hands.carry_out(&mut found)).await?;
-    let report = |rows: &[Row], dry: bool| Report {
-        zone: zone.clone(),
-        server: hands.server.host.clone(),
-        database: database.clone(),
-        dry_run: dry,
-        steps: rows.to_vec(),
+    let job = Work {
+        ctx,
+        stage: &stage,
+        inputs: &inputs,
+        errand: &errand,
+        database,
+        args: &args,
     };
-    if args.dry_run || found.reach() == Reach::Whole {
-        show(ctx, args.format, &report(found.rows(), args.dry_run));
-        prove(&stage, &inputs, &zone, &found)?;
-        return ended(&found);
+    if args.dry_run {
+        return job.carry_out().await;
     }
-    if !args.auto_approve {
-        ask(ctx, &interrupt, &report(found.rows(), false)).await?;
+    // Two at once would do the same steps twice, and remove each other's Job: names of their own would keep
+    // the Jobs apart, and not what the steps do to the data.
+    let options = Options {
+        zones: vec![zone],
+        ..Options::default()
+    };
+    let writer = stage.acquire(&options, "restore finish", args.lock_timeout)?;
+    let done = job.carry_out().await;
+    let released = writer.release();
+    let exit = done?;
+    released?;
+    Ok(exit)
+}
+
+/// What is to be done, and where.
+struct Work<'a> {
+    ctx: &'a Context,
+    stage: &'a Stage,
+    inputs: &'a Inputs,
+    errand: &'a Errand,
+    database: String,
+    args: &'a RestoreFinishArgs,
+}
+
+impl Work<'_> {
+    async fn carry_out(&self) -> Result<Exit, Failure> {
+        let Work {
+            ctx,
+            stage,
+            inputs,
+            errand,
+            args,
+            ..
+        } = *self;
+        let interrupt = Interrupt::listen();
+        let opening = hands(stage, inputs, errand, &self.database, args);
+        let hands = interrupt.or(opening).await??;
+        let mut found = Finish::look(&errand.steps);
+        interrupt.or(hands.carry_out(&mut found)).await?;
+        let report = |rows: &[Row]| Report {
+            zone: errand.zone.clone(),
+            server: hands.server.host.clone(),
+            database: self.database.clone(),
+            dry_run: args.dry_run,
+            steps: rows.to_vec(),
+        };
+        if args.dry_run || found.reach() == Reach::Whole {
+            show(ctx, args.format, &report(found.rows()));
+            prove(stage, inputs, &errand.zone, &found)?;
+            return ended(&found);
+        }
+        if !args.auto_approve {
+            ask(ctx, &interrupt, &report(found.rows())).await?;
+        }
+        let mut finish = Finish::run(&errand.steps);
+        let done = interrupt.or(hands.carry_out(&mut finish)).await;
+        if done.is_err() {
+            finish.cut_off();
+            hands.sweep().await?;
+        }
+        show(ctx, args.format, &report(finish.rows()));
+        if done.is_err() {
+            let message = "interrupted; what was done already is not done again";
+            return Err(Failure::new(Exit::INTERRUPTED, message));
+        }
+        prove(stage, inputs, &errand.zone, &finish)?;
+        ended(&finish)
     }
-    let mut finish = Finish::run(&errand.steps);
-    let done = interrupt.or(hands.carry_out(&mut finish)).await;
-    if done.is_err() {
-        finish.cut_off();
-        hands.sweep().await?;
-    }
-    show(ctx, args.format, &report(finish.rows(), false));
-    if done.is_err() {
-        let message = "interrupted; what was done already is not done again";
-        return Err(Failure::new(Exit::INTERRUPTED, message));
-    }
-    prove(&stage, &inputs, &zone, &finish)?;
-    ended(&finish)
 }
 
 /// Keeps that the restored database is as the steps' checks want it; what is not whole proves nothing.
