@@ -1,7 +1,7 @@
 //! Opens the state where `[state]` says. Under `--sandbox` it stays with the emulators: in their object
 //! storage when the spec says a bucket, else in files beside them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zonewright_engine::secret::Secret;
@@ -29,7 +29,7 @@ pub(crate) fn open(
     let created_by = concat!("zonewright ", env!("CARGO_PKG_VERSION"));
     let mut common = StateOptions::new(&name, created_by);
     if matches!(world, World::Live) {
-        project.make_private()?;
+        project.private_if_writable()?;
     }
     let private = world.private(project);
     common.seen = Some(private.join("seen.json"));
@@ -48,6 +48,19 @@ pub(crate) fn open(
         private: Some(private),
     };
     Ok(StateHome::Remote(RemoteState::new(store, options)))
+}
+
+/// The directories on this host that a change of the state writes to.
+pub(crate) fn written(project: &Project, world: &World, settings: &StateSettings) -> Vec<PathBuf> {
+    let mut out = vec![world.private(project)];
+    match (&settings.backend, world) {
+        (Backend::File { dir }, _) => out.push(world.state_dir(project, dir)),
+        (Backend::Postgres { .. } | Backend::Kubernetes { .. }, World::Sandbox { .. }) => {
+            out.push(world.state_dir(project, ""));
+        }
+        _ => {}
+    }
+    out
 }
 
 /// The store elsewhere, if the state is in one.

@@ -34,6 +34,7 @@ mod term;
 mod typed;
 mod watch;
 mod world;
+mod writable;
 
 use args::Cli;
 use exit::Exit;

@@ -14,6 +14,7 @@ use crate::Context;
 use crate::exit::Exit;
 use crate::report::{Failure, graphical};
 use crate::sandboxed::StandIns;
+use crate::writable;
 
 /// The file that makes a directory a project.
 pub(crate) const ROOT_FILE: &str = "zonewright.toml";
@@ -141,6 +142,15 @@ impl Project {
             fs::write(&ignore, "*\n").map_err(|e| Failure::file("write", &ignore, e))?;
         }
         Ok(dir)
+    }
+
+    /// The same, as far as it can be made: who only looks does without it.
+    pub(crate) fn private_if_writable(&self) -> Result<PathBuf, Failure> {
+        let dir = self.private();
+        match writable::probe(&dir) {
+            Err(error) if writable::is_read_only(&error) => Ok(dir),
+            _ => self.make_private(),
+        }
     }
 
     /// Reads the spec. Under the sandbox, charts that are not vendored have stand-ins.

@@ -11,6 +11,7 @@ use zonewright_engine::check::Proof;
 use crate::project::replace_with;
 use crate::report::Failure;
 use crate::stage::Stage;
+use crate::writable::is_read_only;
 
 /// From this size on the file is made shorter: who asks every minute writes megabytes a day.
 const LONG: u64 = 4 << 20;
@@ -30,15 +31,23 @@ pub(crate) fn now() -> u64 {
 }
 
 /// Adds proofs; each line is written by one call, so that two runs at once do not mix.
+/// Where nothing can be written they are not kept, and that is said.
 pub(crate) fn append(stage: &Stage, proofs: &[Proof]) -> Result<(), Failure> {
     let path = path(stage)?;
     let failed = |e| Failure::file("write", &path, e);
-    let mut file = OpenOptions::new()
+    let opened = OpenOptions::new()
         .create(true)
         .append(true)
         .mode(0o600)
-        .open(&path)
-        .map_err(failed)?;
+        .open(&path);
+    let mut file = match opened {
+        Err(error) if is_read_only(&error) => {
+            let path = path.display();
+            stage.note(&format!("what was proven is not kept: cannot write {path}"));
+            return Ok(());
+        }
+        opened => opened.map_err(failed)?,
+    };
     for proof in proofs {
         let line = serde_json::to_string(proof)
             .map_err(|e| Failure::error("a proof cannot be written").because(e))?;

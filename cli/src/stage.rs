@@ -26,7 +26,7 @@ use crate::report::Failure;
 use crate::secrets::{self, Sources};
 use crate::term::Term;
 use crate::world::World;
-use crate::{Context, env, home, modes, place, proven, world};
+use crate::{Context, env, home, modes, place, proven, world, writable};
 
 /// How long a vendor may take to tell prices.
 const PRICE_PATIENCE: Duration = Duration::from_secs(5);
@@ -41,6 +41,8 @@ pub(crate) struct Stage {
     registry: Registry,
     pub(crate) sessions: Sessions,
     pub(crate) home: StateHome,
+    /// Where a change of the state is written on this host.
+    written: Vec<PathBuf>,
     key: Option<Arc<DigestKey>>,
 }
 
@@ -67,6 +69,7 @@ impl Stage {
         let (config, facts) = project.config(ctx, &registry)?;
         let world = World::open(ctx, &project).await?;
         let home = home::open(&project, &world, &facts.state)?;
+        let written = home::written(&project, &world, &facts.state);
         let key = key(&project, &world, &facts)?;
         let sessions = Sessions::new(world.providers()?).telling(waiting(ctx.term));
         Ok(Stage {
@@ -77,6 +80,7 @@ impl Stage {
             registry,
             sessions,
             home,
+            written,
             key,
         })
     }
@@ -151,6 +155,9 @@ impl Stage {
         command: &str,
         timeout: Duration,
     ) -> Result<Writer, Failure> {
+        for dir in &self.written {
+            writable::check(dir)?;
+        }
         let mut shards = self.shards()?;
         shards.retain(|s| options.selects(s) || s.is_edge());
         proven::check(&self.home, &self.private()?)?;
@@ -270,9 +277,14 @@ impl Stage {
     /// The directory of what this host alone keeps.
     pub(crate) fn private(&self) -> Result<PathBuf, Failure> {
         if matches!(self.world, World::Live) {
-            self.project.make_private()?;
+            self.project.private_if_writable()?;
         }
         Ok(self.world.private(&self.project))
+    }
+
+    /// Says something beside the output.
+    pub(crate) fn note(&self, text: &str) {
+        self.ctx.term.say(&format!("note: {text}"));
     }
 
     fn sources<'a>(&'a self, state: &'a State, options: &'a Options) -> Sources<'a> {
@@ -365,18 +377,22 @@ fn planning_lineage(state: &State) -> String {
     }
 }
 
+/// Where none can be made, secrets are compared by where they come from.
 fn key(project: &Project, world: &World, facts: &Facts) -> Result<Option<Arc<DigestKey>>, Failure> {
-    let key = match (&facts.state.digest_key, world) {
-        (Some(source), World::Live) => secrets::digest_key(source, project.root())?,
-        (_, World::Live) => {
-            let path = project.make_private()?.join("digest.key");
-            digest_key::load_or_create(&path, &mut OsRng)?
+    let dir = match (&facts.state.digest_key, world) {
+        (Some(source), World::Live) => {
+            let key = secrets::digest_key(source, project.root())?;
+            return Ok(Some(Arc::new(key)));
         }
-        (_, World::Sandbox { dir, .. }) => {
-            digest_key::load_or_create(&dir.join("digest.key"), &mut OsRng)?
-        }
+        (_, World::Live) => project.private_if_writable()?,
+        (_, World::Sandbox { dir, .. }) => dir.clone(),
     };
-    Ok(Some(Arc::new(key)))
+    let path = dir.join("digest.key");
+    let key = match writable::probe(&dir) {
+        Err(error) if writable::is_read_only(&error) => digest_key::load(&path)?,
+        _ => Some(digest_key::load_or_create(&path, &mut OsRng)?),
+    };
+    Ok(key.map(Arc::new))
 }
 
 /// Who we are, for those who find the state taken.

@@ -31,6 +31,7 @@ mod parity;
 mod paused;
 mod primary;
 mod programs;
+mod read_only;
 mod readiness;
 mod records;
 mod recover;

@@ -28,7 +28,7 @@ use crate::render::{self, events, progress};
 use crate::report::code::Code;
 use crate::report::{Failure, Reach, run_exit};
 use crate::stage::{Planned, Stage, holder};
-use crate::{Context, watch};
+use crate::{Context, watch, writable};
 
 /// What is to be applied, and how.
 #[derive(Debug)]
@@ -149,6 +149,10 @@ pub(crate) async fn execute(
     let json = request.run.format == Format::Json;
     if json {
         ctx.term.line(&events::version());
+    }
+    if let Some(edit) = &request.edit {
+        let file = stage.project().root().join(&edit.file);
+        writable::check(file.parent().unwrap_or(stage.project().root()))?;
     }
     let writer = stage.acquire(&request.options, request.command, request.run.lock_timeout)?;
     // Not before: who waits for the lock is ended by a signal as usual.
