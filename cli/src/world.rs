@@ -120,7 +120,7 @@ impl World {
         };
         Overrides {
             mysql: Some(endpoints.mysql),
-            dns: vec![endpoints.dns],
+            dns: vec![endpoints.dns, endpoints.secondary],
             s3: Some(endpoints.s3()),
         }
     }

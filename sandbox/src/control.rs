@@ -63,6 +63,9 @@ pub struct Switches {
     pub unreadable_buckets: Vec<String>,
     /// The public address that this machine has at the databases; [`CLIENT`] if nothing is said.
     pub client_address: Option<IpAddr>,
+    /// What the second name server still answers to names (a full name without the last dot): an address, or the
+    /// name that an alias leads to.
+    pub stale_answers: BTreeMap<String, String>,
     /// How the object storage treats writes; well when missing.
     pub storage: Storage,
     #[serde(skip)]

@@ -1,10 +1,10 @@
-//! The zones of a world, answered over UDP and TCP on one loopback port, as their authoritative
-//! name servers answer.
+//! The zones of a world, answered over UDP and TCP by two servers on loopback, as their authoritative
+//! name servers answer. The second one may have fallen behind.
 
 mod answer;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
@@ -23,8 +23,16 @@ const PLAIN: u16 = 512;
 const MOST: u16 = 1232;
 const QUIET: Duration = Duration::from_secs(30);
 
+/// Which of the servers of a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    First,
+    /// What it still says of some names is a switch.
+    Second,
+}
+
 /// Takes questions, until it is dropped.
-pub(crate) async fn run(sandbox: Arc<Sandbox>, udp: UdpSocket, tcp: TcpListener) {
+pub(crate) async fn run(sandbox: Arc<Sandbox>, place: Place, udp: UdpSocket, tcp: TcpListener) {
     let udp = Arc::new(udp);
     let mut tasks = JoinSet::new();
     let mut buffer = [0u8; 4096];
@@ -36,7 +44,7 @@ pub(crate) async fn run(sandbox: Arc<Sandbox>, udp: UdpSocket, tcp: TcpListener)
                 let (sandbox, udp) = (sandbox.clone(), udp.clone());
                 let question = buffer[..length].to_vec();
                 tasks.spawn(async move {
-                    if let Some(reply) = reply(&sandbox, &question, true).await {
+                    if let Some(reply) = reply(&sandbox, place, &question, true).await {
                         // Who asked may have gone.
                         let _ = udp.send_to(&reply, peer).await;
                     }
@@ -46,7 +54,7 @@ pub(crate) async fn run(sandbox: Arc<Sandbox>, udp: UdpSocket, tcp: TcpListener)
                 Ok((stream, _)) => {
                     let sandbox = sandbox.clone();
                     tasks.spawn(async move {
-                        if let Err(error) = connection(&sandbox, stream).await {
+                        if let Err(error) = connection(&sandbox, place, stream).await {
                             tracing::debug!(%error, "a DNS connection ended early");
                         }
                     });
@@ -61,7 +69,7 @@ pub(crate) async fn run(sandbox: Arc<Sandbox>, udp: UdpSocket, tcp: TcpListener)
     }
 }
 
-async fn connection(sandbox: &Sandbox, mut stream: TcpStream) -> io::Result<()> {
+async fn connection(sandbox: &Sandbox, place: Place, mut stream: TcpStream) -> io::Result<()> {
     loop {
         let mut length = [0u8; 2];
         match tokio::time::timeout(QUIET, stream.read_exact(&mut length)).await {
@@ -71,7 +79,7 @@ async fn connection(sandbox: &Sandbox, mut stream: TcpStream) -> io::Result<()> 
         }
         let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
         stream.read_exact(&mut question).await?;
-        let Some(reply) = reply(sandbox, &question, false).await else {
+        let Some(reply) = reply(sandbox, place, &question, false).await else {
             return Ok(());
         };
         let length = u16::try_from(reply.len()).unwrap_or(u16::MAX);
@@ -81,7 +89,7 @@ async fn connection(sandbox: &Sandbox, mut stream: TcpStream) -> io::Result<()> 
 }
 
 /// The reply to a question; none to what is no question, and where a fault keeps it back.
-async fn reply(sandbox: &Sandbox, bytes: &[u8], short: bool) -> Option<Vec<u8>> {
+async fn reply(sandbox: &Sandbox, place: Place, bytes: &[u8], short: bool) -> Option<Vec<u8>> {
     let _busy = sandbox.busy();
     let question = Message::from_vec(bytes).ok()?;
     let query = question.queries.first()?;
@@ -116,6 +124,12 @@ async fn reply(sandbox: &Sandbox, bytes: &[u8], short: bool) -> Option<Vec<u8>> 
         });
         if answered.is_err() {
             reply.metadata.response_code = ResponseCode::ServFail;
+        } else if place == Place::Second {
+            let switches = sandbox
+                .switches
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            answer::outdate(&switches.stale_answers, &mut reply);
         }
     }
     sandbox

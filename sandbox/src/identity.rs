@@ -27,6 +27,9 @@ pub struct Identity {
     /// The port that its zones were last served on.
     #[serde(default)]
     pub dns_port: Option<u16>,
+    /// The port that the second name server of its zones was last served on.
+    #[serde(default)]
+    pub secondary_port: Option<u16>,
     /// The port that its clusters were last served on.
     #[serde(default)]
     pub clusters_port: Option<u16>,
@@ -51,6 +54,7 @@ impl Identity {
             port: None,
             mysql_port: None,
             dns_port: None,
+            secondary_port: None,
             clusters_port: None,
             key: hex(&digest),
         }
@@ -72,6 +76,7 @@ impl Identity {
             port: None,
             mysql_port: None,
             dns_port: None,
+            secondary_port: None,
             clusters_port: None,
             key: hex(key),
         };

@@ -130,7 +130,12 @@ pub async fn serve(
     // Dropped at the end, with every connection.
     let mut servers = JoinSet::new();
     servers.spawn(mysql::run(sandbox.clone(), sockets.mysql));
-    servers.spawn(dns::run(sandbox.clone(), sockets.dns.0, sockets.dns.1));
+    for (place, (udp, tcp)) in [
+        (dns::Place::First, sockets.dns),
+        (dns::Place::Second, sockets.secondary),
+    ] {
+        servers.spawn(dns::run(sandbox.clone(), place, udp, tcp));
+    }
     ready.save(&dir).map_err(file_error("serve.json"))?;
     on_ready(&ready);
     let doors = Doors {

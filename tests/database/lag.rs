@@ -5,21 +5,22 @@ use std::time::{Duration, Instant};
 use zonewright_engine::check::{DatabaseAnswer, DatabaseAsk, Verdict};
 
 use super::link::Link;
-use super::server::{Authority, PASSWORD, PATIENCE, Server, installed, verdict};
+use super::server::{Authority, NAME, PASSWORD, PATIENCE, Server, installed, verdict};
 
 const BEAT: &str = "REPLACE INTO heartbeat.heartbeat (ts, server_id) VALUES \
      (DATE_FORMAT(UTC_TIMESTAMP(6) + INTERVAL {} SECOND, '%Y-%m-%dT%H:%i:%s.%f'), 1)";
 
-struct Pair {
-    authority: Authority,
-    source: Server,
-    link: Link,
+/// A source and its replica, over a link that can be cut. A heartbeat is written by the source itself.
+pub(super) struct Pair {
+    pub(super) authority: Authority,
+    pub(super) source: Server,
+    pub(super) link: Link,
     replica: Server,
 }
 
 impl Pair {
-    fn start() -> Pair {
-        let authority = Authority::new();
+    pub(super) fn start() -> Pair {
+        let authority = Authority::of(&[NAME, "127.0.0.1"]);
         let source = Server::start(1, Some(&authority), &["--event-scheduler=ON"]);
         let link = Link::to(source.port);
         let replica = Server::start(2, Some(&authority), &["--read-only=1"]);
@@ -66,7 +67,11 @@ impl Pair {
     }
 
     /// Asks until the answer is as it has to be.
-    fn until(&self, what: &str, is: impl Fn(Option<f64>, &Verdict) -> bool) -> Option<String> {
+    pub(super) fn until(
+        &self,
+        what: &str,
+        is: impl Fn(Option<f64>, &Verdict) -> bool,
+    ) -> Option<String> {
         let until = Instant::now() + PATIENCE;
         loop {
             let (age, server, verdict) = self.heartbeat();

@@ -13,6 +13,7 @@ mod crash;
 mod dashboard;
 mod doctor;
 mod exposure;
+mod fallen_behind;
 mod finish;
 mod identity;
 mod ignored;

@@ -414,6 +414,10 @@ fn dns(answers: &[DnsAnswer], proxied: &[String]) -> Verdict {
         return Verdict::Unknown(silent.join("; "));
     }
     bad.extend(silent);
+    // Whoever mends it wants to know who is right.
+    if !bad.is_empty() {
+        bad.append(&mut good);
+    }
     if !good.is_empty() && !proxied.is_empty() {
         good.push(format!("not asked, proxied: {}", proxied.join(", ")));
     }

@@ -1,10 +1,11 @@
 //! What a zone answers to a question.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, MX, NS, SOA, TXT};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::rr::{Name, RData, Record, RecordType, rdata};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -49,6 +50,20 @@ pub(super) fn fill(tables: &Tables, query: &Query, reply: &mut Message) {
                 reply.authorities.extend(zone.soa());
                 return;
             }
+        }
+    }
+}
+
+/// Puts what a server still says that has fallen behind in the place of what is right.
+pub(super) fn outdate(stale: &BTreeMap<String, String>, reply: &mut Message) {
+    for record in &mut reply.answers {
+        let Some(old) = stale.get(&plain(&record.name)) else {
+            continue;
+        };
+        let address = || old.parse().ok().map(|ip| RData::A(A(ip)));
+        let alias = || absolute(old).map(|name| RData::CNAME(rdata::CNAME(name)));
+        if let Some(data) = address().or_else(alias) {
+            record.data = data;
         }
     }
 }

@@ -22,6 +22,7 @@ pub struct Ready {
     control: String,
     mysql: SocketAddr,
     dns: SocketAddr,
+    secondary: SocketAddr,
     clusters: SocketAddr,
     cluster_authority: String,
     identity: Identity,
@@ -36,8 +37,10 @@ pub struct Endpoints {
     pub http: SocketAddr,
     /// Every database: TLS by its own host name chooses which.
     pub mysql: SocketAddr,
-    /// The name servers of every zone, over UDP and TCP.
+    /// The first name server of every zone, over UDP and TCP.
     pub dns: SocketAddr,
+    /// The second one.
+    pub secondary: SocketAddr,
     /// The API servers of every cluster, over TLS, each under `/clusters/ID`.
     pub clusters: SocketAddr,
 }
@@ -68,6 +71,7 @@ impl Ready {
             control: format!("http://{}/_sandbox", endpoints.http),
             mysql: endpoints.mysql,
             dns: endpoints.dns,
+            secondary: endpoints.secondary,
             clusters: endpoints.clusters,
             cluster_authority: sandbox.clusters.authority.clone().unwrap_or_default(),
             identity: identity.clone(),
@@ -102,6 +106,7 @@ impl Ready {
             http: self.address,
             mysql: self.mysql,
             dns: self.dns,
+            secondary: self.secondary,
             clusters: self.clusters,
         }
     }

@@ -12,6 +12,7 @@ pub(super) struct Sockets {
     pub(super) http: TcpListener,
     pub(super) mysql: TcpListener,
     pub(super) dns: (UdpSocket, TcpListener),
+    pub(super) secondary: (UdpSocket, TcpListener),
     pub(super) clusters: TcpListener,
     pub(super) endpoints: Endpoints,
 }
@@ -25,6 +26,7 @@ impl Sockets {
         let http = bind(listen, identity.port).await?;
         let mysql = bind(None, identity.mysql_port).await?;
         let dns = bind_both(identity.dns_port).await?;
+        let secondary = bind_both(identity.secondary_port).await?;
         let clusters = bind(None, identity.clusters_port).await?;
         let at = |socket: &TcpListener| {
             let address = any_port();
@@ -35,16 +37,19 @@ impl Sockets {
             http: at(&http)?,
             mysql: at(&mysql)?,
             dns: at(&dns.1)?,
+            secondary: at(&secondary.1)?,
             clusters: at(&clusters)?,
         };
         identity.port = Some(endpoints.http.port());
         identity.mysql_port = Some(endpoints.mysql.port());
         identity.dns_port = Some(endpoints.dns.port());
+        identity.secondary_port = Some(endpoints.secondary.port());
         identity.clusters_port = Some(endpoints.clusters.port());
         Ok(Sockets {
             http,
             mysql,
             dns,
+            secondary,
             clusters,
             endpoints,
         })
