@@ -10,6 +10,7 @@ use zonewright_engine::canon::Digest;
 
 use crate::{env, exit};
 
+mod adopt;
 mod bucket;
 mod check;
 mod cost;
@@ -21,6 +22,7 @@ pub(crate) mod restore;
 mod runbook;
 mod state;
 
+pub use adopt::{AdoptArgs, OrphansArgs};
 pub use bucket::BucketArgs;
 pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
 pub use cost::CostArgs;
@@ -150,6 +152,10 @@ pub enum Command {
     /// Take something that exists, and that the spec describes, under management. Changes only the
     /// state; the next plan shows what differs from the spec.
     Import(ImportArgs),
+    /// Take everything that exists and that the spec describes under management. Changes only the state.
+    Adopt(AdoptArgs),
+    /// Show what carries our mark and is in no record. Takes no lock and changes nothing.
+    Orphans(OrphansArgs),
     /// Remove everything of one zone. The zone that serves is refused.
     Destroy(DestroyArgs),
     /// Make a standby zone `off`, `cold` or `warm`: edits its file, then plans and applies the zone.
@@ -195,6 +201,7 @@ impl Command {
             Command::Restore(RestoreCommand::Plan(args)) => args.format,
             Command::Restore(RestoreCommand::Finish(args)) => args.format,
             Command::Observability(args) => args.format,
+            Command::Orphans(args) => args.format,
             Command::Runbook(args) if args.format == RunbookFormat::Json => Format::Json,
             Command::Show(args) => args.format,
             Command::Output(args) => args.format,

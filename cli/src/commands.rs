@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod adopt;
 mod apply;
 mod completions;
 mod cost;
@@ -13,6 +14,7 @@ mod init;
 mod kubeconfig;
 mod metrics;
 mod observability;
+mod orphans;
 mod output;
 mod parity;
 mod plan;
@@ -50,6 +52,8 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Smoke(args) => Box::pin(verify::smoke(ctx, args)).await,
         Command::Metrics(args) => Box::pin(metrics::run(ctx, args)).await,
         Command::Observability(args) => observability::run(ctx, &args),
+        Command::Adopt(args) => Box::pin(adopt::run(ctx, args)).await,
+        Command::Orphans(args) => Box::pin(orphans::run(ctx, args)).await,
         Command::Import(args) => Box::pin(import::run(ctx, &args)).await,
         Command::Destroy(args) => Box::pin(destroy::run(ctx, args)).await,
         Command::Posture(args) => Box::pin(posture::run(ctx, args)).await,

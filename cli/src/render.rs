@@ -9,6 +9,7 @@ pub mod drift;
 pub mod events;
 pub mod forecast;
 pub mod graph;
+pub mod orphans;
 pub mod parity;
 pub mod plan;
 pub mod plan_json;

@@ -217,6 +217,20 @@ fn lines(inputs: &Inputs, address: &Address, attrs: Option<&Value>) -> Vec<Line>
         .collect()
 }
 
+/// What something bills that no address is known for.
+pub(crate) fn charged(inputs: &Inputs, kind: &Kind, attrs: &Value) -> Vec<Line> {
+    let seller = kind.provider();
+    let rules = inputs
+        .registry
+        .provider(seller)
+        .and_then(|s| s.facts.prices);
+    let charges = rules
+        .and_then(|r| (r.charges)(kind, attrs))
+        .unwrap_or_default();
+    let billed = charges.into_iter().filter(|c| c.high > 0);
+    billed.map(|charge| line(None, seller, charge)).collect()
+}
+
 fn line(address: Option<Address>, seller: &str, charge: Charge) -> Line {
     Line {
         address,

@@ -40,6 +40,26 @@ pub enum ImportError {
     },
 }
 
+/// What exists under the name of a wanted resource and is not managed, by address and id. What is recorded
+/// under another address was renamed, which is for `[[moved]]` to say.
+pub fn adoptable(inputs: &Inputs, seen: &Observations) -> Vec<(Address, String)> {
+    let taken = |live: &Live, address: &Address| {
+        let mut records = inputs.state.records();
+        records.any(|r| r.id == live.id && r.address.kind == address.kind)
+    };
+    let wanted = |a: &Address| inputs.wanted(a).is_some_and(|r| !r.meta.observe);
+    seen.seen
+        .iter()
+        .filter(|(a, _)| wanted(a) && inputs.state.record(a).is_none())
+        .filter_map(|(address, observed)| match observed {
+            Observed::Foreign(live) if !taken(live, address) => {
+                Some((address.clone(), live.id.clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
 /// The record of an existing object. What the spec wants of it is left to the next plan.
 ///
 /// # Errors

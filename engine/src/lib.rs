@@ -22,6 +22,7 @@ pub mod journal;
 pub mod objectives;
 pub mod observability;
 pub mod observe;
+pub mod orphans;
 pub mod parity;
 pub mod plan;
 pub mod provider;

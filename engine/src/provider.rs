@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use crate::address::{Address, AttrPath, Kind};
+use crate::address::{Address, AttrPath, Kind, ZoneName};
 use crate::canon::Digest;
 use crate::schema::ProviderSchema;
 use crate::secret::Secret;
@@ -75,6 +75,18 @@ pub trait Session: Send + Sync {
     /// those that have none, or may not list them.
     fn reach(&self) -> BoxFuture<'_, Option<Vec<String>>> {
         Box::pin(async { None })
+    }
+
+    /// Looks for everything that carries a mark of the project, recorded or not. Kinds that have no place
+    /// for a mark are left out.
+    ///
+    /// # Errors
+    /// Something could not be listed: what was not seen is not known to be absent.
+    fn owned<'a>(
+        &'a self,
+        _search: &'a Search,
+    ) -> BoxFuture<'a, Result<Vec<Owned>, ProviderError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     /// How long the other side has been silent: since its last answer, or the end of a pause that it
@@ -144,6 +156,37 @@ impl Mark {
             Mark::Untold => false,
         }
     }
+}
+
+/// What everything of a project is looked for by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    /// The project's lineage.
+    pub lineage: String,
+    /// The zones of the spec and of the state.
+    pub zones: Vec<ZoneName>,
+    /// What is recorded and what is wanted: it says where to look at vendors that have no list of
+    /// everything.
+    pub places: Vec<Value>,
+}
+
+/// Something that carries a mark of the project.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Owned {
+    /// Its kind.
+    pub kind: Kind,
+    /// What it is, in a few words.
+    pub what: String,
+    /// The vendor's id, as records have it.
+    pub id: String,
+    /// The mark; empty where the address itself is written on it.
+    pub mark: String,
+    /// The address that is written on it, if one is.
+    pub address: Option<Address>,
+    /// Its attributes, as far as they bill.
+    pub attrs: Value,
+    /// The command that removes it.
+    pub remove: String,
 }
 
 /// Something to look at.

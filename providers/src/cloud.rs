@@ -8,7 +8,8 @@ use futures::future::{BoxFuture, join_all};
 use zonewright_engine::address::Kind;
 use zonewright_engine::canon::Digest;
 use zonewright_engine::provider::{
-    ErrorClass, Observed, Op, Outcome, Provider, ProviderError, ReadTarget, Session, Verb,
+    ErrorClass, Observed, Op, Outcome, Owned, Provider, ProviderError, ReadTarget, Search, Session,
+    Verb,
 };
 use zonewright_engine::schema::{Attr, KindSchema, ProviderSchema, Type, VendorFacts};
 use zonewright_engine::secret::{Purpose, Secret};
@@ -39,6 +40,15 @@ pub(crate) trait CloudKind: Send + Sync {
 
     /// Carries out one operation.
     fn apply<'a>(&'a self, api: &'a Api, op: &'a Op) -> BoxFuture<'a, Applied>;
+
+    /// Looks for everything that carries a mark of the project.
+    fn owned<'a>(
+        &'a self,
+        _api: &'a Api,
+        _search: &'a Search,
+    ) -> BoxFuture<'a, Result<Vec<Owned>, ProviderError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// Fetches an output that is never stored.
     fn ephemeral<'a>(
@@ -264,6 +274,16 @@ impl Session for CloudSession {
         output: &'a str,
     ) -> BoxFuture<'a, Result<Secret, ProviderError>> {
         Box::pin(async move { self.kind(kind)?.ephemeral(&self.api, id, output).await })
+    }
+
+    fn owned<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Vec<Owned>, ProviderError>> {
+        Box::pin(async move {
+            let mut out = Vec::new();
+            for kind in self.kinds.values() {
+                out.extend(kind.owned(&self.api, search).await?);
+            }
+            Ok(out)
+        })
     }
 
     fn quotes(&self) -> BoxFuture<'_, Result<BTreeMap<String, u64>, ProviderError>> {

@@ -32,6 +32,7 @@ pub(crate) mod exposure;
 pub(crate) mod failure;
 pub(crate) mod kinds;
 mod order;
+mod owned;
 mod pods;
 mod quantity;
 pub(crate) mod ready;

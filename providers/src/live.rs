@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use zonewright_engine::address::{Address, AttrPath};
 use zonewright_engine::provider::{
-    ErrorClass, Live, Mark, Marker, Observed, Op, ProviderError, ReadTarget, Verb,
+    ErrorClass, Live, Mark, Marker, Observed, Op, ProviderError, ReadTarget, Search, Verb,
 };
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::{Map, Value};
@@ -117,6 +117,12 @@ pub(crate) fn candidates(reader: &dyn Reader, op: &Op, items: &[Json]) -> Vec<Li
         })
         .map(|item| reader.live(item, &lens))
         .collect()
+}
+
+/// What a search finds marks by.
+pub(crate) fn project_of(search: &Search) -> String {
+    let lineage = search.lineage.get(..8).unwrap_or(&search.lineage);
+    format!("zonewright:{lineage}:")
 }
 
 /// Whether a text is a mark of this program, for whatever address.

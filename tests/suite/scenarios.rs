@@ -2,6 +2,7 @@
 
 use zonewright_tests::Env;
 
+mod adopt;
 mod beside;
 mod bucket;
 mod change;

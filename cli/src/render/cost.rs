@@ -103,7 +103,7 @@ fn moved(now: &Cost, then: &Cost) -> String {
 }
 
 /// `$12.00 to $36.00 and an unknown price (mysql/db-x)`.
-fn money(cost: &Cost) -> String {
+pub fn money(cost: &Cost) -> String {
     let known = match (cost.low, cost.high) {
         (_, 0) if cost.unknown.is_empty() => return "nothing".to_owned(),
         (_, 0) => String::new(),

@@ -346,12 +346,14 @@ impl<'a> Decider<'a> {
             Reason::Follows { of: follows }
         } else if !base.differences.is_empty() && !spec_changed {
             Reason::Drifted
-        } else if !base.differences.is_empty() || (spec_changed && want.rules.is_some()) {
+        } else if !base.differences.is_empty() {
+            Reason::SpecChanged
+        } else if !unfinished && self.is_unmarked(want, live) {
+            Reason::Unmarked
+        } else if spec_changed && want.rules.is_some() {
             Reason::SpecChanged
         } else if unfinished {
             Reason::Unfinished
-        } else if self.is_unmarked(want, live) {
-            Reason::Unmarked
         } else if spec_changed || facts_changed {
             Reason::RecordOnly
         } else if let Status::Failed(error) = &live.status {

@@ -3,13 +3,14 @@
 //! Names are compared as full domain names and host names without regard to case; a record that
 //! means the same is reported in the words of the spec.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{
-    ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb, Wait,
+    ErrorClass, Live, Marker, Observed, Op, Outcome, Owned, ProviderError, ReadTarget, Search,
+    Status, Verb, Wait,
 };
 use zonewright_engine::schema::{
     Attr, Check, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
@@ -19,8 +20,8 @@ use zonewright_engine::value::Value;
 use crate::cloud::{Applied, CloudKind, POLL};
 use crate::http::{Api, ApiError, found, segment};
 use crate::live::{
-    Attrs, Lens, Listed, Reader, candidates, choose, invalid, join_mark, marked, need, spec,
-    split_mark, text,
+    Attrs, Lens, Listed, Reader, candidates, choose, invalid, join_mark, marked, need, project_of,
+    spec, split_mark, text,
 };
 
 /// The kind.
@@ -392,6 +393,52 @@ impl DnsRecord {
     }
 }
 
+impl DnsRecord {
+    /// The records of the project in all zones that it has or wants records in.
+    async fn marked_in_zones(
+        &self,
+        api: &Api,
+        search: &Search,
+    ) -> Result<Vec<Owned>, ProviderError> {
+        let project = project_of(search);
+        let record = |v: &&Value| v.get("content").is_some() && v.get("type").is_some();
+        let mut zones = BTreeSet::new();
+        for place in search.places.iter().filter(record) {
+            let said = |key: &str| place.get(key).and_then(Value::as_str);
+            match (said("zone_id"), said("zone")) {
+                (Some(id), _) => zones.insert(id.to_owned()),
+                (None, Some(name)) => zones.insert(zone_id(api, name).await?),
+                (None, None) => false,
+            };
+        }
+        let mut out = Vec::new();
+        for zone in &zones {
+            for item in list(api, zone, None).await? {
+                let comment = text(&item, "/comment").unwrap_or_default();
+                let mark = split_mark(comment).1.filter(|m| m.starts_with(&project));
+                out.extend(mark.map(|mark| described(&item, self.id(&item), mark)));
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn described(item: &Json, id: String, mark: &str) -> Owned {
+    let said = |key: &str| text(item, key).unwrap_or_default();
+    let path = format!("zones/{}/dns_records/{}", said("/@zone_id"), said("/id"));
+    Owned {
+        kind: schema().kind,
+        what: format!("dns_record {} {}", said("/type"), said("/name")),
+        mark: mark.to_owned(),
+        address: None,
+        attrs: Value::Null,
+        remove: format!(
+            "curl -X DELETE -H \"Authorization: Bearer $CLOUDFLARE_API_TOKEN\" https://api.cloudflare.com/client/v4/{path}"
+        ),
+        id,
+    }
+}
+
 impl CloudKind for DnsRecord {
     fn schema(&self) -> KindSchema {
         schema()
@@ -403,6 +450,14 @@ impl CloudKind for DnsRecord {
         targets: &'a [&'a ReadTarget],
     ) -> BoxFuture<'a, Vec<Observed>> {
         Box::pin(self.observe(api, targets))
+    }
+
+    fn owned<'a>(
+        &'a self,
+        api: &'a Api,
+        search: &'a Search,
+    ) -> BoxFuture<'a, Result<Vec<Owned>, ProviderError>> {
+        Box::pin(self.marked_in_zones(api, search))
     }
 
     fn apply<'a>(&'a self, api: &'a Api, op: &'a Op) -> BoxFuture<'a, Applied> {

@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use zonewright_engine::provider::{
-    ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb,
+    ErrorClass, Live, Marker, Observed, Op, Outcome, Owned, ProviderError, ReadTarget, Search,
+    Status, Verb,
 };
 use zonewright_engine::schema::{
     Attr, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
@@ -390,6 +391,19 @@ impl CloudKind for KubernetesCluster {
         targets: &'a [&'a ReadTarget],
     ) -> BoxFuture<'a, Vec<Observed>> {
         Box::pin(top::refresh(self, api, targets))
+    }
+
+    fn owned<'a>(
+        &'a self,
+        api: &'a Api,
+        search: &'a Search,
+    ) -> BoxFuture<'a, Result<Vec<Owned>, ProviderError>> {
+        Box::pin(top::owned(
+            self,
+            api,
+            search,
+            (self.schema().kind, "kubernetes cluster"),
+        ))
     }
 
     fn apply<'a>(&'a self, api: &'a Api, op: &'a Op) -> BoxFuture<'a, Applied> {

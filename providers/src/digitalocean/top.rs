@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde_json::Value as Json;
+use zonewright_engine::address::Kind;
 use zonewright_engine::provider::{
-    ErrorClass, Live, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Wait,
+    ErrorClass, Live, Marker, Observed, Op, Outcome, Owned, ProviderError, ReadTarget, Search,
+    Status, Wait,
 };
 
 use crate::cloud::{Applied, POLL, unreadable};
 use crate::http::{Api, ApiError, found, take_list};
-use crate::live::{Lens, Listed, Reader, candidates, choose};
+use crate::live::{Lens, Listed, Reader, candidates, choose, project_of, text};
 
 /// Where the objects of a kind are.
 pub(super) struct Place {
@@ -99,6 +101,44 @@ async fn try_refresh<K: Top>(
     }
     let items = Listed::new(kind, items);
     Ok(targets.iter().map(|t| choose(kind, t, &items)).collect())
+}
+
+/// Everything of the project in the account, with the word of the vendor's tool for it.
+pub(super) async fn owned<K: Top>(
+    kind: &K,
+    api: &Api,
+    search: &Search,
+    (schema, tool): (Kind, &str),
+) -> Result<Vec<Owned>, ProviderError> {
+    let project = project_of(search);
+    let items = list(api, kind.place()).await?;
+    let any = Marker {
+        lineage: search.lineage.clone(),
+        address: format!("any/{schema}.any")
+            .parse()
+            .expect("invariant: an address"),
+        generation: 1,
+    };
+    let owned = items.iter().filter_map(|item| {
+        let mark = kind.mark(item, &any).filter(|m| m.starts_with(&project))?;
+        let lens = Lens {
+            address: &any.address,
+            marker: &any,
+            desired: None,
+        };
+        let live = kind.live(item, &lens);
+        let name = text(item, "/name").unwrap_or_default();
+        Some(Owned {
+            kind: schema.clone(),
+            what: format!("{} {name}", schema.name()),
+            remove: format!("doctl {tool} delete {}", live.id),
+            id: live.id,
+            mark,
+            address: None,
+            attrs: live.attrs,
+        })
+    });
+    Ok(owned.collect())
 }
 
 pub(super) async fn find<K: Top>(kind: &K, api: &Api, op: &Op) -> Applied {

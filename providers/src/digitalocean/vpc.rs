@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 use zonewright_engine::address::AttrPath;
 use zonewright_engine::provider::{
-    ErrorClass, Live, Marker, Observed, Op, Outcome, ProviderError, ReadTarget, Status, Verb,
+    ErrorClass, Live, Marker, Observed, Op, Outcome, Owned, ProviderError, ReadTarget, Search,
+    Status, Verb,
 };
 use zonewright_engine::schema::{
     Attr, Check, Containment, Equality, Form, KindSchema, Output, Part, Type, Typical,
@@ -229,6 +230,14 @@ impl CloudKind for Vpc {
         targets: &'a [&'a ReadTarget],
     ) -> BoxFuture<'a, Vec<Observed>> {
         Box::pin(top::refresh(self, api, targets))
+    }
+
+    fn owned<'a>(
+        &'a self,
+        api: &'a Api,
+        search: &'a Search,
+    ) -> BoxFuture<'a, Result<Vec<Owned>, ProviderError>> {
+        Box::pin(top::owned(self, api, search, (self.schema().kind, "vpcs")))
     }
 
     fn apply<'a>(&'a self, api: &'a Api, op: &'a Op) -> BoxFuture<'a, Applied> {

@@ -80,6 +80,16 @@ impl Discovery {
         Ok(out)
     }
 
+    /// The kinds that are served beside the built-in ones, each in the version that the server prefers.
+    pub(crate) async fn custom(&self, api: &Api) -> Result<Vec<Resource>, Failure> {
+        let fresh = Arc::new(fetch(api).await?);
+        let first = fresh.0.values().filter_map(|versions| versions.first());
+        let custom = first.filter(|r| !kinds::is_built_in_group(&r.group));
+        let custom = custom.cloned().collect();
+        *self.cached.lock().await = Some(fresh);
+        Ok(custom)
+    }
+
     /// Forgets: a definition was applied, or the server did not know a kind.
     pub(crate) async fn invalidate(&self) {
         *self.cached.lock().await = None;

@@ -53,6 +53,11 @@ impl Refusal {
         self.code == 404 && self.status.is_null()
     }
 
+    /// Whether there is such a kind, and no list of it.
+    pub(crate) fn is_unlistable(&self) -> bool {
+        self.code == 405
+    }
+
     /// Whether a deletion was refused because another object has the name now.
     pub(crate) fn is_other_uid(&self) -> bool {
         self.code == 409 && self.message().contains("UID in the precondition")

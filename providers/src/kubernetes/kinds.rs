@@ -128,6 +128,12 @@ pub(crate) fn built_in(group: &str, kind: &str, version: Option<&str>) -> Option
     })
 }
 
+/// Every kind that clusters serve without a definition.
+pub(crate) fn all_built_in() -> Vec<Resource> {
+    let all = BUILT_IN.iter();
+    all.filter_map(|r| built_in(r.0, r.2, None)).collect()
+}
+
 /// Whether a group is one that every cluster serves.
 pub(crate) fn is_built_in_group(group: &str) -> bool {
     BUILT_IN.iter().any(|r| r.0 == group)

@@ -17,12 +17,12 @@ use super::discovery::Discovery;
 use super::kinds::{Identity, Resource};
 
 /// Kinds that are listed at the same time.
-const PARALLEL: usize = 8;
+pub(super) const PARALLEL: usize = 8;
 
 /// Up to so many missing objects of a kind are read one by one.
 const FEW: usize = 3;
 
-const METADATA: &str =
+pub(super) const METADATA: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
 /// A target with its name in the cluster.
@@ -277,7 +277,7 @@ fn complete(mut object: Json, resource: &Resource) -> Json {
 }
 
 /// A token as part of a query.
-fn escaped(token: &str) -> String {
+pub(super) fn escaped(token: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(token.len());
     for byte in token.bytes() {

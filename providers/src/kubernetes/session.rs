@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 use zonewright_engine::address::Kind;
 use zonewright_engine::provider::{
-    ErrorClass, Live, Mark, Observed, Op, Outcome, ProviderError, ReadTarget, Session, Status,
-    Verb, Wait,
+    ErrorClass, Live, Mark, Observed, Op, Outcome, Owned, ProviderError, ReadTarget, Search,
+    Session, Status, Verb, Wait,
 };
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::Value;
@@ -20,7 +20,7 @@ use super::discovery::Discovery;
 use super::failure::Refusal;
 use super::kinds::{Identity, Resource};
 use super::told::{Quote, told};
-use super::{ready, refresh, scale};
+use super::{owned, ready, refresh, scale};
 
 /// Between two attempts of a create.
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
@@ -61,6 +61,10 @@ impl Session for Cluster {
     ) -> BoxFuture<'a, Result<Secret, ProviderError>> {
         let message = format!("{kind} has no ephemeral output `{output}`");
         async move { Err(ProviderError::new(ErrorClass::Bug, message)) }.boxed()
+    }
+
+    fn owned<'a>(&'a self, search: &'a Search) -> BoxFuture<'a, Result<Vec<Owned>, ProviderError>> {
+        owned::owned(&self.api, &self.discovery, search).boxed()
     }
 
     fn identity(&self) -> BoxFuture<'_, Result<Option<String>, ProviderError>> {
