@@ -66,6 +66,27 @@ impl Check {
         self.id == name || kind == Some(name)
     }
 
+    /// The same, with a database asked by a Job in the zone: where whoever asks is not among its trusted sources.
+    #[must_use]
+    pub fn inside(self) -> Check {
+        match self.probe {
+            Probe::Database(database) if database.inside.is_some() => Check {
+                writes: true,
+                probe: Probe::DatabaseInside(database),
+                ..self
+            },
+            Probe::Database(_) => {
+                let why =
+                    "no Secret beside the password says where the server is: a Job does not know";
+                Check {
+                    probe: Probe::Missing(why.to_owned()),
+                    ..self
+                }
+            }
+            _ => self,
+        }
+    }
+
     /// Whether it looks for ways into a zone that must have none.
     pub fn is_about_exposure(&self) -> bool {
         matches!(

@@ -21,6 +21,7 @@ mod rules;
 mod samples;
 mod yaml;
 
+pub use heartbeat::IMAGE as CLIENT_IMAGE;
 pub use learn::{exposed, learn, unread};
 pub use metrics::{METRICS, Metric, Sample};
 pub use samples::{Backup, Known, Unsettled, ZoneKnown, readiness_samples, samples};

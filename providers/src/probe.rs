@@ -25,6 +25,7 @@ use rehearsal::Purpose;
 mod cluster;
 mod dns;
 mod finish;
+mod inside;
 mod mirror;
 pub mod mysql;
 mod rehearsal;
@@ -32,6 +33,7 @@ mod s3;
 
 pub use cluster::Cluster;
 pub use finish::Hands;
+pub use inside::{ASK, answer};
 pub use rehearsal::PING;
 
 /// The label of everything that a probe makes; its value says what for.
@@ -142,6 +144,7 @@ impl Probes {
                 };
                 Answer::Database(server.ask(database.ask).await?)
             }
+            Probe::DatabaseInside(database) => inside::ask(self.cluster(zone)?, database).await?,
             Probe::Backups { source, .. } => Answer::Backups {
                 backups: self.lists()?.backups_of(source).await?,
                 now: now(),
@@ -215,7 +218,10 @@ impl Prober for Probes {
         probe: &'a Probe,
     ) -> BoxFuture<'a, Result<Answer, ProviderError>> {
         async move {
-            let waits = matches!(probe, Probe::Certificate { .. } | Probe::Smoke(_));
+            let waits = matches!(
+                probe,
+                Probe::Certificate { .. } | Probe::Smoke(_) | Probe::DatabaseInside(_)
+            );
             let limit = if waits { REHEARSE } else { READ };
             let answer = tokio::time::timeout(limit, self.answer(zone, probe));
             answer.await.unwrap_or_else(|_| {
@@ -241,6 +247,9 @@ impl Prober for Probes {
                         }
                         Probe::Smoke(SmokeProbe::Job(_)) => {
                             rehearsal::sweep(self.cluster(zone)?, Purpose::Smoke).await?
+                        }
+                        Probe::DatabaseInside(_) => {
+                            rehearsal::sweep(self.cluster(zone)?, Purpose::Database).await?
                         }
                         Probe::Media(media) => self.store(zone, media).await?.sweep().await?,
                         _ => 0,

@@ -8,6 +8,7 @@ mod change;
 mod evaluate;
 mod handshake;
 pub(crate) mod heartbeat;
+pub(crate) mod inside;
 mod outcome;
 mod prepared;
 mod query;

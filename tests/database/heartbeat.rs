@@ -13,12 +13,13 @@ use super::server::{Authority, PASSWORD, PATIENCE, Server, installed, program};
 
 /// In the place of the container's client: MariaDB's has other words for a connection that is verified, and the
 /// authority is elsewhere. What it is fed goes through as it is.
-const CLIENT: &str = r#"#!/bin/sh
+pub(super) const CLIENT: &str = r#"#!/bin/sh
 for arg; do
   shift
   case "$arg" in
     --ssl-mode=VERIFY_IDENTITY) set -- "$@" --ssl-verify-server-cert ;;
     --ssl-ca=/etc/db-ca/ca.crt) set -- "$@" --ssl-ca="$CA" ;;
+    --ssl-ca=*) set -- "$@" "$arg" ;;
     --ssl-*) echo "what is $arg?" >&2; exit 2 ;;
     *) set -- "$@" "$arg" ;;
   esac
@@ -97,13 +98,13 @@ impl Drop for Writer {
     }
 }
 
-fn executable(path: &Path) {
+pub(super) fn executable(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// A pair whose source writes no heartbeat by itself; what an application may, the script may.
-fn without_heartbeat() -> Pair {
+pub(super) fn without_heartbeat() -> Pair {
     let pair = Pair::start();
     pair.source.sql(&format!(
         "DROP DATABASE heartbeat; \

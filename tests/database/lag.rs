@@ -15,7 +15,7 @@ pub(super) struct Pair {
     pub(super) authority: Authority,
     pub(super) source: Server,
     pub(super) link: Link,
-    replica: Server,
+    pub(super) replica: Server,
 }
 
 impl Pair {

@@ -5,6 +5,7 @@
 )]
 
 mod heartbeat;
+mod inside;
 mod lag;
 mod link;
 mod php;

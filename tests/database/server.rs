@@ -300,6 +300,7 @@ pub(crate) fn verdict(
         writes: false,
         max_age: Duration::from_secs(60),
         probe: Probe::Database(DatabaseProbe {
+            inside: None,
             host: NAME.to_owned(),
             port: 0,
             user: entry("user"),

@@ -20,6 +20,7 @@ mod identity;
 mod ignored;
 mod ingress;
 mod init;
+mod inside;
 mod left_out;
 mod lifecycle;
 mod lines;

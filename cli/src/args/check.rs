@@ -22,6 +22,9 @@ pub struct VerifyArgs {
     /// Skip what makes something in the zone, even though it removes it again.
     #[arg(long)]
     pub read_only: bool,
+    /// Ask the databases by a Job in the zone, which is gone after: for a machine that they do not let in.
+    #[arg(long, conflicts_with = "read_only")]
+    pub in_cluster: bool,
     /// Ask again what fails, for so long: `10m`.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub wait: Duration,

@@ -41,7 +41,11 @@ pub(crate) async fn run(ctx: &Context, args: VerifyArgs) -> Result<Exit, Failure
         }
     }
     let wanted = |c: &Check| args.only.is_empty() || args.only.iter().any(|id| c.is(id));
-    let chosen: Vec<Check> = all.into_iter().filter(wanted).collect();
+    let chosen = all.into_iter().filter(wanted);
+    let chosen: Vec<Check> = match args.in_cluster {
+        true => chosen.map(Check::inside).collect(),
+        false => chosen.collect(),
+    };
     let round = Round {
         zone: &args.zone,
         checks: chosen,

@@ -63,7 +63,7 @@ fn answered(probe: &Probe, answer: &Answer) -> Verdict {
             Answer::Networks { networks, clusters } => self::networks(own, networks, clusters),
             _ => other(),
         },
-        Probe::Database(probe) => match answer {
+        Probe::Database(probe) | Probe::DatabaseInside(probe) => match answer {
             Answer::Database(answer) => database(probe.read_only, answer),
             _ => other(),
         },

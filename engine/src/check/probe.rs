@@ -37,6 +37,8 @@ pub struct DatabaseProbe {
     pub ask: DatabaseAsk,
     /// Whether it has to be read-only.
     pub read_only: bool,
+    /// Where programs of the zone find it: host and port.
+    pub inside: Option<Entry>,
 }
 
 /// A zone's network.
@@ -163,6 +165,8 @@ pub enum Probe {
     Networks(NetworkProbe),
     /// A database.
     Database(DatabaseProbe),
+    /// The same, asked by a Job in the zone's cluster under the name that its programs use.
+    DatabaseInside(DatabaseProbe),
     /// The backups of a database that a restore would use.
     Backups {
         /// Which.

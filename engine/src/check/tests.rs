@@ -87,6 +87,7 @@ fn lag_is_what_the_heartbeat_says_and_never_zero_for_lack_of_one() {
     };
     let lag = |age: Option<f64>| {
         let probe = Probe::Database(DatabaseProbe {
+            inside: None,
             host: String::new(),
             port: 1,
             user: entry(),

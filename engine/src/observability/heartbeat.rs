@@ -9,8 +9,8 @@ use super::yaml;
 use crate::declared::{Access, Declared, Entry};
 use crate::observe::Inputs;
 
-/// A client that knows `VERIFY_IDENTITY`, by its full version.
-const IMAGE: &str = "mysql:8.4.7";
+/// The image of a client that knows `VERIFY_IDENTITY`, by its full version.
+pub const IMAGE: &str = "mysql:8.4.7";
 
 /// One connection takes the statements as they come; when it ends, the next line has nobody to go to and
 /// the container starts again.

@@ -24,6 +24,8 @@ pub(super) enum Purpose {
     Certificate,
     /// A Job that shows that the application reaches its database.
     Smoke,
+    /// A Job that asks a database from inside the zone.
+    Database,
     /// A Job of the spec that finishes a restore.
     Restore,
 }
@@ -33,6 +35,7 @@ impl Purpose {
         match self {
             Purpose::Certificate => "certificate",
             Purpose::Smoke => "smoke",
+            Purpose::Database => "database",
             Purpose::Restore => "restore",
         }
     }
@@ -41,7 +44,7 @@ impl Purpose {
     fn lists(self) -> &'static [&'static str] {
         match self {
             Purpose::Certificate => &["/apis/cert-manager.io/v1/certificates", "/api/v1/secrets"],
-            Purpose::Smoke | Purpose::Restore => &["/apis/batch/v1/jobs"],
+            Purpose::Smoke | Purpose::Database | Purpose::Restore => &["/apis/batch/v1/jobs"],
         }
     }
 
@@ -189,6 +192,36 @@ pub(super) async fn job(cluster: &Cluster, from: &Container) -> Result<Answer, P
     done?.answer(format!("a Job in {namespace} succeeded{said}"), bad)
 }
 
+/// Runs a pod as a Job, which is gone after; what it has said.
+pub(super) async fn hear(
+    cluster: &Cluster,
+    namespace: &str,
+    purpose: Purpose,
+    pod: Json,
+) -> Result<String, ProviderError> {
+    let labels = json!({LABEL: purpose.value()});
+    let body = json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": NAME, "namespace": namespace, "labels": labels},
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": JOB_SECONDS,
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    });
+    let path = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{NAME}");
+    let done = run(cluster, &path, &body, Some((namespace, purpose))).await;
+    let said = whole(cluster, namespace, purpose).await;
+    sweep(cluster, purpose).await?;
+    match done? {
+        Ended::Ready => said.ok_or_else(|| failed("the Job in the zone has said nothing")),
+        Ended::Failed(why) | Ended::Removed(why) => {
+            Err(failed(format!("the Job in {namespace}: {why}")))
+        }
+    }
+}
+
 /// Runs a Job of the spec as it is written; it is gone after.
 pub(super) async fn declared_job(cluster: &Cluster, job: &Json) -> Heard {
     let namespace = text(job, "/metadata/namespace");
@@ -241,12 +274,18 @@ fn label(object: &mut Json, pointer: &str, value: &str) {
 
 /// What the pod of a Job that did what it is for said. It is evidence only: without it the Job's end counts.
 async fn said(cluster: &Cluster, namespace: &str, purpose: Purpose) -> Option<String> {
+    let said = whole(cluster, namespace, purpose).await?;
+    Some(said.chars().take(200).collect())
+}
+
+/// The same, as long as it is: the API server keeps 4096 bytes.
+async fn whole(cluster: &Cluster, namespace: &str, purpose: Purpose) -> Option<String> {
     let selector = purpose.selector();
     let path = format!("/api/v1/namespaces/{namespace}/pods?{selector}");
     let pods = cluster.read(&path, "pods").await.ok()??;
     let pointer = "/items/0/status/containerStatuses/0/state/terminated/message";
     let said = text(&pods, pointer).trim();
-    (!said.is_empty()).then(|| said.chars().take(200).collect())
+    (!said.is_empty()).then(|| said.to_owned())
 }
 
 /// Makes an object and waits until it is ready, failed or gone. Where pods belong to it, why they do not run
@@ -292,7 +331,7 @@ async fn trouble(cluster: &Cluster, pods: Option<(&str, Purpose)>) -> Option<Str
     let (namespace, purpose) = pods?;
     let quote = match purpose {
         Purpose::Smoke => Quote::Logs,
-        Purpose::Certificate | Purpose::Restore => Quote::Messages,
+        Purpose::Certificate | Purpose::Database | Purpose::Restore => Quote::Messages,
     };
     told(&cluster.api, namespace, &purpose.selector_value(), quote).await
 }

@@ -40,6 +40,11 @@ pub(crate) fn certificate(txn: &mut Txn<'_>) -> Result<String, AuthorityError> {
     Ok(authority(txn)?.certificate)
 }
 
+/// The same, if somebody has asked before.
+pub(super) fn known(tables: &Tables) -> Option<String> {
+    stored(tables).map(|authority| authority.certificate)
+}
+
 fn authority(txn: &mut Txn<'_>) -> Result<Authority, AuthorityError> {
     if let Some(known) = stored(txn.tables()) {
         return Ok(known);

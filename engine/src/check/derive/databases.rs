@@ -92,6 +92,7 @@ impl List<'_> {
             ca: access.ca,
             ask,
             read_only,
+            inside: access.host,
         })
     }
 

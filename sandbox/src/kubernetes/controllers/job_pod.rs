@@ -10,6 +10,7 @@ use super::super::kinds::{key, table};
 use super::super::request::{Ctx, new_uid};
 use super::Looked;
 use crate::digitalocean::login::{self, Client, Refusal};
+use crate::mysql::inside::{self, Trust};
 
 /// On a Job or its pod template: what the program prints when it succeeds; on the pod template of another
 /// workload: what it says last when it crashes.
@@ -39,7 +40,13 @@ pub(super) fn end(ctx: &Ctx<'_, '_>, it: &Looked) -> End {
     if let Some(missing) = environment::missing(ctx.home(), &pod) {
         return End::CannotStart(missing);
     }
-    match connect(ctx, &environment::of_pod(ctx.home(), &pod)) {
+    let variables = environment::of_pod(ctx.home(), &pod);
+    if inside::is_client(&pod)
+        && let Some(said) = ask(ctx, &pod, &variables)
+    {
+        return End::Succeeded(said);
+    }
+    match connect(ctx, &variables) {
         Err(refused) => End::Failed(refused),
         Ok(said) => {
             let own = it.object["metadata"]["annotations"][OUTPUT].as_str();
@@ -47,6 +54,35 @@ pub(super) fn end(ctx: &Ctx<'_, '_>, it: &Looked) -> End {
             End::Succeeded(output.map_or(said, |o| format!("{o}\n")))
         }
     }
+}
+
+/// What a Job with nothing but a MySQL client says of the database that its environment names.
+fn ask(ctx: &Ctx<'_, '_>, pod: &Value, variables: &Variables) -> Option<String> {
+    let [host, user, password, database] = environment::database(variables)?;
+    let client = Client {
+        host: &host,
+        user: &user,
+        password: &password,
+        database: &database,
+    };
+    let now = ctx.world.now_ms();
+    let session = match login::from_cluster(ctx.tables(), now, ctx.cluster, &client) {
+        Ok(session) => session,
+        Err(_) => {
+            let said = connect(ctx, variables).err()?;
+            return Some(format!("failed={said}"));
+        }
+    };
+    let volume = &pod["spec"]["volumes"][0]["secret"];
+    let namespace = pod["metadata"]["namespace"].as_str()?;
+    let mounted = volume["secretName"].as_str().and_then(|name| {
+        let key = volume["items"][0]["key"].as_str()?;
+        environment::data(ctx.home(), namespace, "secrets", name)?.remove(key)
+    });
+    let trust = Trust {
+        authority: mounted.as_deref().unwrap_or_default(),
+    };
+    Some(inside::lines(ctx.tables(), now, &session.id, &trust))
 }
 
 /// What a client of the database prints that the environment names.
