@@ -28,6 +28,7 @@ macro_rules! on_both {
 on_both! {
     objects::a_mixed_set_is_applied_once
     objects::drift_is_found_and_repaired
+    objects::a_mark_that_is_taken_off_is_put_on_again
     objects::what_leaves_the_spec_leaves_the_cluster
     objects::what_cannot_change_is_replaced
     objects::a_kind_and_its_object_come_in_one_run

@@ -228,6 +228,51 @@ pub(crate) fn drift_is_found_and_repaired(lab: &Lab) {
     assert_eq!(lab.get(&settings(lab)).unwrap()["data"]["mode"], "quiet");
 }
 
+/// Somebody takes our label off one object, our annotation off another and both off a third: that is drift,
+/// it is repaired in place, and nothing is made a second time.
+pub(crate) fn a_mark_that_is_taken_off_is_put_on_again(lab: &Lab) {
+    lab.manifest(MIXED);
+    lab.converge();
+    let label = json!({ "zonewright.dev/owner": null });
+    let address = json!({ "zonewright.dev/address": null });
+    let app = deployment(lab);
+    let service = format!("/api/v1/namespaces/{}/services/app", lab.name());
+    let taken = [
+        (app.as_str(), json!({ "labels": label })),
+        (&settings(lab), json!({ "annotations": address })),
+        (&service, json!({ "labels": label, "annotations": address })),
+    ];
+    let before: Vec<Value> = taken
+        .iter()
+        .map(|(path, metadata)| {
+            let was = lab.get(path).unwrap();
+            lab.patch(path, &json!({ "metadata": metadata }));
+            was["metadata"].clone()
+        })
+        .collect();
+    let drift = lab.expect(2, &["drift"]);
+    for word in ["Deployment", "ConfigMap", "Service", "mark"] {
+        assert!(drift.stdout.contains(word), "{word}: {}", drift.text());
+    }
+    let planned = actions(lab);
+    assert_eq!(planned.len(), 3, "{planned:?}");
+    assert!(
+        planned.iter().all(|(_, a)| *a == json!(["update"])),
+        "{planned:?}"
+    );
+    lab.converge();
+    for ((path, _), was) in taken.iter().zip(&before) {
+        let now = lab.get(path).unwrap();
+        for (part, key) in [
+            ("labels", "zonewright.dev/owner"),
+            ("annotations", "zonewright.dev/address"),
+        ] {
+            assert_eq!(now["metadata"][part][key], was[part][key], "{path}");
+        }
+        assert_eq!(now["metadata"]["uid"], was["uid"], "{path} is what it was");
+    }
+}
+
 /// An object that leaves the file, and a field that leaves an object.
 pub(crate) fn what_leaves_the_spec_leaves_the_cluster(lab: &Lab) {
     lab.manifest(&format!(
