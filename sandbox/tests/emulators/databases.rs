@@ -107,7 +107,7 @@ async fn a_replica_needs_a_backup_and_its_promotion_keeps_its_id() {
     world.expect(404, &get, "").await;
     let cluster = world.expect(200, &format!("GET {own}"), "").await;
     assert_eq!(cluster["database"]["status"], "creating");
-    world.pass(31);
+    world.pass(91);
     let cluster = world.expect(200, &format!("GET {own}"), "").await;
     assert_eq!(cluster["database"]["status"], "online");
     assert_eq!(cluster["database"]["id"], replica);
