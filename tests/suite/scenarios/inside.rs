@@ -121,7 +121,15 @@ fn bz_17_a_job_in_the_zone_asks_databases_that_let_in_nobody_else() {
             ..Behaviour::default()
         },
     );
-    // A Secret with a password that is not the user's.
+    verify(&env, 0, &["--in-cluster"]);
+    assert_clean(&env);
+    env.assert_settled();
+}
+
+/// A server that does not take the credentials in the zone's Secret is named, and its Job gone.
+#[test]
+fn bz_17_a_job_in_the_zone_says_which_credentials_are_refused() {
+    let env = closed();
     let secret = "/api/v1/namespaces/app/secrets/wp-db";
     let wrong = json!({"stringData": {"WORDPRESS_DB_PASSWORD": "not-the-password"}});
     meddle(&env, "bz", "PATCH", secret, Some(&wrong));
