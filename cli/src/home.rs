@@ -8,15 +8,18 @@ use zonewright_engine::secret::Secret;
 use zonewright_sandbox::lifecycle::Ready;
 use zonewright_state::remote::{RemoteOptions, RemoteState};
 use zonewright_state::store::Store;
+use zonewright_state::store::file::FileStore;
 use zonewright_state::store::kubernetes::KubernetesStore;
 use zonewright_state::store::postgres::PostgresStore;
 use zonewright_state::store::s3::{S3Options, S3Store};
-use zonewright_state::{StateDir, StateError, StateHome, StateOptions};
+use zonewright_state::vfs::real::RealVfs;
+use zonewright_state::{OsRng, StateDir, StateError, StateHome, StateOptions};
 use zonewright_zones::{Backend, Credential, StateSettings};
 
 use crate::project::Project;
 use crate::report::Failure;
 use crate::secrets;
+use crate::term::Term;
 use crate::world::World;
 
 /// The state of a project in a world.
@@ -24,6 +27,7 @@ pub(crate) fn open(
     project: &Project,
     world: &World,
     settings: &StateSettings,
+    term: Term,
 ) -> Result<StateHome, Failure> {
     let name = world.name().unwrap_or_default();
     let created_by = concat!("zonewright ", env!("CARGO_PKG_VERSION"));
@@ -47,7 +51,42 @@ pub(crate) fn open(
         ttl: settings.ttl,
         private: Some(private),
     };
-    Ok(StateHome::Remote(RemoteState::new(store, options)))
+    let mut mirrors = Vec::new();
+    for backend in &settings.mirrors {
+        mirrors.extend(mirror(project, world, backend, term)?);
+    }
+    let tell = Arc::new(move |text: &str| term.say(&format!("note: {text}")));
+    let remote = RemoteState::new(store, options).mirrored(mirrors, tell);
+    Ok(StateHome::Remote(remote))
+}
+
+/// A store that the log is copied to. One that cannot be opened stops nothing.
+fn mirror(
+    project: &Project,
+    world: &World,
+    backend: &Backend,
+    term: Term,
+) -> Result<Option<Arc<dyn Store>>, Failure> {
+    let Backend::File { dir } = backend else {
+        return store(project, world, backend);
+    };
+    let path = match world {
+        World::Live => project.root().join(dir),
+        World::Sandbox { .. } => world.private(project).join("mirror").join(dir),
+    };
+    match RealVfs::create(&path, false) {
+        Ok(vfs) => Ok(Some(Arc::new(FileStore::new(
+            Arc::new(vfs),
+            Box::new(OsRng),
+        )))),
+        Err(error) => {
+            term.say(&format!(
+                "note: the mirror {} cannot be opened: {error}",
+                path.display()
+            ));
+            Ok(None)
+        }
+    }
 }
 
 /// The directories on this host that a change of the state writes to.

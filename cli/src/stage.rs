@@ -68,7 +68,7 @@ impl Stage {
         let registry = world::registry()?;
         let (config, facts) = project.config(ctx, &registry)?;
         let world = World::open(ctx, &project).await?;
-        let home = home::open(&project, &world, &facts.state)?;
+        let home = home::open(&project, &world, &facts.state, ctx.term)?;
         let written = home::written(&project, &world, &facts.state);
         let key = key(&project, &world, &facts)?;
         let sessions = Sessions::new(world.providers()?).telling(waiting(ctx.term));

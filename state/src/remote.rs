@@ -32,6 +32,7 @@ use crate::writer::{Log, Writer};
 use alive::Sign;
 use layout::Named;
 use log::RemoteLog;
+use mirror::Mirrors;
 use reader::{Found, Open, Reader};
 use rescue::Rescue;
 
@@ -42,6 +43,7 @@ mod layout;
 mod lease;
 pub(crate) mod log;
 pub mod migrate;
+pub mod mirror;
 mod reader;
 pub mod repair;
 mod rescue;
@@ -70,6 +72,7 @@ pub struct RemoteState {
     store: Arc<dyn Store>,
     options: RemoteOptions,
     rng: Mutex<Box<dyn Rng>>,
+    mirrors: Mirrors,
 }
 
 /// A writer that is being watched.
@@ -96,6 +99,7 @@ impl RemoteState {
             store,
             options,
             rng: Mutex::new(Box::new(OsRng)),
+            mirrors: Mirrors::default(),
         }
     }
 
@@ -438,6 +442,7 @@ impl RemoteState {
                 rescue: self.private("rescue"),
                 ttl: self.options.ttl,
                 sign: taking.sign.clone(),
+                mirrors: &self.mirrors,
             });
             let Some(log) = begun.await? else {
                 // Somebody was faster, and is at work now.

@@ -9,6 +9,7 @@ mod change;
 mod charts;
 mod clusters;
 mod contradictions;
+mod copies;
 mod cost;
 mod crash;
 mod dashboard;

@@ -188,6 +188,11 @@ fn state() -> Json {
             text("For how long snapshots are kept when `state gc` removes earlier ones: `720h`."),
         ),
         ("digest_key", source("The key of secret digests.")),
+        (
+            "mirror",
+            json!({ "type": "array", "items": mirror(),
+                "description": "Further stores that the log is copied to." }),
+        ),
         ("s3", state_s3()),
         ("postgres", state_postgres()),
         ("kubernetes", state_kubernetes()),
@@ -212,6 +217,20 @@ fn observability() -> Map<String, Json> {
             text("The header of responses that names the zone: `X-Zone`."),
         ),
     ])
+}
+
+/// One mirror: the kind of store, and what its table takes.
+fn mirror() -> Json {
+    let mut all = props([
+        ("backend", json!({ "enum": BACKENDS })),
+        ("dir", text("The directory, for backend `file`.")),
+    ]);
+    for store in [state_s3(), state_postgres(), state_kubernetes()] {
+        if let Some(own) = store["properties"].as_object() {
+            all.extend(own.clone());
+        }
+    }
+    closed(all, &["backend"], "A store.")
 }
 
 fn state_s3() -> Json {

@@ -28,6 +28,8 @@ pub struct StateSettings {
     pub backend: Backend,
     /// How long a writer of a store elsewhere may be silent before it is taken for dead.
     pub ttl: Duration,
+    /// Further stores that the log is copied to.
+    pub mirrors: Vec<Backend>,
     /// How many of the newest snapshots are kept at least.
     pub keep: usize,
     /// For how long snapshots of a store are kept at least.
@@ -49,6 +51,7 @@ impl Default for StateSettings {
                 dir: "state".to_owned(),
             },
             ttl: Duration::from_secs(60),
+            mirrors: Vec::new(),
             keep: 50,
             keep_for: Duration::from_secs(30 * 24 * 3600),
             digest_key: None,

@@ -14,6 +14,7 @@ use crate::home;
 use crate::project::Project;
 use crate::render;
 use crate::report::Failure;
+use crate::term::Term;
 use crate::world::{self, World};
 
 mod doctor;
@@ -91,6 +92,7 @@ struct AtRest {
     project: Project,
     world: World,
     facts: Facts,
+    term: Term,
 }
 
 impl AtRest {
@@ -109,11 +111,12 @@ impl AtRest {
             project,
             world,
             facts,
+            term: ctx.term,
         })
     }
 
     fn home(&self) -> Result<StateHome, Failure> {
-        home::open(&self.project, &self.world, &self.facts.state)
+        home::open(&self.project, &self.world, &self.facts.state, self.term)
     }
 }
 

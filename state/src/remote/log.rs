@@ -14,6 +14,7 @@ use super::alive::Sign;
 use super::hint::Hint;
 use super::layout;
 use super::lease::{self, Lease};
+use super::mirror::{Copies, Mirrors};
 use super::reader::{Found, Reader};
 use super::rescue::Rescue;
 use crate::error::StateError;
@@ -46,6 +47,7 @@ struct Ctx {
     rescue: Option<Rescue>,
     now: Mutex<Now>,
     lease: Lease,
+    copies: Mutex<Option<Copies>>,
 }
 
 /// Where the log is.
@@ -73,6 +75,7 @@ pub(crate) struct Begin<'a> {
     pub(crate) rescue: Option<PathBuf>,
     pub(crate) ttl: Duration,
     pub(crate) sign: Option<Arc<Sign>>,
+    pub(crate) mirrors: &'a Mirrors,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -110,6 +113,7 @@ impl RemoteLog {
                 poisoned: false,
             }),
             lease: Lease::new(begin.ttl),
+            copies: Mutex::new(None),
         });
         let mut entries = vec![Entry::Acquire {
             epoch,
@@ -122,6 +126,8 @@ impl RemoteLog {
                 other => Err(other),
             };
         }
+        // What is lacking there includes the batch that was just made.
+        *locked(&ctx.copies) = Some(begin.mirrors.begin(store, shard));
         let beats = runtime().spawn(beat(Arc::clone(&ctx), begin.ttl / 3));
         Ok(Some(RemoteLog {
             ctx,
@@ -193,6 +199,10 @@ impl RemoteLog {
             self.checkpoint().await?;
         }
         self.ctx.hint().await;
+        let copies = locked(&self.ctx.copies).take();
+        if let Some(copies) = copies {
+            copies.finish(&self.ctx.shard).await;
+        }
         Ok(())
     }
 
@@ -251,6 +261,12 @@ impl Ctx {
         }
     }
 
+    fn copy(&self, key: &str, bytes: &[u8]) {
+        if let Some(copies) = locked(&self.copies).as_ref() {
+            copies.copy(key, bytes);
+        }
+    }
+
     fn batch(&self, entries: Vec<Entry>) -> Batch {
         let now = locked(&self.now);
         Batch {
@@ -283,6 +299,7 @@ impl Ctx {
         let put = self.store.put_new(&key, &frame::encode(&payload)).await;
         if let Ok(Put::Created) = put {
             self.lease.prove(since);
+            self.copy(&key, &frame::encode(&payload));
             let mut now = locked(&self.now);
             now.seq = batch.seq;
             now.head = Digest::of(&payload);
@@ -344,6 +361,9 @@ impl Ctx {
             }
         };
         write_snapshot(self.store.as_ref(), &stored).await?;
+        let text = format::encode(&stored);
+        let key = layout::snap(&self.shard, stored.base_seq, &text);
+        self.copy(&key, text.as_bytes());
         let mut now = locked(&self.now);
         now.base_serial = stored.snapshot.serial;
         now.base_seq = stored.base_seq;

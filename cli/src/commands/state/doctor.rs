@@ -2,8 +2,9 @@
 
 use serde_json::json;
 use zonewright_state::examine::Examined;
+use zonewright_state::remote::mirror::Lag;
 use zonewright_state::{Class, StateHome};
-use zonewright_zones::Backend;
+use zonewright_zones::{Backend, StateSettings};
 
 use super::AtRest;
 use crate::Context;
@@ -19,6 +20,7 @@ use crate::world::{self, World};
 struct Findings {
     place: String,
     examined: Vec<Examined>,
+    mirrors: Vec<Lag>,
     findings: Vec<Finding>,
 }
 
@@ -39,9 +41,16 @@ pub(super) async fn run(ctx: &Context, format: Format) -> Result<Exit, Failure> 
     let mut findings = probe(&home)?;
     let examined = home.examine()?;
     findings.extend(judged(ctx, &at_rest, &home)?);
+    let mirrors = match &home {
+        StateHome::Remote(remote) => remote.lag()?,
+        StateHome::Dir(_) => Vec::new(),
+    };
+    findings.extend(mirrors.iter().map(behind));
+    findings.extend(side_by_side(&at_rest.facts.state));
     let found = Findings {
         place: home.place(),
         examined,
+        mirrors,
         findings,
     };
     match format {
@@ -52,6 +61,45 @@ pub(super) async fn run(ctx: &Context, format: Format) -> Result<Exit, Failure> 
         true => Exit::DONE,
         false => Exit::REFUSED,
     })
+}
+
+/// How far a mirror is. One that holds something else is no copy of this state.
+fn behind(lag: &Lag) -> Finding {
+    let place = &lag.place;
+    let (wrong, text) = match (&lag.why, lag.behind) {
+        (Some(why), _) => (
+            why.contains("it holds another"),
+            format!("the mirror {place}: {why}"),
+        ),
+        (None, Some(0)) => (false, format!("the mirror {place} has everything")),
+        (None, n) => (
+            false,
+            format!(
+                "the mirror {place} lacks {}; the next run copies them",
+                count(n.unwrap_or(0), "object")
+            ),
+        ),
+    };
+    Finding { wrong, text }
+}
+
+/// A mirror where the store is goes with it.
+fn side_by_side(settings: &StateSettings) -> Vec<Finding> {
+    let region = |backend: &Backend| match backend {
+        Backend::File { .. } => None,
+        Backend::S3 { region, .. } => Some(region.clone()),
+        Backend::Postgres { region, .. } | Backend::Kubernetes { region, .. } => region.clone(),
+    };
+    let own = region(&settings.backend);
+    let same = settings.mirrors.iter().filter_map(region);
+    same.filter(|r| Some(r) == own.as_ref())
+        .map(|region| Finding {
+            wrong: false,
+            text: format!(
+                "a mirror is in {region}, where the store is: what takes one takes the other"
+            ),
+        })
+        .collect()
 }
 
 /// A store that lies is a finding; one that does not answer ends the command.
@@ -151,6 +199,11 @@ fn json(found: &Findings) -> serde_json::Value {
         .iter()
         .map(|f| json!({ "wrong": f.wrong, "text": f.text }))
         .collect();
+    let mirrors: Vec<_> = found
+        .mirrors
+        .iter()
+        .map(|m| json!({ "place": m.place, "behind": m.behind, "why": m.why }))
+        .collect();
     json!({ "format_version": 1, "place": found.place, "well": found.is_well(),
-        "shards": shards, "findings": findings })
+        "shards": shards, "mirrors": mirrors, "findings": findings })
 }

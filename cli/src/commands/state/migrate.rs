@@ -29,6 +29,7 @@ pub(super) async fn run(ctx: &Context, args: &MigrateArgs) -> Result<Exit, Failu
         project,
         world: now.world.clone(),
         facts,
+        term: ctx.term,
     };
     if then.facts.state == now.facts.state {
         return Err(

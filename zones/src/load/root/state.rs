@@ -15,7 +15,7 @@ use crate::tree::{Item, Loc, Table};
 pub(crate) const BACKENDS: [&str; 4] = ["file", "s3", "postgres", "kubernetes"];
 
 /// What all kinds of stores have in common.
-const COMMON: [&str; 5] = ["backend", "digest_key", "keep", "keep_for", "ttl"];
+const COMMON: [&str; 6] = ["backend", "digest_key", "keep", "keep_for", "mirror", "ttl"];
 
 impl Root<'_, '_> {
     pub(super) fn state(
@@ -61,11 +61,57 @@ impl Root<'_, '_> {
                 self.ctx.report(draft);
             }
         }
+        out.mirrors = self.mirrors(table, secrets);
+        if let (Backend::File { .. }, Some(entry)) = (&out.backend, table.get("mirror")) {
+            let draft = Draft::new(Code::StatePlace, "a state in files has no objects to copy")
+                .label(entry.value.at, "mirrors are for states in stores")
+                .help("move the state into a store first: `zonewright state migrate`");
+            self.ctx.report(draft);
+        }
         out.keep = self.kept(table).unwrap_or(out.keep);
         out.keep_for = self.duration(table, "keep_for").unwrap_or(out.keep_for);
         out.digest_key = table
             .get("digest_key")
             .and_then(|e| self.secret("digest_key", &e.value));
+        out
+    }
+
+    /// `mirror = [{ backend = "s3", … }]`: each is written like the table of its kind of store.
+    fn mirrors(&self, table: &Table, secrets: &BTreeMap<String, SecretSource>) -> Vec<Backend> {
+        let Some(tree) = table.get("mirror").map(|e| &e.value) else {
+            return Vec::new();
+        };
+        let Item::List(items) = &tree.node else {
+            self.wrong(tree, "mirror", "a list of stores");
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for item in items {
+            let Some(table) = item.table() else {
+                self.wrong(item, "mirror", "a table: `{ backend = \"s3\", … }`");
+                continue;
+            };
+            let Some((name, at)) = self.text(table, "backend") else {
+                self.missing(item.at, "backend", "backend = \"s3\"");
+                continue;
+            };
+            let mut own = table.clone();
+            own.remove("backend");
+            let place = Place {
+                root: self,
+                table: Some(&own),
+                at: item.at,
+                name,
+                secrets,
+            };
+            match name {
+                "file" => out.extend(place.file()),
+                "s3" => out.extend(place.s3()),
+                "postgres" => out.extend(place.postgres()),
+                "kubernetes" => out.extend(place.kubernetes()),
+                other => self.unknown_backend(other, at),
+            }
+        }
         out
     }
 
@@ -194,6 +240,13 @@ impl Place<'_, '_, '_> {
         .help("write `https://` and the host, as in `https://fra1.digitaloceanspaces.com`");
         self.root.ctx.report(draft);
         None
+    }
+
+    /// Objects in files, for mirrors.
+    fn file(&self) -> Option<Backend> {
+        self.known(&["dir"]);
+        let dir = self.required("dir", "/mnt/other/shop-state")?;
+        Some(Backend::File { dir })
     }
 
     fn s3(&self) -> Option<Backend> {
