@@ -317,10 +317,7 @@ fn a_writer_that_comes_back_writes_nothing_more() {
     };
     assert_eq!(*by, holder("apply"));
     let again = old.append_now(&shard(), vec![intent("c", "c")]);
-    assert!(
-        matches!(again, Err(StateError::Poisoned { .. })),
-        "{again:?}"
-    );
+    assert!(matches!(again, Err(StateError::Fenced { .. })), "{again:?}");
     assert!(old.release().is_err());
     assert_eq!(keys(&inner, "pz/log/"), before);
     // What it knew and could not write is kept, and is no part of what others wrote since.

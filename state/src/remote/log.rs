@@ -59,6 +59,25 @@ struct Now {
     base_seq: u64,
     beat: u64,
     poisoned: bool,
+    /// Who has the shard now, when it was lost to somebody.
+    lost: Option<Lost>,
+}
+
+/// How a shard was lost.
+#[derive(Clone)]
+enum Lost {
+    Taken { holder: Option<Box<Holder>> },
+    Broken { who: String, reason: String },
+}
+
+impl Lost {
+    fn error(self, shard: &ZoneName) -> StateError {
+        let shard = shard.clone();
+        match self {
+            Lost::Taken { holder } => StateError::Fenced { shard, holder },
+            Lost::Broken { who, reason } => StateError::Broken { shard, who, reason },
+        }
+    }
 }
 
 /// How to begin writing.
@@ -111,6 +130,7 @@ impl RemoteLog {
                 base_seq: found.base_seq,
                 beat: 0,
                 poisoned: false,
+                lost: None,
             }),
             lease: Lease::new(begin.ttl),
             copies: Mutex::new(None),
@@ -287,9 +307,7 @@ impl Ctx {
         }
         if locked(&self.now).poisoned {
             self.rescue(entries)?;
-            return Err(StateError::Poisoned {
-                shard: self.shard.clone(),
-            });
+            return Err(self.ended());
         }
         let undo = undo::fold_all(&mut locked(&self.now).snapshot, &entries)?;
         let batch = self.batch(entries);
@@ -317,23 +335,35 @@ impl Ctx {
         })
     }
 
+    /// Why nothing more is written.
+    fn ended(&self) -> StateError {
+        match locked(&self.now).lost.clone() {
+            Some(lost) => lost.error(&self.shard),
+            None => StateError::Poisoned {
+                shard: self.shard.clone(),
+            },
+        }
+    }
+
     /// Who has the number that should have been ours.
     async fn fenced(&self, key: &str, seq: u64) -> StateError {
         let bytes = self.store.get(key).await.ok().flatten();
         let batch = bytes.and_then(|b| self.reader().batch(key, &b, seq).ok());
-        let shard = self.shard.clone();
         let entries = batch.into_iter().flat_map(|(batch, _)| batch.entries);
-        let mut holder = None;
+        let mut lost = Lost::Taken { holder: None };
         for entry in entries {
             match entry {
-                Entry::Break { who, reason, .. } => {
-                    return StateError::Broken { shard, who, reason };
+                Entry::Break { who, reason, .. } => lost = Lost::Broken { who, reason },
+                Entry::Acquire { holder, .. } => {
+                    lost = Lost::Taken {
+                        holder: Some(Box::new(holder)),
+                    };
                 }
-                Entry::Acquire { holder: new, .. } => holder = Some(Box::new(new)),
                 _ => {}
             }
         }
-        StateError::Fenced { shard, holder }
+        locked(&self.now).lost = Some(lost.clone());
+        lost.error(&self.shard)
     }
 
     fn rescue(&self, entries: Vec<Entry>) -> Result<(), StateError> {
