@@ -242,7 +242,8 @@ fn a_name_server_that_differs_is_named() {
     assert_eq!(verdict, "fail");
     assert_eq!(
         says,
-        "wp.example.org CNAME is bz.example.org at ns1 instead of pz.example.org"
+        "wp.example.org CNAME is bz.example.org at ns1 instead of pz.example.org; \
+         wp.example.org CNAME is pz.example.org at ns0"
     );
     // Nobody knows what those are told who ask the one that is silent here.
     let (verdict, says) = judge(Err("no answer"));
