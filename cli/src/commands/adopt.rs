@@ -132,8 +132,10 @@ async fn under_lock(
     }
     stage.record_identities(writer)?;
     record(writer, taken).await?;
-    ctx.term
-        .say("Recorded. `zonewright apply` makes what differs as the spec says.");
+    ctx.term.say(&format!(
+        "Recorded. `{}` makes what differs as the spec says.",
+        ctx.command(&["apply".to_owned()])
+    ));
     Ok(Exit::DONE)
 }
 

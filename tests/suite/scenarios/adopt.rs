@@ -111,7 +111,10 @@ fn what_others_made_is_taken_under_management_without_touching_it() {
         refused.text()
     );
 
-    let adopted = env.expect(0, &["adopt", "--auto-approve"]).stdout;
+    let adopted = env.expect(0, &["adopt", "--auto-approve"]);
+    let next = "Recorded. `zonewright --sandbox apply` makes what differs";
+    assert!(adopted.stderr.contains(next), "{}", adopted.text());
+    let adopted = adopted.stdout;
     for address in [
         "pz/digitalocean.vpc.main",
         "bz/digitalocean.kubernetes_cluster.main",

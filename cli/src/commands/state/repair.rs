@@ -205,9 +205,10 @@ fn objects(
     }
     let left = home.examine()?;
     let whole = left.iter().all(|e| e.problems.is_empty());
-    ctx.term.say(match whole {
-        true => "Everything is whole.",
-        false => "Something is still wrong; `zonewright state doctor` names it.",
+    let doctor = ctx.command(&["state".to_owned(), "doctor".to_owned()]);
+    ctx.term.say(&match whole {
+        true => "Everything is whole.".to_owned(),
+        false => format!("Something is still wrong; `{doctor}` names it."),
     });
     Ok(match whole {
         true => Exit::DONE,
