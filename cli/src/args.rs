@@ -338,7 +338,20 @@ pub struct ApplyArgs {
 
 /// Arguments of `drift`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright drift\n  zonewright drift --zone pz --format json\n  zonewright drift --absorb pz/digitalocean.vpc.main"
+)]
 pub struct DriftArgs {
+    /// Take the outside change of this resource into the spec instead of undoing it: shows an edit of the
+    /// spec and writes it. Can be given several times.
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["zones", "format"])]
+    pub absorb: Vec<Address>,
+    /// With --absorb: do not ask.
+    #[arg(long, requires = "absorb")]
+    pub auto_approve: bool,
+    /// With --absorb: how long to wait for somebody else's run to end: `90s`, `5m`.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub lock_timeout: Duration,
     /// Only this zone; `edge` for what the zones share. Can be given several times.
     #[arg(long = "zone", value_name = "ZONE")]
     pub zones: Vec<ZoneName>,

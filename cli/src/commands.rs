@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod absorb;
 mod adopt;
 mod apply;
 mod completions;

@@ -5,6 +5,7 @@
 //! small async shell (`apply::driver`). Effects happen only behind the ports of [`provider`] and
 //! [`journal`].
 
+pub mod absorb;
 pub mod address;
 pub mod apply;
 pub(crate) mod assume;

@@ -2,6 +2,7 @@
 
 use zonewright_tests::Env;
 
+mod absorb;
 mod adopt;
 mod beside;
 mod bucket;
@@ -66,6 +67,25 @@ fn applied() -> Env {
     let env = example();
     env.expect(0, &["apply", "--auto-approve"]);
     env
+}
+
+/// A token that the sandbox gives its clients, by the name of its variable.
+fn token(env: &Env, name: &str) -> String {
+    let vars = env.ready().env();
+    vars.into_iter().find(|(n, _)| *n == name).unwrap().1
+}
+
+/// Where the API server of pz's cluster is, and a token for it.
+fn pz_cluster(env: &Env) -> (String, String) {
+    let clusters = env.table("digitalocean", "kubernetes_clusters");
+    let ours = clusters.iter().find(|c| c["name"] == "wp-pz-doks-nyc3");
+    let id = ours.unwrap()["id"].as_str().unwrap();
+    let path = format!("/v2/kubernetes/clusters/{id}/credentials");
+    let access = env
+        .meddle("GET", &path, &token(env, "DIGITALOCEAN_TOKEN"), None)
+        .1;
+    let token = access["token"].as_str().unwrap().to_owned();
+    (format!("/clusters/{id}"), token)
 }
 
 /// The names of the ground truth's objects of one table.

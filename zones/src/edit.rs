@@ -1,7 +1,10 @@
 //! Edits of zone files that keep comments and layout.
 
-use toml_edit::{DocumentMut, Item, Table, value};
-use zonewright_engine::address::ZoneName;
+use std::ops::Range;
+
+use serde_json::Value as Json;
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
+use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::config::Posture;
 
 /// A zone file's text with `[zone] posture` set.
@@ -44,6 +47,89 @@ pub fn set_active(text: &str, zone: &ZoneName) -> Result<String, String> {
     Ok(document.to_string())
 }
 
+/// A text with the TOML value in a range of bytes replaced by another one.
+///
+/// # Errors
+/// What stands there is no plain value: made of a reference, or something else by now.
+pub fn replace_value(text: &str, range: Range<usize>, value: &Json) -> Result<String, String> {
+    let there = text.get(range.clone()).unwrap_or_default();
+    let parsed: Result<Value, _> = there.parse();
+    if parsed.is_err() || there.contains("${") {
+        return Err(format!("`{there}` is no plain value"));
+    }
+    let mut out = text.to_owned();
+    out.replace_range(range, literal(value)?.to_string().trim());
+    Ok(out)
+}
+
+/// A zone file's text (or the root file's, for what is shared) with an attribute of a resource set in the
+/// resource's own table.
+///
+/// # Errors
+/// The text is not TOML, or something on the way is no table.
+pub fn set_attribute(
+    text: &str,
+    address: &Address,
+    keys: &[&str],
+    value: &Json,
+) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|e| format!("not TOML: {e}"))?;
+    let shared = address.zone.is_edge().then_some("shared");
+    let (provider, kind) = (address.kind.provider(), address.kind.name());
+    let table = shared
+        .into_iter()
+        .chain([provider, kind, address.name.as_str()]);
+    let mut here: &mut dyn TableLike = document.as_table_mut();
+    let (last, inner) = keys.split_last().ok_or("no attribute is named")?;
+    for key in table.chain(inner.iter().copied()) {
+        let made = || {
+            // A table without values of its own gets no header.
+            let mut made = Table::new();
+            made.set_implicit(true);
+            Item::Table(made)
+        };
+        here = here
+            .entry(key)
+            .or_insert_with(made)
+            .as_table_like_mut()
+            .ok_or_else(|| format!("`{key}` is no table"))?;
+    }
+    match here.get_mut(last).and_then(Item::as_value_mut) {
+        Some(old) => {
+            let decor = old.decor().clone();
+            *old = literal(value)?;
+            *old.decor_mut() = decor;
+        }
+        None => {
+            here.insert(last, Item::Value(literal(value)?));
+        }
+    }
+    Ok(document.to_string())
+}
+
+fn literal(json: &Json) -> Result<Value, String> {
+    Ok(match json {
+        Json::Null => return Err("there is no null in TOML".to_owned()),
+        Json::Bool(on) => Value::from(*on),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => Value::from(whole),
+            None => Value::from(number.as_f64().ok_or("a number that TOML does not have")?),
+        },
+        Json::String(text) => Value::from(text.replace("${", "$${")),
+        Json::Array(items) => {
+            let items: Result<Array, String> = items.iter().map(literal).collect();
+            Value::Array(items?)
+        }
+        Json::Object(map) => {
+            let mut table = InlineTable::new();
+            for (key, value) in map {
+                table.insert(key, literal(value)?);
+            }
+            Value::InlineTable(table)
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +148,27 @@ mod tests {
         assert_eq!(
             set_posture("", Posture::Off).unwrap(),
             "[zone]\nposture = \"off\"\n"
+        );
+    }
+
+    #[test]
+    fn a_value_is_replaced_where_it_stands_and_set_where_it_is_inherited() {
+        let text = "[digitalocean.vpc.main] # net\nname = \"a\" # why\n";
+        let at = text.find("\"a\"").unwrap();
+        let edited = replace_value(text, at..at + 3, &serde_json::json!("b")).unwrap();
+        assert_eq!(edited, text.replace("\"a\"", "\"b\""));
+        assert!(replace_value("x = \"${zone.a}\"", 4..15, &serde_json::json!(1)).is_err());
+        let address: Address = "bz/digitalocean.vpc.main".parse().unwrap();
+        let set =
+            |text: &str, keys: &[&str], value| set_attribute(text, &address, keys, &value).unwrap();
+        assert_eq!(set(text, &["name"], serde_json::json!("b")), edited);
+        assert_eq!(
+            set(
+                "[zone]\nextends = \"pz\"\n",
+                &["pool", "max"],
+                serde_json::json!(4)
+            ),
+            "[zone]\nextends = \"pz\"\n\n[digitalocean.vpc.main.pool]\nmax = 4\n"
         );
     }
 

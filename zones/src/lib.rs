@@ -18,7 +18,7 @@ mod tree;
 
 pub use charts::{ChartSpec, Charts, Rendering, VendoredCharts, rendering_path};
 pub use diag::{Code, Diagnostic, Label, Place, Position, Record, Severity, codes, explain};
-pub use edit::{set_active, set_posture};
+pub use edit::{replace_value, set_active, set_attribute, set_posture};
 pub use format::fmt;
 pub use jsonschema::json_schema;
 pub use load::{Loaded, MAX_SHOWN, job, load, read};

@@ -7,6 +7,7 @@ use zonewright_engine::plan::Options;
 use zonewright_engine::snapshot::State;
 use zonewright_state::Notice;
 
+use super::absorb;
 use crate::Context;
 use crate::args::{DriftArgs, Format};
 use crate::exit::Exit;
@@ -17,6 +18,9 @@ use crate::stage::Stage;
 
 /// Runs the command.
 pub(crate) async fn run(ctx: &Context, args: DriftArgs) -> Result<Exit, Failure> {
+    if !args.absorb.is_empty() {
+        return absorb::run(ctx, &args).await;
+    }
     let stage = Stage::open(ctx).await?;
     stage.check_zones(&args.zones)?;
     let options = Options {

@@ -3,12 +3,7 @@
 use serde_json::json;
 use zonewright_tests::Env;
 
-use super::{applied, assert_complete_once};
-
-fn token(env: &Env, name: &str) -> String {
-    let vars = env.ready().env();
-    vars.into_iter().find(|(n, _)| *n == name).unwrap().1
-}
+use super::{applied, assert_complete_once, token};
 
 /// Forgets everything and takes the marks off, as if another tool had made it all.
 fn as_if_made_by_others(env: &Env) {

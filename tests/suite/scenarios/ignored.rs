@@ -2,40 +2,14 @@
 
 use serde_json::json;
 
-use zonewright_tests::Env;
-
-use super::{applied, names};
-
-fn digitalocean(env: &Env) -> String {
-    let vars = env.ready().env();
-    vars.into_iter()
-        .find(|(n, _)| *n == "DIGITALOCEAN_TOKEN")
-        .unwrap()
-        .1
-}
-
-/// Where the API server of pz's cluster is, and a token for it.
-fn cluster(env: &Env) -> (String, String) {
-    let clusters = env.table("digitalocean", "kubernetes_clusters");
-    let ours = clusters
-        .iter()
-        .find(|c| c["name"] == "wp-pz-doks-nyc3")
-        .unwrap();
-    let id = ours["id"].as_str().unwrap();
-    let path = format!("/v2/kubernetes/clusters/{id}/credentials");
-    let access = env.meddle("GET", &path, &digitalocean(env), None).1;
-    (
-        format!("/clusters/{id}"),
-        access["token"].as_str().unwrap().to_owned(),
-    )
-}
+use super::{applied, names, pz_cluster, token};
 
 #[test]
 fn an_ignored_attribute_is_set_once_and_left_to_others() {
     let env = applied();
     // Somebody scales the workload; the spec leaves that to them from now on.
-    let token = digitalocean(&env);
-    let (cluster, access) = cluster(&env);
+    let token = token(&env, "DIGITALOCEAN_TOKEN");
+    let (cluster, access) = pz_cluster(&env);
     let workload = format!("{cluster}/apis/apps/v1/namespaces/app/deployments/wp");
     let scale = |n: u64| {
         let body = json!({ "spec": { "replicas": n } });
@@ -118,7 +92,7 @@ fn a_value_that_changes_replaces_what_it_is_named_on() {
     );
     env.expect(0, &["apply", "--auto-approve"]);
     env.assert_settled();
-    let (cluster, access) = cluster(&env);
+    let (cluster, access) = pz_cluster(&env);
     let once = format!("{cluster}/api/v1/namespaces/app/configmaps/once");
     let uid = || env.meddle("GET", &once, &access, None).1["metadata"]["uid"].clone();
     let before = uid();

@@ -3,12 +3,7 @@
 use serde_json::{Value as Json, json};
 use zonewright_tests::Env;
 
-use super::{applied, assert_complete_once, record_documents};
-
-fn token(env: &Env, name: &str) -> String {
-    let vars = env.ready().env();
-    vars.into_iter().find(|(n, _)| *n == name).unwrap().1
-}
+use super::{applied, assert_complete_once, record_documents, token};
 
 /// The document of a table whose `name` is this.
 fn named(env: &Env, table: &str, name: &str) -> Json {

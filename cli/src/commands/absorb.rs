@@ -1,0 +1,202 @@
+//! `drift --absorb`: takes an outside change into the spec instead of undoing it. An edit of the spec,
+//! shown, and written once it is approved; what is recorded follows. No request that changes anything is sent.
+
+use std::collections::BTreeMap;
+
+use zonewright_engine::absorb::{Absorbed, Place, absorb, own_file};
+use zonewright_engine::address::{Address, Segment};
+use zonewright_engine::diff::text::{Line, lines};
+use zonewright_engine::expr::{Lookup, Reference};
+use zonewright_engine::journal::Entry;
+use zonewright_engine::plan::Options;
+use zonewright_engine::plan::build::recorded_inputs;
+use zonewright_engine::snapshot::{Record, State};
+use zonewright_state::Writer;
+
+use crate::Context;
+use crate::args::DriftArgs;
+use crate::exit::Exit;
+use crate::project::{Edit, Project};
+use crate::render::text::escape;
+use crate::report::Failure;
+use crate::stage::{Planned, Stage};
+
+/// Runs the command.
+pub(crate) async fn run(ctx: &Context, args: &DriftArgs) -> Result<Exit, Failure> {
+    let mut zones: Vec<_> = args.absorb.iter().map(|a| a.zone.clone()).collect();
+    zones.sort();
+    zones.dedup();
+    let options = Options {
+        zones,
+        ..Options::default()
+    };
+    let stage = Stage::open(ctx).await?;
+    stage.check_zones(&options.zones)?;
+    let writer = stage.acquire(&options, "drift --absorb", args.lock_timeout)?;
+    let done = under_lock(ctx, &stage, args, options, &writer).await;
+    let released = writer.release();
+    let exit = done?;
+    released?;
+    Ok(exit)
+}
+
+async fn under_lock(
+    ctx: &Context,
+    stage: &Stage,
+    args: &DriftArgs,
+    options: Options,
+    writer: &Writer,
+) -> Result<Exit, Failure> {
+    let held = writer.state();
+    let mut state = stage.read_others(&held)?;
+    state.shards.extend(held.shards);
+    let planned = stage.plan(state.clone(), options.clone()).await?;
+    let absorbed = wanted(&planned, &args.absorb)?;
+    if absorbed.is_empty() {
+        ctx.term
+            .say("These are as the spec says; there is nothing to take into it.");
+        return Ok(Exit::DONE);
+    }
+    let edits = edits(stage.project(), &absorbed)?;
+    let edited = edits
+        .iter()
+        .cloned()
+        .fold(stage.project().clone(), Project::with);
+    let after = Stage::of(ctx, edited).await?;
+    let after = after.plan(state.clone(), options).await?;
+    check(&after, &args.absorb)?;
+    for edit in &edits {
+        ctx.term.prose(&shown(edit));
+    }
+    if !args.auto_approve && !ctx.term.can_ask() {
+        let message = "there is nobody to ask: this is no terminal";
+        return Err(Failure::new(Exit::REFUSED, message).help("give --auto-approve"));
+    }
+    if !args.auto_approve && !ctx.term.ask("Write this? Only `yes` goes on:", "yes") {
+        ctx.term.say("Not approved; nothing was written.");
+        return Ok(Exit::REFUSED);
+    }
+    for edit in &edits {
+        stage.write(edit)?;
+        ctx.term.say(&format!("Wrote {}.", edit.file));
+    }
+    record(writer, &state, &after, &args.absorb)?;
+    Ok(Exit::DONE)
+}
+
+/// What differs of the named resources.
+fn wanted(planned: &Planned, addresses: &[Address]) -> Result<Vec<Absorbed>, Failure> {
+    let mut out = Vec::new();
+    for address in addresses {
+        let Some(change) = planned.plan.change(address) else {
+            return Err(Failure::error(format!("{address} is not in the spec")));
+        };
+        let refused = |e: zonewright_engine::absorb::Refused| Failure::error(e.to_string());
+        out.extend(absorb(&planned.inputs, change).map_err(refused)?);
+    }
+    Ok(out)
+}
+
+/// One edit a file. Later places first, so that earlier ones stay where they are.
+fn edits(project: &Project, absorbed: &[Absorbed]) -> Result<Vec<Edit>, Failure> {
+    let mut files: BTreeMap<String, Vec<&Absorbed>> = BTreeMap::new();
+    for one in absorbed {
+        files.entry(own_file(&one.address)).or_default().push(one);
+    }
+    let mut out = Vec::new();
+    for (file, mut all) in files {
+        all.sort_by_key(|a| match &a.place {
+            Place::At(origin) => (0, std::cmp::Reverse(origin.start)),
+            Place::Own => (1, std::cmp::Reverse(0)),
+        });
+        let edit = project.edit(file, |before| {
+            all.iter()
+                .try_fold(before.to_owned(), |text, one| put(&text, one))
+        });
+        out.push(edit?);
+    }
+    Ok(out)
+}
+
+fn put(text: &str, one: &Absorbed) -> Result<String, String> {
+    let value = one.value.to_json();
+    let keys: Vec<&str> = one
+        .path
+        .segments()
+        .iter()
+        .filter_map(|s| match s {
+            Segment::Key(key) => Some(key.as_str()),
+            Segment::Index(_) => None,
+        })
+        .collect();
+    let done = match &one.place {
+        Place::At(origin) => {
+            zonewright_zones::replace_value(text, origin.start..origin.end, &value)
+        }
+        Place::Own => zonewright_zones::set_attribute(text, &one.address, &keys, &value),
+    };
+    done.map_err(|e| format!("`{}` of {}: {e}", one.path, one.address))
+}
+
+/// With the edit, nothing of them may differ any more.
+fn check(after: &Planned, addresses: &[Address]) -> Result<(), Failure> {
+    for address in addresses {
+        let change = after.plan.change(address);
+        if let Some(attr) = change.and_then(|c| c.attrs.first()) {
+            let message = format!(
+                "`{}` of {address} would still differ: an overlay, or another zone's file, says otherwise; nothing was written",
+                attr.path
+            );
+            return Err(Failure::error(message));
+        }
+    }
+    Ok(())
+}
+
+fn shown(edit: &Edit) -> String {
+    let mut out = format!("{}\n", edit.file);
+    for line in lines(&edit.before, &edit.after, 1) {
+        let line = match line {
+            Line::Same(text) => format!("    {text}"),
+            Line::Removed(text) => format!("  - {text}"),
+            Line::Added(text) => format!("  + {text}"),
+            Line::Skipped(_) => continue,
+        };
+        out.push_str(&escape(&line));
+        out.push('\n');
+    }
+    out
+}
+
+/// What is recorded of them is what the spec says now, so that there is nothing left to plan.
+fn record(
+    writer: &Writer,
+    state: &State,
+    after: &Planned,
+    addresses: &[Address],
+) -> Result<(), Failure> {
+    let inputs = &after.inputs;
+    for address in addresses {
+        let (Some(old), Some(change)) = (state.record(address), after.plan.change(address)) else {
+            continue;
+        };
+        let later = |_: &Reference| Lookup::Later { secret: false };
+        let Some(desired) = change.desired.as_ref().map(|d| d.eval(&later)) else {
+            continue;
+        };
+        // What is known only while it is applied is recorded then.
+        if !desired.is_known() {
+            continue;
+        }
+        let values = recorded_inputs(&inputs.registry, address, &desired, &change.ignore);
+        let record = Record {
+            inputs: values.rekeyed(inputs.digest_key.as_ref()),
+            ..old.clone()
+        };
+        let entry = Entry::Import {
+            record: Box::new(record),
+        };
+        writer.append_now(&address.zone, vec![entry])?;
+    }
+    Ok(())
+}
