@@ -57,9 +57,15 @@ fn refused(why: &str) -> String {
     format!("failed=ERROR 2026 (HY000): SSL connection error: {why}\n")
 }
 
-/// Whether a container is such a client: its image has no other program.
+/// Whether a container is such a client: nothing but the client's image, with a script that asks for the version and
+/// says what it learns in the termination message.
 pub(crate) fn is_client(pod: &Value) -> bool {
-    let image = text(&pod["spec"]["containers"][0], "image");
+    let container = &pod["spec"]["containers"][0];
+    let image = text(container, "image");
     let last = image.rsplit('/').next().unwrap_or(image);
+    let script = container["args"][0].as_str().unwrap_or_default();
     last.split([':', '@']).next() == Some("mysql")
+        && ["SELECT VERSION()", "/dev/termination-log"]
+            .iter()
+            .all(|part| script.contains(part))
 }
