@@ -55,8 +55,9 @@ fn check_both(stage: &Stage, zones: &[ZoneName]) -> Result<(), Failure> {
         return Ok(());
     };
     if other.is_edge() {
+        let names: Vec<&str> = known.keys().map(ZoneName::as_str).collect();
         return Err(Failure::error("the edge is no zone to compare")
-            .help("name two zones of `[project] zones`"));
+            .help(format!("the zones are {}", names.join(", "))));
     }
     Err(Failure::no_zone(other, known.keys()))
 }
