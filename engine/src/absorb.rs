@@ -3,7 +3,7 @@
 use crate::address::{Address, AttrPath, Segment};
 use crate::expr::{Expr, Node, Origin};
 use crate::observe::Inputs;
-use crate::plan::{AttrChange, Change};
+use crate::plan::{Action, AttrChange, Certainty, Change};
 use crate::value::Value;
 
 /// One value that the spec is to have.
@@ -45,8 +45,23 @@ pub struct Refused {
 /// # Errors
 /// An attribute has no value that can be written, or no place for one.
 pub fn absorb(inputs: &Inputs, change: &Change) -> Result<Vec<Absorbed>, Refused> {
+    if !is_seen(change) {
+        return Err(Refused {
+            address: change.address.clone(),
+            path: AttrPath::root(),
+            why: "it was not compared with what is live, or is to be made or to go".to_owned(),
+        });
+    }
     let all = change.attrs.iter();
     all.map(|attr| one(inputs, &change.address, attr)).collect()
+}
+
+/// Whether a change is about something that exists, is to stay and was looked at.
+pub fn is_seen(change: &Change) -> bool {
+    let stays = |a: &Action| matches!(a, Action::NoOp | Action::Update);
+    change.certainty == Certainty::Seen
+        && change.desired.is_some()
+        && change.actions.iter().all(stays)
 }
 
 fn one(inputs: &Inputs, address: &Address, attr: &AttrChange) -> Result<Absorbed, Refused> {
@@ -58,6 +73,13 @@ fn one(inputs: &Inputs, address: &Address, attr: &AttrChange) -> Result<Absorbed
     let body = inputs.config.resources.get(address).map(|r| &r.body);
     let origin = body.and_then(|b| b.origin_of(&attr.path));
     let by_hand = origin.map_or_else(String::new, |o| format!("; edit {o} by hand"));
+    let recorded = inputs.state.record(address).map(|r| &r.inputs);
+    let applied = recorded.and_then(|r| r.at(&attr.path));
+    if applied.is_some() && applied != attr.after.as_ref() {
+        return Err(refused(
+            "the spec was changed there, and that is not applied yet".to_owned(),
+        ));
+    }
     let Some(value) = &attr.before else {
         return Err(refused(format!("it is not there any more{by_hand}")));
     };

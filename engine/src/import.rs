@@ -17,6 +17,14 @@ pub enum ImportError {
     /// It is managed already.
     #[error("{0} is managed already")]
     Managed(Address),
+    /// It is managed under another address: it was renamed, or two addresses mean one thing.
+    #[error("what {address} names is managed as {other}; `[[moved]]` gives it another address")]
+    Elsewhere {
+        /// The resource.
+        address: Address,
+        /// What it is recorded under.
+        other: Address,
+    },
     /// Nothing like it exists.
     #[error("nothing at the vendor has the name of {0}")]
     NotThere(Address),
@@ -43,21 +51,24 @@ pub enum ImportError {
 /// What exists under the name of a wanted resource and is not managed, by address and id. What is recorded
 /// under another address was renamed, which is for `[[moved]]` to say.
 pub fn adoptable(inputs: &Inputs, seen: &Observations) -> Vec<(Address, String)> {
-    let taken = |live: &Live, address: &Address| {
-        let mut records = inputs.state.records();
-        records.any(|r| r.id == live.id && r.address.kind == address.kind)
-    };
     let wanted = |a: &Address| inputs.wanted(a).is_some_and(|r| !r.meta.observe);
     seen.seen
         .iter()
         .filter(|(a, _)| wanted(a) && inputs.state.record(a).is_none())
         .filter_map(|(address, observed)| match observed {
-            Observed::Foreign(live) if !taken(live, address) => {
+            Observed::Foreign(live) if managed_as(inputs, live, address).is_none() => {
                 Some((address.clone(), live.id.clone()))
             }
             _ => None,
         })
         .collect()
+}
+
+/// What something that is live is recorded under already.
+fn managed_as<'a>(inputs: &'a Inputs, live: &Live, address: &Address) -> Option<&'a Address> {
+    let mut records = inputs.state.records();
+    let same = |r: &&Record| r.id == live.id && r.address.kind == address.kind;
+    records.find(same).map(|r| &r.address)
 }
 
 /// The record of an existing object. What the spec wants of it is left to the next plan.
@@ -88,6 +99,12 @@ pub fn import(
         }
         Some(Observed::Gone) | None => return Err(ImportError::NotThere(address.clone())),
     };
+    if let Some(other) = managed_as(inputs, live, address) {
+        return Err(ImportError::Elsewhere {
+            address: address.clone(),
+            other: other.clone(),
+        });
+    }
     if live.id != id {
         return Err(ImportError::OtherId {
             address: address.clone(),

@@ -206,3 +206,34 @@ fn another_course_of_the_log_is_told_and_never_written_over() {
         Some(&b"another course"[..])
     );
 }
+
+#[test]
+fn nothing_is_put_beside_another_state() {
+    let pair = Pair::new();
+    let put = pair.far.inner.put_new("meta.json", b"another project");
+    put.now_or_never().expect("at once").expect("it is written");
+    pair.run("a");
+    let told = pair.told();
+    assert!(
+        told.iter()
+            .any(|t| t.contains("it holds another `meta.json`")),
+        "{told:?}"
+    );
+    let there = pair.far.inner.list("pz/", None).now_or_never();
+    assert_eq!(there.expect("at once").expect("it lists"), [""; 0]);
+    assert_eq!(pair.lag().behind, None);
+}
+
+#[test]
+fn nothing_is_put_on_top_of_another_course() {
+    let pair = Pair::new();
+    for n in 1..=2 {
+        let key = format!("pz/log/{n:020}");
+        let put = pair.far.inner.put_new(&key, b"another course");
+        put.now_or_never().expect("at once").expect("it is written");
+    }
+    pair.run("a");
+    let there = pair.far.inner.list("pz/log/", None).now_or_never();
+    assert_eq!(there.expect("at once").expect("it lists").len(), 2);
+    assert!(!pair.told().is_empty());
+}

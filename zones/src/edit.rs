@@ -54,7 +54,9 @@ pub fn set_active(text: &str, zone: &ZoneName) -> Result<String, String> {
 pub fn replace_value(text: &str, range: Range<usize>, value: &Json) -> Result<String, String> {
     let there = text.get(range.clone()).unwrap_or_default();
     let parsed: Result<Value, _> = there.parse();
-    if parsed.is_err() || there.contains("${") {
+    // `{ file = … }` is a value from elsewhere.
+    let from_elsewhere = matches!(&parsed, Ok(Value::InlineTable(_))) && !value.is_object();
+    if parsed.is_err() || from_elsewhere || there.contains("${") {
         return Err(format!("`{there}` is no plain value"));
     }
     let mut out = text.to_owned();

@@ -217,7 +217,7 @@ pub struct GcArgs {
 pub struct UnlockArgs {
     /// The zone whose state is locked; the other zones that the same writer holds are let go, too.
     #[arg(long, value_name = "ZONE")]
-    pub zone: Option<ZoneName>,
+    pub zone: ZoneName,
     /// The writer's number, as the error shows it.
     #[arg(long, value_name = "N")]
     pub epoch: u64,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use zonewright_engine::absorb::{Absorbed, Place, absorb, own_file};
+use zonewright_engine::absorb::{Absorbed, Place, absorb, is_seen, own_file};
 use zonewright_engine::address::{Address, Segment};
 use zonewright_engine::diff::text::{Line, lines};
 use zonewright_engine::expr::{Lookup, Reference};
@@ -142,6 +142,11 @@ fn put(text: &str, one: &Absorbed) -> Result<String, String> {
 fn check(after: &Planned, addresses: &[Address]) -> Result<(), Failure> {
     for address in addresses {
         let change = after.plan.change(address);
+        if !change.is_some_and(is_seen) {
+            let message =
+                format!("{address} could not be compared with the edit; nothing was written");
+            return Err(Failure::error(message));
+        }
         if let Some(attr) = change.and_then(|c| c.attrs.first()) {
             let message = format!(
                 "`{}` of {address} would still differ: an overlay, or another zone's file, says otherwise; nothing was written",

@@ -87,6 +87,7 @@ async fn under_lock(
     let mut state = stage.read_others(&held)?;
     state.shards.extend(held.shards);
     let mut taken: Vec<Record> = Vec::new();
+    let mut marked: BTreeMap<Address, String> = BTreeMap::new();
     for _ in 0..ROUNDS {
         let (inputs, seen) = stage.look(state.clone(), options.clone()).await?;
         let wanted =
@@ -96,7 +97,15 @@ async fn under_lock(
             if wanted(&address) && only.is_none_or(|ids| is_among(ids, &id, found(&seen, &address)))
             {
                 let record = import(&inputs, &seen, &address, &id);
-                round.push(record.map_err(|e| Failure::error(e.to_string()))?);
+                let record = record.map_err(|e| Failure::error(e.to_string()))?;
+                let same = |r: &&Record| r.id == record.id && r.address.kind == record.address.kind;
+                if let Some(twice) = round.iter().find(same) {
+                    let twice = &twice.address;
+                    let message = format!("{twice} and {address} name one thing (id {id})");
+                    return Err(Failure::error(message).help("take one of them out of the spec"));
+                }
+                marked.extend(foreign_mark(found(&seen, &address)).map(|m| (address.clone(), m)));
+                round.push(record);
             }
         }
         if round.is_empty() {
@@ -111,7 +120,15 @@ async fn under_lock(
         return Ok(Exit::DONE);
     }
     for record in &taken {
-        let line = format!("adopt {} (id {})", record.address, record.id);
+        let mark = marked
+            .get(&record.address)
+            .map(|m| format!(", which carries the mark {m} of another project or address"));
+        let line = format!(
+            "adopt {} (id {}){}",
+            record.address,
+            record.id,
+            mark.unwrap_or_default()
+        );
         ctx.term.prose(&format!("{}\n", escape(&line)));
     }
     show(ctx, stage, state, options).await?;
@@ -142,6 +159,11 @@ async fn under_lock(
 /// A declaration covers the objects that it brings.
 fn covers(wanted: &Address, address: &Address) -> bool {
     wanted == address || *wanted == address.declaration()
+}
+
+/// The mark of somebody else on what is taken: two projects would manage it.
+fn foreign_mark(live: Option<&Live>) -> Option<String> {
+    live?.mark.text().map(str::to_owned)
 }
 
 fn found<'a>(seen: &'a Observations, address: &Address) -> Option<&'a Live> {

@@ -4,7 +4,7 @@ use zonewright_engine::address::InstanceId;
 use zonewright_engine::cost::PriceLists;
 use zonewright_engine::orphans::{Case, orphans, search};
 use zonewright_engine::plan::Options;
-use zonewright_engine::provider::ProviderError;
+use zonewright_engine::provider::{ErrorClass, ProviderError};
 
 use crate::Context;
 use crate::args::{Format, OrphansArgs};
@@ -26,6 +26,11 @@ pub(crate) async fn run(ctx: &Context, args: OrphansArgs) -> Result<Exit, Failur
         .collect();
     for id in inputs.config.instances.keys() {
         let Some(session) = stage.sessions.get(id) else {
+            // A cluster that is gone holds nothing; one that was not opened may.
+            if !seen.absent.contains(id) && !seen.unopened.contains_key(id) {
+                let why = "nothing of the spec or the state leads there";
+                unasked.push((id.clone(), ProviderError::new(ErrorClass::Unreachable, why)));
+            }
             continue;
         };
         match session.owned(&search).await {

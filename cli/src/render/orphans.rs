@@ -33,6 +33,12 @@ pub fn text(
             let _ = writeln!(out, "    remove it with: {}", escape(&orphan.remove));
         }
     }
+    let in_cluster = |o: &&Orphan| o.remove.starts_with("kubectl ");
+    if orphans.iter().any(|o| in_cluster(&o)) {
+        out.push_str(
+            "(`zonewright kubeconfig --zone ZONE -o ZONE.kubeconfig` writes what kubectl takes)\n",
+        );
+    }
     for (id, error) in unasked {
         let line = format!(
             "not known: {} of {} could not be asked: {error}",

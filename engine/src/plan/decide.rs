@@ -498,11 +498,18 @@ impl<'a> Decider<'a> {
 
     /// An operation was announced for something that is neither recorded nor wanted.
     fn unwanted_open(&mut self, address: &Address, action: IntentAction) -> Option<Decided> {
-        let open = self.inputs.state.open(address)?;
+        let open = self.inputs.state.open(address)?.clone();
         match self.seen.seen.get(address) {
             Some(Observed::Present(live)) if action == IntentAction::Create => {
-                let mut record = open.record.clone();
+                let mut record = open.record;
                 record.id.clone_from(&live.id);
+                let container = record.contained_in.as_ref().map(|c| &c.address);
+                if let Some(reason) = self.left_alone(&record, &self.fate(container)) {
+                    return Some(removal(&record, Action::Forget, reason));
+                }
+                if !self.may_go(&record, &as_recorded(&record)) {
+                    return None;
+                }
                 let mut decided = removal(&record, Action::Delete, Reason::LeftSpec);
                 decided.live = Some(Live::clone(live));
                 Some(decided)

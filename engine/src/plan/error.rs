@@ -216,7 +216,7 @@ impl PlanError {
                 quoted(to)
             ),
             PlanError::MoveBlocked { step, .. } => format!(
-                "take its `[[moved]]` out and apply, or see what is there: `zonewright state show '{}'`",
+                "give it its old name back in the spec, take `[[moved]]` out and apply, and then rename it; or see what is there: `zonewright state show '{}'`",
                 step.to
             ),
             PlanError::Kept { address } => format!(

@@ -87,3 +87,82 @@ pub fn entries(held: &State, moves: &[Move]) -> Vec<(ZoneName, Vec<Entry>)> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::{Record, RecordStatus};
+    use crate::value::Value;
+
+    fn address(name: &str) -> Address {
+        format!("pz/digitalocean.vpc.{name}").parse().unwrap()
+    }
+
+    fn state(names: &[&str]) -> State {
+        let zone: ZoneName = "pz".parse().unwrap();
+        let mut shard = Snapshot::empty("l", zone.clone(), "live");
+        for name in names {
+            let record = Record {
+                address: address(name),
+                instance: "pz/provider.digitalocean".parse().unwrap(),
+                id: (*name).to_owned(),
+                generation: 1,
+                status: RecordStatus::Ok,
+                inputs: Value::Null,
+                outputs: Value::Null,
+                depends_on: Vec::new(),
+                marked: None,
+                contained_in: None,
+                protect: false,
+                keep: false,
+                triggers: std::collections::BTreeMap::new(),
+            };
+            shard.records.insert(record.address.clone(), record);
+        }
+        let mut state = State::default();
+        state.shards.insert(zone, shard);
+        state
+    }
+
+    fn moved(pairs: &[(&str, &str)]) -> Vec<Moved> {
+        let entry = |(from, to): &(&str, &str)| Moved {
+            from: address(from),
+            to: address(to),
+            at: None,
+        };
+        pairs.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn a_second_rename_follows_the_first_from_wherever_a_state_is() {
+        let chain = moved(&[("a", "b"), ("b", "c")]);
+        for (recorded, moves) in [("a", 2), ("b", 1), ("c", 0)] {
+            let mut state = state(&[recorded]);
+            assert_eq!(settle(&mut state, &chain).unwrap().len(), moves);
+            assert_eq!(state.record(&address("c")).unwrap().id, recorded);
+        }
+    }
+
+    #[test]
+    fn two_things_do_not_become_one() {
+        let mut both = state(&["a", "b"]);
+        let errors = settle(&mut both, &moved(&[("a", "b")])).unwrap_err();
+        assert!(
+            errors[0].to_string().contains("is recorded already"),
+            "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn what_the_logs_get_is_what_was_settled() {
+        let before = state(&["a"]);
+        let mut after = before.clone();
+        let moves = settle(&mut after, &moved(&[("a", "b"), ("b", "c")])).unwrap();
+        let mut replayed = before.clone();
+        for (zone, entries) in entries(&before, &moves) {
+            let shard = replayed.shards.get_mut(&zone).unwrap();
+            entries.iter().for_each(|e| fold(shard, e).unwrap());
+        }
+        assert_eq!(replayed, after);
+    }
+}

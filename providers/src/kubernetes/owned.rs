@@ -1,9 +1,11 @@
 //! Everything of a project in a cluster: by the owner label, over every kind that the cluster serves.
 
+use std::collections::BTreeMap;
+
 use futures::FutureExt as _;
 use futures::stream::{self, StreamExt as _};
 use serde_json::Value as Json;
-use zonewright_engine::address::Kind;
+use zonewright_engine::address::{Kind, ZoneName};
 use zonewright_engine::provider::{Marker, Owned, ProviderError, Search};
 use zonewright_engine::value::Value;
 
@@ -39,11 +41,13 @@ pub(crate) async fn owned(
     let mut resources = kinds::all_built_in();
     resources.extend(custom);
     resources.retain(|r| !MADE_OF_OTHERS.contains(&r.kind.as_str()));
-    let owners: Vec<String> = search.zones.iter().map(|z| owner(search, z)).collect();
+    let zones = search.zones.iter().map(|z| (owner(search, z), z.clone()));
+    let zones: Zones = zones.collect();
+    let owners: Vec<&str> = zones.keys().map(String::as_str).collect();
     let selector = format!("{}%20in%20%28{}%29", body::OWNER, owners.join("%2C"));
     let work: Vec<_> = resources
         .iter()
-        .map(|r| list(api, r, &selector).boxed())
+        .map(|r| list(api, r, &selector, &zones).boxed())
         .collect();
     let mut lists = stream::iter(work).buffer_unordered(PARALLEL);
     let mut out = Vec::new();
@@ -53,7 +57,10 @@ pub(crate) async fn owned(
     Ok(out)
 }
 
-fn owner(search: &Search, zone: &zonewright_engine::address::ZoneName) -> String {
+/// Zones by the value of the owner label.
+type Zones = BTreeMap<String, ZoneName>;
+
+fn owner(search: &Search, zone: &ZoneName) -> String {
     let address = format!("{zone}/kubernetes.manifest.any");
     body::owner(&Marker {
         lineage: search.lineage.clone(),
@@ -62,7 +69,12 @@ fn owner(search: &Search, zone: &zonewright_engine::address::ZoneName) -> String
     })
 }
 
-async fn list(api: &Api, resource: &Resource, selector: &str) -> Result<Vec<Owned>, ProviderError> {
+async fn list(
+    api: &Api,
+    resource: &Resource,
+    selector: &str,
+    zones: &Zones,
+) -> Result<Vec<Owned>, ProviderError> {
     let collection = resource.collection(None);
     let first = format!(
         "{collection}?limit={}&labelSelector={selector}",
@@ -79,7 +91,11 @@ async fn list(api: &Api, resource: &Resource, selector: &str) -> Result<Vec<Owne
             Err(failure) => return Err(failure.error(&resource.plural, true)),
         };
         if let Json::Array(items) = page["items"].take() {
-            out.extend(items.iter().filter_map(|item| describe(resource, item)));
+            out.extend(
+                items
+                    .iter()
+                    .filter_map(|item| describe(resource, item, zones)),
+            );
         }
         match page["metadata"]["continue"].as_str() {
             Some(token) if !token.is_empty() => {
@@ -91,7 +107,7 @@ async fn list(api: &Api, resource: &Resource, selector: &str) -> Result<Vec<Owne
 }
 
 /// What belongs to another object goes with that.
-fn describe(resource: &Resource, item: &Json) -> Option<Owned> {
+fn describe(resource: &Resource, item: &Json, zones: &Zones) -> Option<Owned> {
     let metadata = &item["metadata"];
     if metadata["ownerReferences"]
         .as_array()
@@ -102,6 +118,8 @@ fn describe(resource: &Resource, item: &Json) -> Option<Owned> {
     let name = metadata["name"].as_str()?;
     let namespace = metadata["namespace"].as_str();
     let place = namespace.map(|n| format!("-n {n} ")).unwrap_or_default();
+    // The name is the same in every zone: the command must not meet another zone's object.
+    let zone = zones.get(metadata["labels"][body::OWNER].as_str()?)?;
     let full = match resource.group.as_str() {
         "" => resource.plural.clone(),
         group => format!("{}.{group}", resource.plural),
@@ -109,14 +127,14 @@ fn describe(resource: &Resource, item: &Json) -> Option<Owned> {
     let inside = namespace.map(|n| format!("{n}/")).unwrap_or_default();
     Some(Owned {
         kind: kind(),
-        what: format!("{} {inside}{name}", resource.kind),
+        what: format!("{} {inside}{name} in {zone}", resource.kind),
         id: body::uid(item).to_owned(),
         mark: String::new(),
         address: metadata["annotations"][body::ADDRESS]
             .as_str()
             .and_then(|a| a.parse().ok()),
         attrs: Value::Null,
-        remove: format!("kubectl {place}delete {full} {name}"),
+        remove: format!("kubectl --kubeconfig {zone}.kubeconfig {place}delete {full} {name}"),
     })
 }
 
@@ -134,15 +152,20 @@ mod tests {
     fn what_belongs_to_another_object_is_left_out() {
         let resource = kinds::built_in("apps", "Deployment", None).unwrap();
         let mut item = json!({"metadata": {"name": "wp", "namespace": "app", "uid": "u1",
+            "labels": {"zonewright.dev/owner": "o"},
             "annotations": {"zonewright.dev/address": "bz/kubernetes.manifest.wp"}}});
-        let owned = describe(&resource, &item).unwrap();
-        assert_eq!(owned.what, "Deployment app/wp");
-        assert_eq!(owned.remove, "kubectl -n app delete deployments.apps wp");
+        let zones = Zones::from([("o".to_owned(), "bz".parse().unwrap())]);
+        let owned = describe(&resource, &item, &zones).unwrap();
+        assert_eq!(owned.what, "Deployment app/wp in bz");
+        assert_eq!(
+            owned.remove,
+            "kubectl --kubeconfig bz.kubeconfig -n app delete deployments.apps wp"
+        );
         assert_eq!(
             owned.address.unwrap().to_string(),
             "bz/kubernetes.manifest.wp"
         );
         item["metadata"]["ownerReferences"] = json!([{"uid": "u0"}]);
-        assert!(describe(&resource, &item).is_none());
+        assert!(describe(&resource, &item, &zones).is_none());
     }
 }

@@ -108,6 +108,8 @@ async fn copying(
 
 async fn catch_up(from: &dyn Store, to: &dyn Store, shard: &ZoneName) -> Result<(), String> {
     soon(to.prepare()).await?;
+    // Before anything is put there: what is there already may be something else.
+    behind(from, to, shard).await?;
     for key in lacking(from, to, shard).await? {
         let bytes = soon(from.get(&key)).await?;
         // One that was swept meanwhile is in a later snapshot.
@@ -115,8 +117,7 @@ async fn catch_up(from: &dyn Store, to: &dyn Store, shard: &ZoneName) -> Result<
             put(to, &key, &bytes).await?;
         }
     }
-    // What was there already may be something else.
-    behind(from, to, shard).await.map(drop)
+    Ok(())
 }
 
 /// The objects of a shard that a mirror does not have, in their order; what all shards share comes first.
@@ -126,8 +127,10 @@ async fn lacking(
     shard: &ZoneName,
 ) -> Result<Vec<String>, String> {
     let mut out = Vec::new();
-    if soon(to.get(meta::KEY)).await?.is_none() {
-        out.push(meta::KEY.to_owned());
+    match soon(to.get(meta::KEY)).await? {
+        None => out.push(meta::KEY.to_owned()),
+        there if there == soon(from.get(meta::KEY)).await? => {}
+        Some(_) => return Err(other(meta::KEY)),
     }
     for prefix in [layout::logs(shard), layout::snaps(shard)] {
         let there = soon(to.list(&prefix, None)).await?;
@@ -143,10 +146,12 @@ async fn put(to: &dyn Store, key: &str, bytes: &[u8]) -> Result<(), String> {
     }
     match soon(to.get(key)).await?.as_deref() == Some(bytes) {
         true => Ok(()),
-        false => Err(format!(
-            "it holds another `{key}`: that of another state, or of another course of this one"
-        )),
+        false => Err(other(key)),
     }
+}
+
+fn other(key: &str) -> String {
+    format!("it holds another `{key}`: that of another state, or of another course of this one")
 }
 
 async fn soon<T>(future: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
@@ -223,9 +228,7 @@ async fn behind(from: &dyn Store, to: &dyn Store, shard: &ZoneName) -> Result<us
         }
         return match here == there {
             true => Ok(lacking.len()),
-            false => Err(format!(
-                "it holds another `{key}`: that of another state, or of another course of this one"
-            )),
+            false => Err(other(key)),
         };
     }
     Ok(lacking.len())

@@ -224,7 +224,9 @@ fn a_lock_of_files_goes_with_its_process() {
     env.fault("POST", "/v2/kubernetes/clusters", 1, Kind::HoldBefore);
     let mut first = env.spawn(APPLY);
     assert!(env.wait_held(&mut first));
-    let unlock = ["state", "unlock", "--epoch", "1", "--reason", "a test"];
+    let unlock = [
+        "state", "unlock", "--zone", "pz", "--epoch", "1", "--reason", "a test",
+    ];
     let refused = env.expect(5, &unlock);
     assert!(
         refused.stderr.contains("goes when that ends"),

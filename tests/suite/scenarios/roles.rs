@@ -404,7 +404,7 @@ fn what_keeps_a_zone_from_being_destroyed_is_named() {
     let output = env.expect(6, &destroy);
     for words in [
         "bz/digitalocean.database_replica.main is a read-replica of it (zones/bz.toml:",
-        "promote bz/digitalocean.database_replica.main first (`zonewright runbook --to bz`",
+        "promote bz/digitalocean.database_replica.main first (`zonewright --sandbox runbook --to bz`",
         "bz/kubernetes.secret.db refers to it (zones/bz.toml:",
         "let bz/kubernetes.secret.db refer to something that stays",
     ] {

@@ -85,7 +85,13 @@ pub(super) fn read(
         decls,
     };
     let moved = tables(ctx, &project.renames, "moved", &[FROM, TO]);
-    let moved: Vec<Moved> = moved.into_iter().filter_map(|t| look.moved(t)).collect();
+    let later = |at: usize| {
+        let rest = moved[at + 1..].iter();
+        let from = rest.filter_map(|t| t.table()?.get("from")?.value.str()?.parse().ok());
+        from.collect::<Vec<Address>>()
+    };
+    let all = moved.iter().enumerate();
+    let moved: Vec<Moved> = all.filter_map(|(i, t)| look.moved(t, &later(i))).collect();
     look.once(&moved);
     let forgotten = tables(ctx, &project.renames, "forget", &[ADDRESS, REASON]);
     let forgotten = forgotten.into_iter().filter_map(|t| look.forgotten(t));
@@ -99,7 +105,8 @@ struct Look<'c, 'a> {
 }
 
 impl Look<'_, '_> {
-    fn moved(&self, tree: &Tree) -> Option<Moved> {
+    /// What moves on in a later entry need not be declared where it is in between.
+    fn moved(&self, tree: &Tree, later: &[Address]) -> Option<Moved> {
         let (from, from_at) = self.address(tree, "from")?;
         let (to, to_at) = self.address(tree, "to")?;
         if from.zone != to.zone || from.kind != to.kind || from.key.is_some() != to.key.is_some() {
@@ -118,7 +125,7 @@ impl Look<'_, '_> {
                 "take the entry out, or rename the declaration",
             );
         }
-        if !self.is_declared(&to) {
+        if !self.is_declared(&to) && !later.contains(&to) {
             let names = self.decls.keys().map(ToString::to_string);
             let names: Vec<String> = names.collect();
             let near = suggest::nearest(&to.to_string(), names.iter().map(String::as_str));

@@ -22,39 +22,31 @@ pub(super) async fn run(ctx: &Context, args: &UnlockArgs) -> Result<Exit, Failur
         .await?
         .ok_or_else(|| Failure::error("nothing was ever recorded here"))?;
     let shards: Vec<ZoneName> = home.shards()?.into_iter().collect();
-    let chosen = match &args.zone {
-        Some(zone) if !shards.contains(zone) => return Err(Failure::no_zone(zone, &shards)),
-        Some(zone) => vec![zone.clone()],
-        None => shards,
-    };
-    let by = holder("state unlock");
-    let mut other = None;
-    for shard in &chosen {
-        let unlock = Unlock {
-            shard,
-            epoch: args.epoch,
-            by: &by,
-            reason: args.reason.trim(),
-        };
-        match home.unlock(&unlock)? {
-            Unlocked::Broken(all) => {
-                for one in all {
-                    ctx.term.say(&format!(
-                        "{}: the lock of writer {} is broken: {}. If it lives after all, its next write comes too late and it stops.",
-                        one.shard,
-                        one.epoch,
-                        who(one.holder.as_deref())
-                    ));
-                }
-                return Ok(Exit::DONE);
-            }
-            Unlocked::Process { holder } => return Err(of_a_process(shard, holder)),
-            Unlocked::Other { epoch, holder } => other = Some((shard, epoch, holder)),
-            Unlocked::Free => {}
-        }
+    let shard = &args.zone;
+    if !shards.contains(shard) {
+        return Err(Failure::no_zone(shard, &shards));
     }
-    match other {
-        Some((shard, epoch, holder)) => Err(Failure::new(
+    let by = holder("state unlock");
+    let unlock = Unlock {
+        shard,
+        epoch: args.epoch,
+        by: &by,
+        reason: args.reason.trim(),
+    };
+    match home.unlock(&unlock)? {
+        Unlocked::Broken(all) => {
+            for one in all {
+                ctx.term.say(&format!(
+                    "{}: the lock of writer {} is broken: {}. If it lives after all, its next write comes too late and it stops.",
+                    one.shard,
+                    one.epoch,
+                    who(one.holder.as_deref())
+                ));
+            }
+            Ok(Exit::DONE)
+        }
+        Unlocked::Process { holder } => Err(of_a_process(shard, holder)),
+        Unlocked::Other { epoch, holder } => Err(Failure::new(
             Exit::REFUSED,
             format!(
                 "writer {} does not hold {shard}; writer {epoch} does: {}",
@@ -63,7 +55,7 @@ pub(super) async fn run(ctx: &Context, args: &UnlockArgs) -> Result<Exit, Failur
             ),
         )
         .help("look whether that one is dead, too; the number is in the error of the command that finds the state locked")),
-        None => {
+        Unlocked::Free => {
             ctx.term.say(&free(&home));
             Ok(Exit::DONE)
         }
