@@ -74,7 +74,12 @@ fn mirror(
         World::Live => project.root().join(dir),
         World::Sandbox { .. } => world.private(project).join("mirror").join(dir),
     };
-    match RealVfs::create(&path, false) {
+    // A disk that is not mounted is not replaced by a directory in its place.
+    let opened = match path.parent() {
+        Some(above) if !above.is_dir() => Err(std::io::ErrorKind::NotFound.into()),
+        _ => RealVfs::create(&path, false),
+    };
+    match opened {
         Ok(vfs) => Ok(Some(Arc::new(FileStore::new(
             Arc::new(vfs),
             Box::new(OsRng),

@@ -31,6 +31,7 @@ mod sandboxed;
 mod secrets;
 mod stage;
 mod term;
+mod terraform;
 mod typed;
 mod watch;
 mod world;

@@ -168,6 +168,34 @@ impl Stage {
         Ok(writer)
     }
 
+    /// The held shards as they are under the lock, the others as they were read.
+    pub(crate) fn whole_state(&self, writer: &Writer) -> Result<State, Failure> {
+        let held = writer.state();
+        let mut state = self.read_others(&held)?;
+        state.shards.extend(held.shards);
+        Ok(state)
+    }
+
+    /// Works under the lock of a selection, with the whole state. Of two failures the work's is told: what
+    /// was durable then still is.
+    pub(crate) async fn locked<T>(
+        &self,
+        options: &Options,
+        command: &str,
+        timeout: Duration,
+        work: impl AsyncFnOnce(&Writer, State) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let writer = self.acquire(options, command, timeout)?;
+        let done = match self.whole_state(&writer) {
+            Ok(state) => work(&writer, state).await,
+            Err(failure) => Err(failure),
+        };
+        let released = writer.release();
+        let done = done?;
+        released?;
+        Ok(done)
+    }
+
     /// Records into which clusters the open sessions lead, where that is new.
     pub(crate) fn record_identities(&self, writer: &Writer) -> Result<(), Failure> {
         let held = writer.state();

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 
 use crate::args::Color;
 use crate::env;
+use crate::exit::Exit;
 use crate::render::style::Paint;
 use crate::render::text::wrap;
 use crate::report::Failure;
@@ -126,8 +127,37 @@ impl Term {
     }
 
     /// Whether there is somebody to ask.
-    pub(crate) fn can_ask(self) -> bool {
+    fn can_ask(self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Ends the command where approval must come with it: there is nobody to ask.
+    ///
+    /// # Errors
+    /// This is no terminal; `way` says what to give instead.
+    pub(crate) fn must_ask(self, way: &str) -> Result<(), Failure> {
+        if self.can_ask() {
+            return Ok(());
+        }
+        let message = "there is nobody to ask: this is no terminal";
+        Err(Failure::new(Exit::REFUSED, message).help(way))
+    }
+
+    /// Whether something is approved: with the command, or by who is asked and answers `yes`.
+    ///
+    /// # Errors
+    /// There is nobody to ask.
+    pub(crate) fn approved(
+        self,
+        with_command: bool,
+        question: &str,
+        way: &str,
+    ) -> Result<bool, Failure> {
+        if with_command {
+            return Ok(true);
+        }
+        self.must_ask(way)?;
+        Ok(self.ask(&format!("{question} Only `yes` goes on:"), "yes"))
     }
 
     /// Asks for exactly `answer`; anything else, and the end of input, is no.

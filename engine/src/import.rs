@@ -18,7 +18,9 @@ pub enum ImportError {
     #[error("{0} is managed already")]
     Managed(Address),
     /// It is managed under another address: it was renamed, or two addresses mean one thing.
-    #[error("what {address} names is managed as {other}; `[[moved]]` gives it another address")]
+    #[error(
+        "{address} and {other} name one thing; take one out of the spec, or write `[[moved]]` when it was renamed"
+    )]
     Elsewhere {
         /// The resource.
         address: Address,
@@ -48,20 +50,53 @@ pub enum ImportError {
     },
 }
 
-/// What exists under the name of a wanted resource and is not managed, by address and id. What is recorded
-/// under another address was renamed, which is for `[[moved]]` to say.
-pub fn adoptable(inputs: &Inputs, seen: &Observations) -> Vec<(Address, String)> {
+/// Something that exists under the name of a wanted resource and is not managed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adoptable<'a> {
+    /// The resource.
+    pub address: &'a Address,
+    /// What is there. Its mark is that of another project, or of another address of this one.
+    pub live: &'a Live,
+}
+
+/// All that can be taken under management. What is recorded under another address was renamed, which is
+/// for `[[moved]]` to say.
+pub fn adoptable<'a>(
+    inputs: &'a Inputs,
+    seen: &'a Observations,
+) -> impl Iterator<Item = Adoptable<'a>> {
     let wanted = |a: &Address| inputs.wanted(a).is_some_and(|r| !r.meta.observe);
-    seen.seen
-        .iter()
-        .filter(|(a, _)| wanted(a) && inputs.state.record(a).is_none())
-        .filter_map(|(address, observed)| match observed {
-            Observed::Foreign(live) if managed_as(inputs, live, address).is_none() => {
-                Some((address.clone(), live.id.clone()))
-            }
-            _ => None,
-        })
-        .collect()
+    let unknown = move |a: &Address| wanted(a) && inputs.state.record(a).is_none();
+    let foreign = |(address, observed): (&'a Address, &'a Observed)| match observed {
+        Observed::Foreign(live) => Some(Adoptable { address, live }),
+        _ => None,
+    };
+    let all = seen.seen.iter().filter(move |(a, _)| unknown(a));
+    all.filter_map(foreign)
+        .filter(|a| managed_as(inputs, a.live, a.address).is_none())
+}
+
+/// The records of what is taken in one look.
+///
+/// # Errors
+/// Two resources of the spec name one thing.
+pub fn adopt<'a>(
+    inputs: &Inputs,
+    seen: &Observations,
+    taken: impl IntoIterator<Item = Adoptable<'a>>,
+) -> Result<Vec<Record>, ImportError> {
+    let mut records: Vec<Record> = Vec::new();
+    for Adoptable { address, live } in taken {
+        let same = |r: &&Record| r.id == live.id && r.address.kind == address.kind;
+        if let Some(twice) = records.iter().find(same) {
+            return Err(ImportError::Elsewhere {
+                address: address.clone(),
+                other: twice.address.clone(),
+            });
+        }
+        records.push(import(inputs, seen, address, &live.id)?);
+    }
+    Ok(records)
 }
 
 /// What something that is live is recorded under already.

@@ -150,12 +150,13 @@ pub(crate) fn mark_among<'a>(
     wanted: &Marker,
 ) -> Option<String> {
     let exact = wanted.to_string();
-    let stem = wanted.stem();
+    let (stem, project) = (wanted.stem(), wanted.project());
     let mut marks = tags.filter(|t| is_mark(t));
     marks
         .clone()
         .find(|t| *t == exact)
         .or_else(|| marks.clone().find(|t| t.starts_with(&stem)))
+        .or_else(|| marks.clone().find(|t| t.starts_with(&project)))
         .or_else(|| marks.next())
         .map(str::to_owned)
 }

@@ -40,7 +40,7 @@ impl StateDir {
             moved.shards.push((shard, stored.snapshot.serial));
         }
         if let Some(vfs) = self.vfs()? {
-            self.refuse_other(vfs.as_ref())?;
+            self.refuse_other(vfs.as_ref(), copied)?;
         }
         if !write {
             return Ok(moved);
@@ -51,7 +51,7 @@ impl StateDir {
             let shard = &stored.snapshot.shard;
             held.push(lock::take(vfs.as_ref(), shard, holder, Instant::now())?);
         }
-        self.refuse_other(vfs.as_ref())?;
+        self.refuse_other(vfs.as_ref(), copied)?;
         for stored in &copied.shards {
             self.begin_with(vfs.as_ref(), &copied.meta, stored)?;
         }
@@ -81,8 +81,22 @@ impl StateDir {
         }
     }
 
-    /// Without a lineage nobody has written here; what a copy that was cut off left is replaced.
-    fn refuse_other(&self, vfs: &dyn Vfs) -> Result<(), StateError> {
+    /// Without a lineage nobody has written here; what a copy of this very state left that was cut off is
+    /// replaced. Files of another one whose lineage was lost are not.
+    fn refuse_other(&self, vfs: &dyn Vfs, copied: &Copied) -> Result<(), StateError> {
+        for stored in &copied.shards {
+            let path = journal_path(&stored.snapshot.shard);
+            let there =
+                vfs::read(vfs, &path).map_err(|e| StateError::io(vfs.locate(&path), "read", e))?;
+            if let Some(bytes) = there {
+                let owner = Owner {
+                    lineage: &copied.meta.lineage,
+                    world: &copied.meta.world,
+                    shard: &stored.snapshot.shard,
+                };
+                journal::scan(&bytes, &vfs.locate(&path), &[], &owner)?;
+            }
+        }
         let there = vfs::read(vfs, meta::KEY)
             .map_err(|e| StateError::io(vfs.locate(meta::KEY), "read", e))?;
         match there {

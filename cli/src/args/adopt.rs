@@ -1,12 +1,11 @@
 //! Arguments of `adopt` and `orphans`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use zonewright_engine::address::{Address, ZoneName};
 
-use super::{Format, duration};
+use super::{EditArgs, Format};
 
 /// Arguments of `adopt`.
 #[derive(Debug, Args)]
@@ -23,15 +22,12 @@ pub struct AdoptArgs {
     /// Only what a Terraform state (version 4) manages, by the ids in it.
     #[arg(long, value_name = "FILE")]
     pub terraform: Option<PathBuf>,
-    /// Show it, record nothing.
+    /// Also what carries the mark of another project: it must not be managed there any more.
     #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask.
-    #[arg(long)]
-    pub auto_approve: bool,
-    /// How long to wait for somebody else's run to end: `90s`, `5m`.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
-    pub lock_timeout: Duration,
+    pub marked: bool,
+    /// How.
+    #[command(flatten)]
+    pub edit: EditArgs,
 }
 
 /// Arguments of `orphans`.

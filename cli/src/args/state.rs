@@ -8,6 +8,8 @@ use clap::{Args, Subcommand};
 use zonewright_engine::address::{Address, ZoneName};
 
 use super::{Format, FormatArgs, duration};
+use crate::report::Failure;
+use crate::term::Term;
 
 /// The commands of `state`.
 #[derive(Debug, Subcommand)]
@@ -56,15 +58,33 @@ pub enum StateCommand {
     Restore(RestoreArgs),
 }
 
-/// How a change of what is recorded is carried out.
+/// Whether something is done, only shown, or asked about.
 #[derive(Debug, Args)]
-pub struct EditArgs {
-    /// Only show what would be written.
+pub struct ApprovalArgs {
+    /// Only show what would be done.
     #[arg(long)]
     pub dry_run: bool,
     /// Do not ask.
     #[arg(long)]
     pub auto_approve: bool,
+}
+
+impl ApprovalArgs {
+    /// Whether it is approved, with the command or by who is asked.
+    pub(crate) fn given(&self, term: Term, question: &str) -> Result<bool, Failure> {
+        term.approved(self.auto_approve, question, LOOK_FIRST)
+    }
+}
+
+/// The way out where nobody can be asked.
+pub const LOOK_FIRST: &str = "look at it with --dry-run, then give --auto-approve";
+
+/// How a change of what is recorded is carried out.
+#[derive(Debug, Args)]
+pub struct EditArgs {
+    /// Whether.
+    #[command(flatten)]
+    pub approval: ApprovalArgs,
     /// How long to wait for somebody else's run to end: `90s`, `5m`.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub lock_timeout: Duration,
@@ -184,12 +204,9 @@ pub struct RepairArgs {
     /// Only this zone.
     #[arg(long, value_name = "ZONE")]
     pub zone: Option<ZoneName>,
-    /// Only show.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask.
-    #[arg(long)]
-    pub auto_approve: bool,
+    /// Whether.
+    #[command(flatten)]
+    pub approval: ApprovalArgs,
 }
 
 /// Arguments of `state gc`.
@@ -201,12 +218,9 @@ pub struct GcArgs {
     /// Only this zone.
     #[arg(long, value_name = "ZONE")]
     pub zone: Option<ZoneName>,
-    /// Only list what would be removed.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask.
-    #[arg(long)]
-    pub auto_approve: bool,
+    /// Whether.
+    #[command(flatten)]
+    pub approval: ApprovalArgs,
 }
 
 /// Arguments of `state unlock`.

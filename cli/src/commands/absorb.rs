@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use zonewright_engine::absorb::{Absorbed, Place, absorb, is_seen, own_file};
 use zonewright_engine::address::{Address, Segment};
+use zonewright_engine::canon;
+use zonewright_engine::config::{Config, Resource};
 use zonewright_engine::diff::text::{Line, lines};
 use zonewright_engine::expr::{Lookup, Reference};
 use zonewright_engine::journal::Entry;
@@ -32,24 +34,22 @@ pub(crate) async fn run(ctx: &Context, args: &DriftArgs) -> Result<Exit, Failure
     };
     let stage = Stage::open(ctx).await?;
     stage.check_zones(&options.zones)?;
-    let writer = stage.acquire(&options, "drift --absorb", args.lock_timeout)?;
-    let done = under_lock(ctx, &stage, args, options, &writer).await;
-    let released = writer.release();
-    let exit = done?;
-    released?;
-    Ok(exit)
+    let work = async |writer: &Writer, state| {
+        under_lock(ctx, &stage, args, &options, (writer, state)).await
+    };
+    let command = "drift --absorb";
+    stage
+        .locked(&options, command, args.lock_timeout, work)
+        .await
 }
 
 async fn under_lock(
     ctx: &Context,
     stage: &Stage,
     args: &DriftArgs,
-    options: Options,
-    writer: &Writer,
+    options: &Options,
+    (writer, state): (&Writer, State),
 ) -> Result<Exit, Failure> {
-    let held = writer.state();
-    let mut state = stage.read_others(&held)?;
-    state.shards.extend(held.shards);
     let planned = stage.plan(state.clone(), options.clone()).await?;
     let absorbed = wanted(&planned, &args.absorb)?;
     if absorbed.is_empty() {
@@ -63,16 +63,18 @@ async fn under_lock(
         .cloned()
         .fold(stage.project().clone(), Project::with);
     let after = Stage::of(ctx, edited).await?;
-    let after = after.plan(state.clone(), options).await?;
+    let others = changed_along(&stage.config, &after.config, &args.absorb);
+    let after = after.plan(state.clone(), options.clone()).await?;
     check(&after, &args.absorb)?;
     for edit in &edits {
         ctx.term.prose(&shown(edit));
     }
-    if !args.auto_approve && !ctx.term.can_ask() {
-        let message = "there is nobody to ask: this is no terminal";
-        return Err(Failure::new(Exit::REFUSED, message).help("give --auto-approve"));
+    for address in others {
+        let line = format!("{address} changes along with it: its next plan shows that");
+        ctx.term.prose(&format!("{}\n", escape(&line)));
     }
-    if !args.auto_approve && !ctx.term.ask("Write this? Only `yes` goes on:", "yes") {
+    let way = "give --auto-approve";
+    if !ctx.term.approved(args.auto_approve, "Write this?", way)? {
         ctx.term.say("Not approved; nothing was written.");
         return Ok(Exit::REFUSED);
     }
@@ -136,6 +138,17 @@ fn put(text: &str, one: &Absorbed) -> Result<String, String> {
         Place::Own => zonewright_zones::set_attribute(text, &one.address, &keys, &value),
     };
     done.map_err(|e| format!("`{}` of {}: {e}", one.path, one.address))
+}
+
+/// What else of the spec is another with the edit: a zone that extends the edited one, or refers to it.
+fn changed_along<'a>(before: &Config, after: &'a Config, named: &[Address]) -> Vec<&'a Address> {
+    let other = |(address, resource): &(&Address, &Resource)| {
+        let was = before.resources.get(address).map(|r| &r.body);
+        !named.contains(address)
+            && was.is_none_or(|w| canon::digest(w) != canon::digest(&resource.body))
+    };
+    let all = after.resources.iter().filter(other);
+    all.map(|(address, _)| address).collect()
 }
 
 /// With the edit, nothing of them may differ any more.

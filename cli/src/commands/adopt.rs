@@ -1,18 +1,13 @@
 //! `zonewright adopt`: takes everything that exists and that the spec describes under management, with a
 //! plan that shows what would change. Changes only the state: no request that changes anything is sent.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use zonewright_engine::address::{Address, ZoneName};
-use zonewright_engine::import::{adoptable, import};
+use zonewright_engine::import::{Adoptable, adopt, adoptable};
 use zonewright_engine::journal::{Entry, Journal};
-use zonewright_engine::observe::Observations;
 use zonewright_engine::plan::Options;
-use zonewright_engine::provider::{Live, Observed};
 use zonewright_engine::snapshot::{Record, State};
-use zonewright_engine::value::Value;
 use zonewright_state::Writer;
 
 use crate::Context;
@@ -24,25 +19,29 @@ use crate::render::plan::View;
 use crate::render::text::{count, escape};
 use crate::report::Failure;
 use crate::stage::Stage;
+use crate::terraform::Terraform;
 
 /// A cluster is adopted before its contents can be looked at, and these may hold more.
 const ROUNDS: usize = 4;
 
 /// Runs the command.
 pub(crate) async fn run(ctx: &Context, args: AdoptArgs) -> Result<Exit, Failure> {
-    let only = args.terraform.as_deref().map(terraform_ids).transpose()?;
+    let only = args.terraform.as_deref().map(Terraform::read).transpose()?;
     let stage = Stage::open(ctx).await?;
     let options = Options {
         zones: zones(&args),
         ..Options::default()
     };
     stage.check_zones(&options.zones)?;
-    let writer = stage.acquire(&options, "adopt", args.lock_timeout)?;
-    let done = under_lock(ctx, &stage, &args, only.as_ref(), options, &writer).await;
-    let released = writer.release();
-    let exit = done?;
-    released?;
-    Ok(exit)
+    let wanted = Wanted {
+        args: &args,
+        only: only.as_ref(),
+    };
+    let work = async |writer: &Writer, state| {
+        under_lock(ctx, &stage, &wanted, &options, (writer, state)).await
+    };
+    let timeout = args.edit.lock_timeout;
+    stage.locked(&options, "adopt", timeout, work).await
 }
 
 fn zones(args: &AdoptArgs) -> Vec<ZoneName> {
@@ -53,102 +52,89 @@ fn zones(args: &AdoptArgs) -> Vec<ZoneName> {
     zones
 }
 
-/// The ids in a Terraform state file (version 4).
-fn terraform_ids(path: &Path) -> Result<BTreeSet<String>, Failure> {
-    let bytes = fs::read(path).map_err(|e| Failure::file("read", path, e))?;
-    let wrong = |what: &str| {
-        Failure::error(format!("{} is no Terraform state: {what}", path.display()))
-            .help("give the output of `terraform state pull`")
-    };
-    let state: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|_| wrong("it is not JSON"))?;
-    if state["version"] != 4 {
-        return Err(wrong("it is not of version 4"));
+/// What is to be taken.
+struct Wanted<'a> {
+    args: &'a AdoptArgs,
+    only: Option<&'a Terraform>,
+}
+
+impl Wanted<'_> {
+    fn covers(&self, found: &Adoptable<'_>) -> bool {
+        let named = &self.args.addresses;
+        let address = found.address;
+        // A declaration covers the objects that it brings.
+        let is_named = |w: &Address| w == address || *w == address.declaration();
+        (named.is_empty() || named.iter().any(is_named))
+            && self.only.is_none_or(|t| t.manages(address, found.live))
     }
-    let resources = state["resources"].as_array();
-    let managed = resources
-        .into_iter()
-        .flatten()
-        .filter(|r| r["mode"] == "managed");
-    let instances = managed.flat_map(|r| r["instances"].as_array().into_iter().flatten());
-    let ids = instances.filter_map(|i| i["attributes"]["id"].as_str().map(str::to_owned));
-    Ok(ids.collect())
+}
+
+/// What was found: records to be made, and what somebody else's mark is on.
+#[derive(Default)]
+struct Found {
+    taken: Vec<Record>,
+    marked: BTreeMap<Address, String>,
+}
+
+/// Looks until nothing new comes up, each time with what was found so far as if it were recorded.
+async fn look(
+    stage: &Stage,
+    wanted: &Wanted<'_>,
+    options: &Options,
+    state: &mut State,
+) -> Result<Found, Failure> {
+    let mut out = Found::default();
+    for _ in 0..ROUNDS {
+        let (inputs, seen) = stage.look(state.clone(), options.clone()).await?;
+        let (mut round, mut marked) = (Vec::new(), BTreeMap::new());
+        for found in adoptable(&inputs, &seen).filter(|f| wanted.covers(f)) {
+            let mark = found.live.mark.text().map(str::to_owned);
+            let others = mark.is_some() && !wanted.args.marked;
+            marked.extend(mark.map(|m| (found.address.clone(), m)));
+            if !others {
+                round.push(found);
+            }
+        }
+        let round = adopt(&inputs, &seen, round).map_err(|e| Failure::error(e.to_string()))?;
+        out.marked.extend(marked);
+        if round.is_empty() {
+            break;
+        }
+        put(state, &round);
+        out.taken.extend(round);
+    }
+    Ok(out)
 }
 
 async fn under_lock(
     ctx: &Context,
     stage: &Stage,
-    args: &AdoptArgs,
-    only: Option<&BTreeSet<String>>,
-    options: Options,
-    writer: &Writer,
+    wanted: &Wanted<'_>,
+    options: &Options,
+    (writer, mut state): (&Writer, State),
 ) -> Result<Exit, Failure> {
-    let held = writer.state();
-    let mut state = stage.read_others(&held)?;
-    state.shards.extend(held.shards);
-    let mut taken: Vec<Record> = Vec::new();
-    let mut marked: BTreeMap<Address, String> = BTreeMap::new();
-    for _ in 0..ROUNDS {
-        let (inputs, seen) = stage.look(state.clone(), options.clone()).await?;
-        let wanted =
-            |a: &Address| args.addresses.is_empty() || args.addresses.iter().any(|w| covers(w, a));
-        let mut round = Vec::new();
-        for (address, id) in adoptable(&inputs, &seen) {
-            if wanted(&address) && only.is_none_or(|ids| is_among(ids, &id, found(&seen, &address)))
-            {
-                let record = import(&inputs, &seen, &address, &id);
-                let record = record.map_err(|e| Failure::error(e.to_string()))?;
-                let same = |r: &&Record| r.id == record.id && r.address.kind == record.address.kind;
-                if let Some(twice) = round.iter().find(same) {
-                    let twice = &twice.address;
-                    let message = format!("{twice} and {address} name one thing (id {id})");
-                    return Err(Failure::error(message).help("take one of them out of the spec"));
-                }
-                marked.extend(foreign_mark(found(&seen, &address)).map(|m| (address.clone(), m)));
-                round.push(record);
-            }
-        }
-        if round.is_empty() {
-            break;
-        }
-        put(&mut state, &round);
-        taken.extend(round);
-    }
-    if taken.is_empty() {
-        ctx.term
-            .say("Nothing that the spec describes exists without being managed.");
+    let found = look(stage, wanted, options, &mut state).await?;
+    ctx.term.prose(&listed(&found));
+    if found.taken.is_empty() {
+        let left = found.marked.len();
+        ctx.term.say(&match left {
+            0 => "Nothing that the spec describes exists without being managed.".to_owned(),
+            _ => "Nothing was taken; --marked takes what carries another mark, too.".to_owned(),
+        });
         return Ok(Exit::DONE);
     }
-    for record in &taken {
-        let mark = marked
-            .get(&record.address)
-            .map(|m| format!(", which carries the mark {m} of another project or address"));
-        let line = format!(
-            "adopt {} (id {}){}",
-            record.address,
-            record.id,
-            mark.unwrap_or_default()
-        );
-        ctx.term.prose(&format!("{}\n", escape(&line)));
-    }
-    show(ctx, stage, state, options).await?;
-    if args.dry_run {
+    show(ctx, stage, state, options.clone()).await?;
+    let approval = &wanted.args.edit.approval;
+    if approval.dry_run {
         return Ok(Exit::DONE);
     }
-    let question = format!(
-        "Take {} under management? Only `yes` goes on:",
-        count(taken.len(), "resource")
-    );
-    if !args.auto_approve && !ctx.term.can_ask() {
-        let message = "there is nobody to ask: this is no terminal";
-        return Err(Failure::new(Exit::REFUSED, message).help("give --auto-approve or --dry-run"));
-    }
-    if !args.auto_approve && !ctx.term.ask(&question, "yes") {
+    let n = count(found.taken.len(), "resource");
+    if !approval.given(ctx.term, &format!("Take {n} under management?"))? {
         ctx.term.say("Not approved; nothing was recorded.");
         return Ok(Exit::REFUSED);
     }
     stage.record_identities(writer)?;
-    record(writer, taken).await?;
+    record(writer, found.taken).await?;
     ctx.term.say(&format!(
         "Recorded. `{}` makes what differs as the spec says.",
         ctx.command(&["apply".to_owned()])
@@ -156,46 +142,25 @@ async fn under_lock(
     Ok(Exit::DONE)
 }
 
-/// A declaration covers the objects that it brings.
-fn covers(wanted: &Address, address: &Address) -> bool {
-    wanted == address || *wanted == address.declaration()
-}
-
-/// The mark of somebody else on what is taken: two projects would manage it.
-fn foreign_mark(live: Option<&Live>) -> Option<String> {
-    live?.mark.text().map(str::to_owned)
-}
-
-fn found<'a>(seen: &'a Observations, address: &Address) -> Option<&'a Live> {
-    match seen.seen.get(address)? {
-        Observed::Foreign(live) | Observed::Present(live) => Some(live),
-        _ => None,
+/// What is taken, and what is not because somebody else's mark is on it: two projects would manage it.
+fn listed(found: &Found) -> String {
+    let mut out = String::new();
+    for record in &found.taken {
+        let mark = found.marked.get(&record.address);
+        let mark = mark.map(|m| format!(", which carries the mark {m}"));
+        let (address, id) = (&record.address, &record.id);
+        let line = format!("adopt {address} (id {id}){}", mark.unwrap_or_default());
+        out.push_str(&escape(&line));
+        out.push('\n');
     }
-}
-
-/// Whether Terraform knows it: it joins the parts of an id in ways of its own.
-fn is_among(ids: &BTreeSet<String>, id: &str, live: Option<&Live>) -> bool {
-    let parts = |text: &str| {
-        let (first, last) = (text.split('/').next(), text.rsplit('/').next());
-        (
-            first.unwrap_or_default().to_owned(),
-            last.unwrap_or_default().to_owned(),
-        )
-    };
-    let named = || {
-        let metadata = live?.attrs.get("metadata")?;
-        let said = |key: &str| metadata.get(key).and_then(Value::as_str);
-        let name = said("name")?;
-        Some(said("namespace").map_or_else(|| name.to_owned(), |n| format!("{n}/{name}")))
-    };
-    let (first, last) = parts(id);
-    let joined = id.contains('/');
-    ids.contains(id)
-        || named().is_some_and(|n| ids.contains(&n))
-        || joined
-            && ids
-                .iter()
-                .any(|t| *t == last || t.contains('/') && parts(t) == (first.clone(), last.clone()))
+    let is_taken = |address: &Address| found.taken.iter().any(|r| r.address == *address);
+    for (address, mark) in found.marked.iter().filter(|(a, _)| !is_taken(a)) {
+        let line =
+            format!("leave {address}: it carries the mark {mark} of another project or address");
+        out.push_str(&escape(&line));
+        out.push('\n');
+    }
+    out
 }
 
 /// What the next look takes for recorded.

@@ -129,13 +129,12 @@ fn check_expected(expect: Option<Digest>, plan: Option<&Plan>) -> Result<(), Fai
 
 /// Without anybody to ask, approval must come with the command.
 fn refuse_unasked(ctx: &Context, run: &RunArgs, reviewed: bool) -> Result<(), Failure> {
-    if run.auto_approve || reviewed || ctx.term.can_ask() {
-        return Ok(());
+    match run.auto_approve || reviewed {
+        true => Ok(()),
+        false => ctx
+            .term
+            .must_ask("give --auto-approve, or save a plan with `plan -o FILE` and apply the file"),
     }
-    Err(
-        Failure::new(Exit::REFUSED, "there is nobody to ask: this is no terminal")
-            .help("give --auto-approve, or save a plan with `plan -o FILE` and apply the file"),
-    )
 }
 
 /// Takes the state, plans, asks and applies.
@@ -193,7 +192,7 @@ async fn under_lock(
     writer: &Writer,
     interrupt: &Interrupt,
 ) -> Result<Exit, Failure> {
-    let state = whole_state(stage, writer)?;
+    let state = stage.whole_state(writer)?;
     let planning = stage.plan(state, request.options.clone());
     let mut planned = interrupt.or(planning).await??;
     if let Some(saved) = &request.saved {
@@ -279,14 +278,6 @@ async fn ask(ctx: &Context, request: &Request) -> bool {
     let (question, answer) = (request.question.clone(), request.answer.clone());
     let asked = tokio::task::spawn_blocking(move || term.ask(&question, &answer));
     asked.await.unwrap_or(false)
-}
-
-/// The held shards as they are under the lock, the others as they were read.
-fn whole_state(stage: &Stage, writer: &Writer) -> Result<State, Failure> {
-    let held = writer.state();
-    let mut state = stage.read_others(&held)?;
-    state.shards.extend(held.shards);
-    Ok(state)
 }
 
 fn check_fresh(saved: &Plan, planned: &Planned) -> Result<(), Failure> {

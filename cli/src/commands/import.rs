@@ -3,6 +3,7 @@
 use zonewright_engine::import::import;
 use zonewright_engine::journal::{Entry, Journal};
 use zonewright_engine::plan::Options;
+use zonewright_engine::snapshot::State;
 use zonewright_state::Writer;
 
 use crate::Context;
@@ -19,11 +20,11 @@ pub(crate) async fn run(ctx: &Context, args: &ImportArgs) -> Result<Exit, Failur
         ..Options::default()
     };
     stage.check_zones(&options.zones)?;
-    let writer = stage.acquire(&options, "import", args.lock_timeout)?;
-    let done = under_lock(&stage, args, options, &writer).await;
-    let released = writer.release();
-    done?;
-    released?;
+    let work = async |writer: &Writer, state| {
+        under_lock(&stage, args, options.clone(), (writer, state)).await
+    };
+    let timeout = args.lock_timeout;
+    stage.locked(&options, "import", timeout, work).await?;
     ctx.term.say(&format!(
         "{} is managed from now on; `{}` shows what differs from the spec.",
         args.address,
@@ -36,11 +37,8 @@ async fn under_lock(
     stage: &Stage,
     args: &ImportArgs,
     options: Options,
-    writer: &Writer,
+    (writer, state): (&Writer, State),
 ) -> Result<(), Failure> {
-    let held = writer.state();
-    let mut state = stage.read_others(&held)?;
-    state.shards.extend(held.shards);
     let (inputs, seen) = stage.look(state, options).await?;
     let record = import(&inputs, &seen, &args.address, &args.id)
         .map_err(|e| Failure::error(e.to_string()))?;

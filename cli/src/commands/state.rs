@@ -1,6 +1,8 @@
 //! `zonewright state …`: looks at the state, without a lock and without anything outside.
 //! Only `gc`, `init`, `migrate`, `mv`, `push`, `repair`, `restore`, `rm` and `unlock` write.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::snapshot::State;
@@ -127,6 +129,21 @@ async fn at_rest(ctx: &Context) -> Result<Option<StateHome>, Failure> {
         return Ok(None);
     }
     at_rest.home().map(Some)
+}
+
+/// The state of a project in which something was recorded.
+async fn kept(ctx: &Context) -> Result<StateHome, Failure> {
+    let home = at_rest(ctx).await?;
+    home.ok_or_else(|| Failure::error("nothing was ever recorded here"))
+}
+
+/// The zone that is named, or all that there are.
+fn chosen(zone: Option<&ZoneName>, known: BTreeSet<ZoneName>) -> Result<Vec<ZoneName>, Failure> {
+    match zone {
+        Some(zone) if !known.contains(zone) => Err(Failure::no_zone(zone, &known)),
+        Some(zone) => Ok(vec![zone.clone()]),
+        None => Ok(known.into_iter().collect()),
+    }
 }
 
 /// Everything that is recorded.

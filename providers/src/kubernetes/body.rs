@@ -7,11 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map as JsonMap, Value as Json};
 use zonewright_engine::address::Address;
 use zonewright_engine::canon::Digest;
-use zonewright_engine::provider::{Live, Marker};
+use zonewright_engine::provider::{Live, Mark, Marker};
 use zonewright_engine::secret::{DigestKey, Secret};
 use zonewright_engine::value::{Map, Value};
-
-use crate::live::marked;
 
 use super::canonical::{SERVER_METADATA, digest_key};
 use super::{ready, rules};
@@ -179,11 +177,24 @@ pub(crate) fn ownership(object: &Json, marker: &Marker) -> Ownership {
     }
 }
 
+/// What an object says of whose it is. Of others' marks it is enough that they are there.
+fn mark(object: &Json, marker: &Marker) -> Mark {
+    let metadata = &object["metadata"];
+    let said = |key: &str, map: &str| metadata[map][key].as_str().map(|v| format!("{key}={v}"));
+    match ownership(object, marker) {
+        Ownership::Ours => Mark::Carried(marker.to_string()),
+        Ownership::OtherAddress => {
+            said(ADDRESS, "annotations").map_or(Mark::Missing, Mark::Carried)
+        }
+        Ownership::Foreign => said(OWNER, "labels").map_or(Mark::Missing, Mark::Carried),
+    }
+}
+
 /// A live object as the engine sees it. Where `desired` has a secret, the live value is one too.
 pub(crate) fn live(object: Json, marker: &Marker, desired: Option<&Value>) -> Live {
     let status = ready::status(&object);
     let id = uid(&object).to_owned();
-    let ours = ownership(&object, marker) == Ownership::Ours;
+    let mark = mark(&object, marker);
     let key = digest_key(desired);
     let mut attrs = attributes(object, &marker.address, key.as_ref());
     if let Some(desired) = desired {
@@ -192,7 +203,7 @@ pub(crate) fn live(object: Json, marker: &Marker, desired: Option<&Value>) -> Li
     Live {
         id,
         attrs,
-        mark: marked(ours.then(|| marker.to_string())),
+        mark,
         status,
     }
 }

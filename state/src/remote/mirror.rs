@@ -31,14 +31,15 @@ pub(crate) struct Mirrors {
     pub(crate) tell: Option<Tell>,
 }
 
-type Copy = (String, Vec<u8>);
+/// An object: its key and its bytes.
+type Object = (String, Vec<u8>);
 
 /// Ends with why a mirror is behind.
-type Copying = JoinHandle<Result<(), String>>;
+type Copying = JoinHandle<Result<(), Stuck>>;
 
 /// The copies of one shard, for as long as it is written.
 pub(crate) struct Copies {
-    all: Vec<(UnboundedSender<Copy>, Copying, String)>,
+    all: Vec<(UnboundedSender<Object>, Copying, String)>,
     tell: Option<Tell>,
 }
 
@@ -74,7 +75,7 @@ impl Copies {
             let abort = task.abort_handle();
             let why = match tokio::time::timeout(PATIENCE, task).await {
                 Ok(Ok(Ok(()))) => continue,
-                Ok(Ok(Err(why))) => why,
+                Ok(Ok(Err(why))) => why.to_string(),
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => {
                     abort.abort();
@@ -95,8 +96,8 @@ async fn copying(
     from: Arc<dyn Store>,
     to: Arc<dyn Store>,
     shard: ZoneName,
-    mut queue: UnboundedReceiver<Copy>,
-) -> Result<(), String> {
+    mut queue: UnboundedReceiver<Object>,
+) -> Result<(), Stuck> {
     let mut done = catch_up(from.as_ref(), to.as_ref(), &shard).await;
     while let Some((key, bytes)) = queue.recv().await {
         if done.is_ok() {
@@ -106,7 +107,7 @@ async fn copying(
     done
 }
 
-async fn catch_up(from: &dyn Store, to: &dyn Store, shard: &ZoneName) -> Result<(), String> {
+async fn catch_up(from: &dyn Store, to: &dyn Store, shard: &ZoneName) -> Result<(), Stuck> {
     soon(to.prepare()).await?;
     // Before anything is put there: what is there already may be something else.
     behind(from, to, shard).await?;
@@ -121,11 +122,7 @@ async fn catch_up(from: &dyn Store, to: &dyn Store, shard: &ZoneName) -> Result<
 }
 
 /// The objects of a shard that a mirror does not have, in their order; what all shards share comes first.
-async fn lacking(
-    from: &dyn Store,
-    to: &dyn Store,
-    shard: &ZoneName,
-) -> Result<Vec<String>, String> {
+async fn lacking(from: &dyn Store, to: &dyn Store, shard: &ZoneName) -> Result<Vec<String>, Stuck> {
     let mut out = Vec::new();
     match soon(to.get(meta::KEY)).await? {
         None => out.push(meta::KEY.to_owned()),
@@ -140,7 +137,7 @@ async fn lacking(
     Ok(out)
 }
 
-async fn put(to: &dyn Store, key: &str, bytes: &[u8]) -> Result<(), String> {
+async fn put(to: &dyn Store, key: &str, bytes: &[u8]) -> Result<(), Stuck> {
     if soon(to.put_new(key, bytes)).await? == Put::Created {
         return Ok(());
     }
@@ -150,17 +147,17 @@ async fn put(to: &dyn Store, key: &str, bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-fn other(key: &str) -> String {
-    format!("it holds another `{key}`: that of another state, or of another course of this one")
+fn other(key: &str) -> Stuck {
+    Stuck::Other(key.to_owned())
 }
 
-async fn soon<T>(future: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
+async fn soon<T>(future: impl Future<Output = Result<T, StoreError>>) -> Result<T, Stuck> {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(done) => done.map_err(|error| {
             let source = std::error::Error::source(&error);
-            source.map_or_else(|| error.to_string(), |why| format!("{error}: {why}"))
+            Stuck::Silent(source.map_or_else(|| error.to_string(), |why| format!("{error}: {why}")))
         }),
-        Err(_) => Err("it does not answer".to_owned()),
+        Err(_) => Err(Stuck::Silent("it does not answer".to_owned())),
     }
 }
 
@@ -173,6 +170,17 @@ pub struct Lag {
     pub behind: Option<usize>,
     /// Why it is not known, or what is wrong with what it has.
     pub why: Option<String>,
+    /// It holds something else: it is no copy of this state.
+    pub other: bool,
+}
+
+/// Why something cannot be copied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Stuck {
+    #[error("it holds another `{0}`: that of another state, or of another course of this one")]
+    Other(String),
+    #[error("{0}")]
+    Silent(String),
 }
 
 impl RemoteState {
@@ -198,6 +206,7 @@ impl RemoteState {
                 place: mirror.place(),
                 behind: Some(0),
                 why: None,
+                other: false,
             };
             for shard in &shards {
                 let found = wait(behind(self.store(), mirror.as_ref(), shard));
@@ -206,7 +215,8 @@ impl RemoteState {
                     (Ok(_), None) => {}
                     (Err(why), _) => {
                         lag.behind = None;
-                        lag.why = Some(why);
+                        lag.other |= matches!(why, Stuck::Other(_));
+                        lag.why = Some(why.to_string());
                     }
                 }
             }
@@ -217,7 +227,7 @@ impl RemoteState {
 }
 
 /// How many objects a mirror lacks. The last batch that both have must be the same one.
-async fn behind(from: &dyn Store, to: &dyn Store, shard: &ZoneName) -> Result<usize, String> {
+async fn behind(from: &dyn Store, to: &dyn Store, shard: &ZoneName) -> Result<usize, Stuck> {
     let lacking = lacking(from, to, shard).await?;
     let there = soon(to.list(&layout::logs(shard), None)).await?;
     let is_batch = |key: &&String| matches!(layout::parse(key), Named::Log { .. });

@@ -44,14 +44,20 @@ impl RemoteState {
             }
             let keys = self.store.list(&layout::logs(shard), None).await;
             let keys = keys.map_err(|e| self.failed(e))?;
-            let first = keys.iter().find_map(|key| match layout::parse(key) {
-                Named::Log { seq, .. } => Some(seq),
-                _ => None,
-            });
-            // The log from its first batch on, or from another snapshot that it follows.
-            let first = first.unwrap_or(u64::MAX);
-            let without = first == 1 || whole.iter().any(|seq| seq.saturating_add(1) >= first);
-            bad.retain(|_| without);
+            let batches: Vec<u64> = keys
+                .iter()
+                .filter_map(|key| match layout::parse(key) {
+                    Named::Log { seq, .. } => Some(seq),
+                    _ => None,
+                })
+                .collect();
+            // The log from its first batch on, or from another snapshot that it follows, without a gap.
+            let first = batches.first().copied().unwrap_or(u64::MAX);
+            let begins = first == 1 || whole.iter().any(|seq| seq.saturating_add(1) >= first);
+            let unbroken = batches
+                .windows(2)
+                .all(|w| w[0].checked_add(1) == Some(w[1]));
+            bad.retain(|_| begins && unbroken);
             let found = bad.into_iter().map(|(key, why)| Bad {
                 key,
                 why,

@@ -92,3 +92,25 @@ fn what_has_no_place_in_the_spec_says_where_it_is_written() {
     env.expect(0, &["apply", "--auto-approve"]);
     env.assert_settled();
 }
+
+#[test]
+fn what_else_an_edit_changes_is_said_and_an_edit_that_waits_is_not_overwritten() {
+    let env = applied();
+    // bz takes the value from pz's file.
+    change(&env, "wp-pz.guajiro.xyz", 600);
+    let unasked = env.expect(6, &["drift", "--absorb", "pz/cloudflare.dns_record.zone"]);
+    let along = "bz/cloudflare.dns_record.zone changes along with it";
+    assert!(unasked.stdout.contains(along), "{}", unasked.text());
+    // The spec was changed where somebody changed the world, too.
+    change(&env, "wp-active.guajiro.xyz", 900);
+    env.edit("zonewright.toml", "ttl = 300", "ttl = 120");
+    let flip = "edge/cloudflare.dns_record.active";
+    let refused = env.expect(1, &["drift", "--absorb", flip, "--auto-approve"]);
+    assert!(
+        refused.stderr.contains("not applied yet"),
+        "{}",
+        refused.text()
+    );
+    env.expect(0, &["apply", "--auto-approve"]);
+    env.assert_settled();
+}

@@ -106,6 +106,7 @@ fn what_others_made_is_taken_under_management_without_touching_it() {
         refused.text()
     );
 
+    // What carries another project's mark is left to it, and named, unless that is asked for.
     let adopted = env.expect(0, &["adopt", "--auto-approve"]);
     let next = "Recorded. `zonewright --sandbox apply` makes what differs";
     assert!(adopted.stderr.contains(next), "{}", adopted.text());
@@ -118,11 +119,15 @@ fn what_others_made_is_taken_under_management_without_touching_it() {
         "edge/cloudflare.dns_record.active",
         "bz/kubernetes.manifest.wordpress[\"apps/Deployment/app/wp\"]",
     ] {
-        assert!(
-            adopted.contains(&format!("adopt {address} (id ")),
-            "no {address} in {adopted}"
-        );
+        let line = format!("adopt {address} (id ");
+        assert!(adopted.contains(&line), "no {line} in {adopted}");
     }
+    let others = "bz/kubernetes.manifest.wordpress[\"core/Service/app/wp\"]";
+    let left = format!("leave {others}: it carries the mark zonewright.dev/owner=");
+    assert!(adopted.contains(&left), "no {left} in {adopted}");
+    let marked = ["adopt", "--marked", "--auto-approve"];
+    let rest = env.expect(0, &marked).stdout;
+    assert!(rest.contains(&format!("adopt {others} (id ")), "{rest}");
     assert!(env.mutations().is_empty(), "{:?}", env.mutations());
     assert_eq!(env.dump(), before);
 

@@ -17,7 +17,7 @@ use zonewright_providers::probe::{Cluster, Hands, mysql};
 
 use super::{PATIENCE, blocked, inputs, zone};
 use crate::Context;
-use crate::args::{Format, RestoreFinishArgs};
+use crate::args::{Format, LOOK_FIRST, RestoreFinishArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::render::restore::finish::{Report, json, text};
@@ -255,12 +255,8 @@ async fn cluster(
 }
 
 async fn ask(ctx: &Context, interrupt: &Interrupt, report: &Report) -> Result<(), Failure> {
-    if !ctx.term.can_ask() {
-        let message = "there is nobody to ask: this is no terminal";
-        return Err(Failure::new(Exit::REFUSED, message)
-            .help("look with --dry-run, then give --auto-approve"));
-    }
     let term = ctx.term;
+    term.must_ask(LOOK_FIRST)?;
     term.explain(&text(report, term.out_paint()));
     let question = format!(
         "Do what is needed in {} of {}? Only `yes` goes on:",

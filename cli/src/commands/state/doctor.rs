@@ -67,10 +67,7 @@ pub(super) async fn run(ctx: &Context, format: Format) -> Result<Exit, Failure> 
 fn behind(lag: &Lag) -> Finding {
     let place = &lag.place;
     let (wrong, text) = match (&lag.why, lag.behind) {
-        (Some(why), _) => (
-            why.contains("it holds another"),
-            format!("the mirror {place}: {why}"),
-        ),
+        (Some(why), _) => (lag.other, format!("the mirror {place}: {why}")),
         (None, Some(0)) => (false, format!("the mirror {place} has everything")),
         (None, n) => (
             false,

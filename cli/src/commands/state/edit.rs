@@ -8,7 +8,7 @@ use zonewright_engine::journal::{Entry, fold};
 use zonewright_engine::snapshot::{LastRun, State};
 use zonewright_state::Writer;
 
-use super::at_rest;
+use super::kept;
 use crate::Context;
 use crate::args::EditArgs;
 use crate::exit::Exit;
@@ -35,9 +35,7 @@ pub(super) async fn run(
     args: &EditArgs,
     change: &Change<'_>,
 ) -> Result<Exit, Failure> {
-    let home = at_rest(ctx)
-        .await?
-        .ok_or_else(|| Failure::error("nothing was ever recorded here"))?;
+    let home = kept(ctx).await?;
     let shards: Vec<ZoneName> = home.shards()?.into_iter().collect();
     let loaded = home.read(&shards)?;
     for notice in &loaded.notices {
@@ -48,11 +46,11 @@ pub(super) async fn run(
     let entries = (change.entries)(&before)?;
     let after = folded(&before, &entries)?;
     ctx.term.data(&(change.shown)(&before, &after));
-    if args.dry_run {
+    if args.approval.dry_run {
         ctx.term.say("Nothing was written (--dry-run).");
         return Ok(Exit::DONE);
     }
-    if !approved(ctx, args)? {
+    if !args.approval.given(ctx.term, "Write this?")? {
         ctx.term.say("Not approved; nothing was written.");
         return Ok(Exit::REFUSED);
     }
@@ -78,18 +76,6 @@ fn folded(before: &State, entries: &Entries) -> Result<State, Failure> {
         }
     }
     Ok(after)
-}
-
-fn approved(ctx: &Context, args: &EditArgs) -> Result<bool, Failure> {
-    if args.auto_approve {
-        return Ok(true);
-    }
-    if !ctx.term.can_ask() {
-        let refused = "there is nobody to ask: this is no terminal";
-        return Err(Failure::new(Exit::REFUSED, refused)
-            .help("look at it with --dry-run, then give --auto-approve"));
-    }
-    Ok(ctx.term.ask("Write this? Only `yes` goes on:", "yes"))
 }
 
 /// Appends to every shard, each in one batch. A run that dies in between has changed what it said of the

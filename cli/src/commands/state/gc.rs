@@ -1,9 +1,8 @@
 //! `zonewright state gc`: removes what later snapshots have made superfluous.
 
-use zonewright_engine::address::ZoneName;
 use zonewright_state::sweep::{Keep, Swept};
 
-use super::AtRest;
+use super::{AtRest, chosen};
 use crate::Context;
 use crate::args::GcArgs;
 use crate::exit::Exit;
@@ -19,12 +18,7 @@ pub(super) async fn run(ctx: &Context, args: &GcArgs) -> Result<Exit, Failure> {
     }
     let home = at_rest.home()?;
     let settings = &at_rest.facts.state;
-    let shards: Vec<ZoneName> = home.shards()?.into_iter().collect();
-    let chosen: Vec<ZoneName> = match &args.zone {
-        Some(zone) if !shards.contains(zone) => return Err(Failure::no_zone(zone, &shards)),
-        Some(zone) => vec![zone.clone()],
-        None => shards,
-    };
+    let chosen = chosen(args.zone.as_ref(), home.shards()?)?;
     let age =
         jiff::SignedDuration::try_from(settings.keep_for).unwrap_or(jiff::SignedDuration::MAX);
     let limit = jiff::Timestamp::now().saturating_sub(age);
@@ -44,32 +38,24 @@ pub(super) async fn run(ctx: &Context, args: &GcArgs) -> Result<Exit, Failure> {
         found.push(home.sweep(shard, &keep, &by, false)?);
     }
     for swept in &found {
-        ctx.term
-            .data(&text(swept, ctx.global.verbose > 0 || args.dry_run));
+        ctx.term.data(&text(
+            swept,
+            ctx.global.verbose > 0 || args.approval.dry_run,
+        ));
     }
     let total: usize = found.iter().map(|s| s.removed.len()).sum();
     if total == 0 {
         ctx.term.say("Nothing is superfluous.");
         return Ok(Exit::DONE);
     }
-    if args.dry_run {
+    if args.approval.dry_run {
         ctx.term.say("Nothing was removed (--dry-run).");
         return Ok(Exit::DONE);
     }
-    if !args.auto_approve {
-        if !ctx.term.can_ask() {
-            let refused = "there is nobody to ask: this is no terminal";
-            return Err(Failure::new(Exit::REFUSED, refused)
-                .help("look at it with --dry-run, then give --auto-approve"));
-        }
-        let question = format!(
-            "Remove {} for good? Only `yes` goes on:",
-            count(total, "object")
-        );
-        if !ctx.term.ask(&question, "yes") {
-            ctx.term.say("Not approved; nothing was removed.");
-            return Ok(Exit::REFUSED);
-        }
+    let question = format!("Remove {} for good?", count(total, "object"));
+    if !args.approval.given(ctx.term, &question)? {
+        ctx.term.say("Not approved; nothing was removed.");
+        return Ok(Exit::REFUSED);
     }
     for swept in found.iter().filter(|s| !s.removed.is_empty()) {
         home.sweep(&swept.shard, &keep, &by, true)?;

@@ -25,7 +25,7 @@ pub(super) async fn mv(ctx: &Context, args: &MoveArgs) -> Result<Exit, Failure> 
         shown: &|before, _| moved(before, from, to),
     };
     let exit = edit::run(ctx, &args.edit, &change).await?;
-    if exit == Exit::DONE && !args.edit.dry_run {
+    if exit == Exit::DONE && !args.edit.approval.dry_run {
         ctx.term.say(&format!(
             "Call it {to} in the spec now; with both names at once, or only the old one, a plan would be about two things."
         ));
@@ -90,7 +90,7 @@ pub(super) async fn rm(ctx: &Context, args: &RemoveArgs) -> Result<Exit, Failure
         shown: &removed,
     };
     let exit = edit::run(ctx, &args.edit, &change).await?;
-    if exit == Exit::DONE && !args.edit.dry_run {
+    if exit == Exit::DONE && !args.edit.approval.dry_run {
         ctx.term.say(
             "What exists stays, and its bill with it. As long as the spec has it, the next plan takes it over again by its mark.",
         );

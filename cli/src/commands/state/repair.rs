@@ -9,7 +9,7 @@ use zonewright_state::remote::RemoteState;
 use zonewright_state::restore::Source;
 use zonewright_state::{StateDir, StateHome};
 
-use super::{at_rest, restore};
+use super::{chosen, kept, restore};
 use crate::Context;
 use crate::args::RepairArgs;
 use crate::exit::Exit;
@@ -19,16 +19,10 @@ use crate::stage::holder;
 
 /// Runs the command.
 pub(super) async fn run(ctx: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
-    let home = at_rest(ctx)
-        .await?
-        .ok_or_else(|| Failure::error("nothing was ever recorded here"))?;
+    let home = kept(ctx).await?;
     let mut known: BTreeSet<ZoneName> = home.shards()?;
     known.extend(home.high_water()?.into_keys());
-    let chosen: Vec<ZoneName> = match &args.zone {
-        Some(zone) if !known.contains(zone) => return Err(Failure::no_zone(zone, &known)),
-        Some(zone) => vec![zone.clone()],
-        None => known.into_iter().collect(),
-    };
+    let chosen = chosen(args.zone.as_ref(), known)?;
     match &home {
         StateHome::Dir(dir) => files(ctx, args, &home, dir, &chosen),
         StateHome::Remote(remote) => objects(ctx, args, &home, remote, &chosen),
@@ -54,7 +48,7 @@ fn files(
         ctx.term.say("Everything is whole.");
         return Ok(Exit::DONE);
     }
-    let question = "Go on from the newest that is whole, and keep the damaged files aside? Only `yes` goes on:";
+    let question = "Go on from the newest that is whole, and keep the damaged files aside?";
     if !approved(ctx, args, question)? {
         return Ok(Exit::STATE);
     }
@@ -68,19 +62,11 @@ fn files(
 
 /// Without approval the state stays as it is, which is damaged.
 fn approved(ctx: &Context, args: &RepairArgs, question: &str) -> Result<bool, Failure> {
-    if args.dry_run {
+    if args.approval.dry_run {
         ctx.term.say("Nothing was changed (--dry-run).");
         return Ok(false);
     }
-    if args.auto_approve {
-        return Ok(true);
-    }
-    if !ctx.term.can_ask() {
-        let refused = "there is nobody to ask: this is no terminal";
-        return Err(Failure::new(Exit::REFUSED, refused)
-            .help("look at it with --dry-run, then give --auto-approve"));
-    }
-    let yes = ctx.term.ask(question, "yes");
+    let yes = args.approval.given(ctx.term, question)?;
     if !yes {
         ctx.term.say("Not approved; nothing was changed.");
     }
@@ -188,7 +174,7 @@ fn objects(
         .help("objects are never replaced: put back those that are missing or changed from the store's own versions, or a mirror"));
     }
     let question = format!(
-        "Remove {}, and keep copies on this host? Only `yes` goes on:",
+        "Remove {}, and keep copies on this host?",
         count(removable, "snapshot")
     );
     if !approved(ctx, args, &question)? {
@@ -204,7 +190,8 @@ fn objects(
         }
     }
     let left = home.examine()?;
-    let whole = left.iter().all(|e| e.problems.is_empty());
+    let mut left = left.iter().filter(|e| chosen.contains(&e.shard));
+    let whole = left.all(|e| e.problems.is_empty());
     let doctor = ctx.command(&["state".to_owned(), "doctor".to_owned()]);
     ctx.term.say(&match whole {
         true => "Everything is whole.".to_owned(),

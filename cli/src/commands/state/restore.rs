@@ -66,15 +66,9 @@ pub(super) fn say_next(ctx: &Context) {
 
 /// Whatever is older than what is whole is taken only when somebody said so.
 fn approved(ctx: &Context, args: &RestoreArgs, source: Source) -> Result<bool, Failure> {
-    if source == Source::Newest || args.auto_approve {
-        return Ok(true);
-    }
-    if !ctx.term.can_ask() {
-        let refused = "there is nobody to ask: this is no terminal";
-        return Err(Failure::new(Exit::REFUSED, refused).help("give --auto-approve"));
-    }
-    let question = "This gives up what is recorded now. Only `yes` goes on:";
-    Ok(ctx.term.ask(question, "yes"))
+    let unasked = source == Source::Newest || args.auto_approve;
+    let question = "This gives up what is recorded now.";
+    ctx.term.approved(unasked, question, "give --auto-approve")
 }
 
 pub(super) fn line(restored: &Restored) -> String {

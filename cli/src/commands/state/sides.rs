@@ -8,7 +8,7 @@ use zonewright_state::compare::{Difference, compare};
 use zonewright_state::format::{self, Stored};
 use zonewright_state::{StateError, StateHome};
 
-use super::at_rest;
+use super::kept;
 use crate::Context;
 use crate::args::{DiffArgs, Format, Side};
 use crate::exit::Exit;
@@ -33,9 +33,7 @@ fn of_shard(home: &StateHome, side: &Side, shard: &ZoneName) -> Result<Option<Sn
 
 /// Runs `state diff`.
 pub(super) async fn diff(ctx: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
-    let home = at_rest(ctx)
-        .await?
-        .ok_or_else(|| Failure::error("nothing was ever recorded here"))?;
+    let home = kept(ctx).await?;
     let shards: Vec<ZoneName> = home.shards()?.into_iter().collect();
     if let Some(zone) = args.zone.as_ref().filter(|z| !shards.contains(z)) {
         return Err(Failure::no_zone(zone, &shards));

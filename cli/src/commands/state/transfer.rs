@@ -9,22 +9,17 @@ use zonewright_state::format::{Stored, encode};
 use zonewright_state::{StateError, StateHome};
 
 use super::edit::{self, Change, Entries};
-use super::{at_rest, sides};
+use super::{kept, sides};
 use crate::Context;
-use crate::args::{EditArgs, PullArgs, PushArgs, RestoreArgs};
+use crate::args::{ApprovalArgs, EditArgs, PullArgs, PushArgs, RestoreArgs};
 use crate::exit::Exit;
 use crate::project::write_private;
 use crate::render::state_diff;
 use crate::report::Failure;
 
-async fn home(ctx: &Context) -> Result<StateHome, Failure> {
-    let home = at_rest(ctx).await?;
-    home.ok_or_else(|| Failure::error("nothing was ever recorded here"))
-}
-
 /// Runs `state pull`.
 pub(super) async fn pull(ctx: &Context, args: &PullArgs) -> Result<Exit, Failure> {
-    let home = home(ctx).await?;
+    let home = kept(ctx).await?;
     let shards: Vec<ZoneName> = home.shards()?.into_iter().collect();
     let shard = match (&args.zone, shards.as_slice()) {
         (Some(zone), _) if !shards.contains(zone) => return Err(Failure::no_zone(zone, &shards)),
@@ -55,7 +50,7 @@ pub(super) async fn pull(ctx: &Context, args: &PullArgs) -> Result<Exit, Failure
 /// Runs `state push`.
 pub(super) async fn push(ctx: &Context, args: &PushArgs) -> Result<Exit, Failure> {
     let stored = sides::file(&args.file)?;
-    let home = home(ctx).await?;
+    let home = kept(ctx).await?;
     let shard = &stored.snapshot.shard;
     let shards: Vec<ZoneName> = home.shards()?.into_iter().collect();
     if !shards.contains(shard) {
@@ -128,8 +123,10 @@ pub(super) async fn earlier(
             );
         };
         let edit = EditArgs {
-            dry_run: false,
-            auto_approve: args.auto_approve,
+            approval: ApprovalArgs {
+                dry_run: false,
+                auto_approve: args.auto_approve,
+            },
             lock_timeout: std::time::Duration::ZERO,
         };
         let note = format!("state restore of serial {serial}");

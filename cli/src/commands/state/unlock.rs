@@ -5,7 +5,7 @@ use zonewright_engine::journal::Holder;
 use zonewright_state::unlock::{Unlock, Unlocked};
 use zonewright_state::{StateError, StateHome};
 
-use super::at_rest;
+use super::kept;
 use crate::Context;
 use crate::args::UnlockArgs;
 use crate::exit::Exit;
@@ -18,9 +18,7 @@ pub(super) async fn run(ctx: &Context, args: &UnlockArgs) -> Result<Exit, Failur
         return Err(Failure::error("the reason is empty")
             .help("say how it is known that the writer is dead; the log keeps it"));
     }
-    let home = at_rest(ctx)
-        .await?
-        .ok_or_else(|| Failure::error("nothing was ever recorded here"))?;
+    let home = kept(ctx).await?;
     let shards: Vec<ZoneName> = home.shards()?.into_iter().collect();
     let shard = &args.zone;
     if !shards.contains(shard) {
