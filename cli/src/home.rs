@@ -75,8 +75,9 @@ fn mirror(
         World::Sandbox { .. } => world.private(project).join("mirror").join(dir),
     };
     // A disk that is not mounted is not replaced by a directory in its place.
-    let opened = match path.parent() {
-        Some(above) if !above.is_dir() => Err(std::io::ErrorKind::NotFound.into()),
+    let absent = path.parent().is_some_and(|above| !above.is_dir());
+    let opened = match world {
+        World::Live if absent => Err(std::io::ErrorKind::NotFound.into()),
         _ => RealVfs::create(&path, false),
     };
     match opened {
