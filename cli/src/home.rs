@@ -18,6 +18,7 @@ use zonewright_zones::{Backend, Credential, StateSettings};
 
 use crate::project::Project;
 use crate::report::Failure;
+use crate::sealed;
 use crate::secrets;
 use crate::term::Term;
 use crate::world::World;
@@ -38,6 +39,7 @@ pub(crate) fn open(
     let private = world.private(project);
     common.seen = Some(private.join("seen.json"));
     common.keep_history = settings.keep;
+    common.seal = sealed::keys(project, world, settings)?;
     let Some(store) = store(project, world, &settings.backend)? else {
         let dir = match &settings.backend {
             Backend::File { dir } => dir.as_str(),

@@ -28,6 +28,7 @@ mod proven;
 pub mod render;
 pub mod report;
 mod sandboxed;
+mod sealed;
 mod secrets;
 mod stage;
 mod term;

@@ -269,6 +269,13 @@ pub fn run_exit<'a>(
 const RESTORE: &str = "put back the files if they were only moved; otherwise `zonewright state restore` goes on from \
      the newest state that is whole, and with `--empty` from nothing";
 
+/// The way out of a state that there is no key for.
+const SEALED: &str = "write `[state.encryption]` as the others have it, with the identity of one of the recipients: \
+     `zonewright explain ZW5015`";
+
+/// The way out of what is in the clear among what is sealed.
+const UNSEALED: &str = "find out who wrote it: `zonewright explain ZW5016`";
+
 /// The way out of a cluster that is not the zone's own.
 const WRONG_CLUSTER: &str = "nothing was sent; look where the credentials lead. When the cluster was replaced on purpose behind \
      a kubeconfig, write its uid into `[providers.kubernetes] identity`: `zonewright explain ZW3124`";
@@ -277,7 +284,11 @@ impl From<StateError> for Failure {
     fn from(error: StateError) -> Failure {
         let (exit, help) = match error.class() {
             Class::Locked => (Exit::LOCKED, None),
+            Class::Damaged if matches!(error, StateError::Unsealed { .. }) => {
+                (Exit::STATE, Some(UNSEALED))
+            }
             Class::Damaged | Class::Lost | Class::RolledBack => (Exit::STATE, Some(RESTORE)),
+            Class::Sealed => (Exit::CREDENTIALS, Some(SEALED)),
             Class::WorldMismatch => (Exit::STALE, None),
             Class::Denied => (
                 Exit::CREDENTIALS,

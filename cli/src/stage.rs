@@ -26,7 +26,7 @@ use crate::report::Failure;
 use crate::secrets::{self, Sources};
 use crate::term::Term;
 use crate::world::World;
-use crate::{Context, env, home, modes, place, proven, world, writable};
+use crate::{Context, env, home, modes, place, proven, sealed, world, writable};
 
 /// How long a vendor may take to tell prices.
 const PRICE_PATIENCE: Duration = Duration::from_secs(5);
@@ -83,6 +83,11 @@ impl Stage {
             written,
             key,
         })
+    }
+
+    /// A plan as it is saved.
+    pub(crate) fn saved(&self, plan: &Plan) -> Vec<u8> {
+        sealed::plan(self.home.seal(), &plan.base.lineage, &plan.bytes())
     }
 
     /// Writes an edit of the spec.

@@ -48,6 +48,8 @@ pub enum Purpose {
     Derive,
     /// It is written to a file that the user asked for.
     UserFile,
+    /// It opens what is sealed.
+    Open,
 }
 
 /// A secret value, or what is known of one.

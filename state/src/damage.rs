@@ -12,6 +12,7 @@ use crate::error::StateError;
 use crate::format;
 use crate::frame::{self, Next};
 use crate::record::{self, Batch, Header};
+use crate::seal::{Expected, Kind, Seal};
 use crate::shard::{journal_path, state_path};
 use crate::vfs;
 
@@ -80,6 +81,7 @@ impl StateDir {
             Err(error) if error.is_about_contents() => Some(error.to_string()),
             Err(other) => return Err(other),
         };
+        let seal = &self.options.seal;
         let mut files = Vec::new();
         for (path, snapshot) in [(state_path(shard), true), (journal_path(shard), false)] {
             let vfs = self.vfs_or_create()?;
@@ -88,8 +90,8 @@ impl StateDir {
             let bytes = bytes.map_err(|e| StateError::io(&file, "read", e))?;
             let readable = match &bytes {
                 None => Vec::new(),
-                Some(bytes) if snapshot => of_snapshot(bytes, &file),
-                Some(bytes) => of_journal(bytes),
+                Some(bytes) if snapshot => of_snapshot(bytes, &file, seal),
+                Some(bytes) => of_journal(bytes, seal),
             };
             files.push(Left {
                 bytes: bytes.map(|b| b.len() as u64),
@@ -105,7 +107,7 @@ impl StateDir {
     }
 }
 
-fn of_snapshot(bytes: &[u8], file: &std::path::Path) -> Vec<Readable> {
+fn of_snapshot(bytes: &[u8], file: &std::path::Path, seal: &Seal) -> Vec<Readable> {
     let whole = |stored: format::Stored| Readable {
         offset: 0,
         end: bytes.len() as u64,
@@ -113,14 +115,18 @@ fn of_snapshot(bytes: &[u8], file: &std::path::Path) -> Vec<Readable> {
             serial: stored.snapshot.serial,
         },
     };
-    let decoded = format::decode(bytes, file, &[]);
-    decoded.ok().map(whole).into_iter().collect()
+    let opened = format::open(bytes, file, &[], &Expected::default(), seal).ok();
+    opened
+        .map(|(stored, _)| whole(stored))
+        .into_iter()
+        .collect()
 }
 
 /// Every frame whose checksum is right, wherever it stands; records that follow each other are one part.
-fn of_journal(bytes: &[u8]) -> Vec<Readable> {
+fn of_journal(bytes: &[u8], seal: &Seal) -> Vec<Readable> {
     let mut out: Vec<Readable> = Vec::new();
     let mut head: Option<Digest> = None;
+    let any = Expected::default();
     let mut at = 0;
     while let Some(begin) = frame::resume(bytes, at) {
         let Next::Frame { payload, end } = frame::next(bytes, begin) else {
@@ -132,15 +138,16 @@ fn of_journal(bytes: &[u8]) -> Vec<Readable> {
             end: end as u64,
             holds,
         };
-        let Ok(batch) = record::decode::<Batch>(payload) else {
+        let Ok(read) = record::open::<Batch>(payload, Kind::Batch, &any, seal) else {
             head = None;
-            if record::decode::<Header>(payload).is_ok() {
+            if record::open::<Header>(payload, Kind::Journal, &any, seal).is_ok() {
                 out.push(part(Holds::Header));
             }
             continue;
         };
+        let batch = read.record;
         let follows = head == Some(batch.prev);
-        head = Some(Digest::of(payload));
+        head = Some(read.digest);
         let seq = batch.seq;
         let of_batch: BTreeSet<Address> = batch.entries.iter().filter_map(about).collect();
         match out.last_mut() {

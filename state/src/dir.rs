@@ -23,6 +23,7 @@ use crate::history;
 use crate::lock::{self, Lock};
 use crate::meta::{self, Meta};
 use crate::rng::{OsRng, Rng};
+use crate::seal::Seal;
 use crate::seen::{Mark, Seen, SeenFile, check_mark};
 use crate::shard::log::{self, Begin, ShardLog};
 use crate::shard::{self, Shard};
@@ -52,6 +53,8 @@ pub struct StateOptions {
     /// How often a reader looks again before it believes that something is wrong: a writer may be
     /// between two of its effects.
     pub patience: u32,
+    /// The keys that it is sealed for and opened with.
+    pub seal: Seal,
 }
 
 impl StateOptions {
@@ -65,6 +68,7 @@ impl StateOptions {
             accept_rollback: false,
             any_owner: false,
             patience: 5,
+            seal: Seal::default(),
         }
     }
 }
@@ -175,7 +179,7 @@ impl StateDir {
         for shard in shards {
             let snapshot = match (&vfs, &meta) {
                 (Some(vfs), Some(meta)) => {
-                    let look = || shard::read(vfs.as_ref(), meta, shard);
+                    let look = || shard::read(vfs.as_ref(), meta, shard, &self.options.seal);
                     let mut found = self.steady(look, |s| {
                         !s.notices
                             .iter()
@@ -332,7 +336,7 @@ impl StateDir {
         let mut notices = Vec::new();
         let mut found = Vec::new();
         for (shard, lock) in locks {
-            let mut read = shard::read(vfs.as_ref(), &meta, &shard)?;
+            let mut read = shard::read(vfs.as_ref(), &meta, &shard, &self.options.seal)?;
             let rollback = self.check_seen(vfs.as_ref(), &shard, &read, seen.as_ref())?;
             let note = rollback.as_ref().map(ToString::to_string);
             notices.extend(rollback);
@@ -347,6 +351,7 @@ impl StateDir {
                 shard: &shard,
                 nonce: nonce.clone(),
                 keep: self.options.keep_history,
+                seal: &self.options.seal,
             };
             let log = ShardLog::begin(begin, read, lock, holder, note)?;
             logs.insert(shard, Log::File(Arc::new(Mutex::new(log))));
@@ -369,7 +374,7 @@ impl StateDir {
         let vfs = self.vfs_or_create()?;
         let meta = self.meta_or_create(&vfs)?;
         let stored = |shard: &ZoneName| {
-            let found = shard::read(vfs.as_ref(), &meta, shard)?;
+            let found = shard::read(vfs.as_ref(), &meta, shard, &self.options.seal)?;
             Ok(Stored {
                 snapshot: found.snapshot,
                 base_seq: found.seq,
@@ -431,7 +436,7 @@ impl StateDir {
     /// The directory cannot be listed.
     pub fn history(&self, shard: &ZoneName) -> Result<Vec<history::Item>, StateError> {
         match self.vfs()? {
-            Some(vfs) => history::told(vfs.as_ref(), shard),
+            Some(vfs) => history::told(vfs.as_ref(), shard, &self.options.seal),
             None => Ok(Vec::new()),
         }
     }

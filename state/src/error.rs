@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::journal::{Holder, IllegalEntry};
 
+use crate::seal::SealError;
 use crate::store::{Store, StoreError};
 use crate::vfs::Refusal;
 
@@ -114,6 +115,25 @@ pub enum StateError {
         /// What is understood here.
         supported: u64,
     },
+    /// It cannot be opened with the keys that there are.
+    #[error("{} {source}; {}", file.display(), KeyRemedy(source))]
+    Sealed {
+        /// The file.
+        file: PathBuf,
+        /// Whom it is sealed for, and whose keys there are.
+        source: SealError,
+    },
+    /// It is in the clear where it must not be: somebody may have put it in the place of what was sealed.
+    #[error(
+        "{} may not be what was written: {what}; nothing was changed",
+        file.display()
+    )]
+    Unsealed {
+        /// The file.
+        file: PathBuf,
+        /// Why it must not be.
+        what: &'static str,
+    },
     /// Others could change the file, or it is not what it seems.
     #[error("{0}")]
     Insecure(Refusal),
@@ -216,6 +236,8 @@ pub enum Class {
     WorldMismatch,
     /// It was written by a newer version.
     Newer,
+    /// There is no key here that opens it.
+    Sealed,
     /// Permissions or file types are refused.
     Insecure,
     /// The store's credentials lack a right, or are none.
@@ -231,7 +253,8 @@ impl StateError {
     pub fn class(&self) -> Class {
         match self {
             StateError::Locked { .. } => Class::Locked,
-            StateError::Damaged { .. } => Class::Damaged,
+            StateError::Damaged { .. } | StateError::Unsealed { .. } => Class::Damaged,
+            StateError::Sealed { .. } => Class::Sealed,
             StateError::Lost { .. } => Class::Lost,
             StateError::RolledBack { .. } => Class::RolledBack,
             StateError::World { .. } | StateError::Lineage { .. } => Class::WorldMismatch,
@@ -273,6 +296,28 @@ impl StateError {
         }
     }
 
+    /// What could not be opened, or must not be as it is.
+    pub(crate) fn sealed(
+        file: impl AsRef<Path>,
+        offset: u64,
+        history: &[PathBuf],
+        source: SealError,
+    ) -> StateError {
+        let file = file.as_ref().to_owned();
+        match source {
+            SealError::NoKey { .. } | SealError::WrongKey { .. } => {
+                StateError::Sealed { file, source }
+            }
+            SealError::Damaged(what) => StateError::Damaged {
+                file,
+                offset,
+                what: what.to_owned(),
+                history: history.to_vec(),
+            },
+            SealError::Plain(what) => StateError::Unsealed { file, what },
+        }
+    }
+
     /// Wraps a failure of a store.
     pub(crate) fn store(store: &dyn Store, source: StoreError) -> StateError {
         StateError::Store {
@@ -287,6 +332,21 @@ impl StateError {
             StateError::Io { source, .. } => source,
             StateError::Illegal { .. } => io::Error::new(io::ErrorKind::InvalidInput, self),
             other => io::Error::other(other),
+        }
+    }
+}
+
+struct KeyRemedy<'a>(&'a SealError);
+
+impl fmt::Display for KeyRemedy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            SealError::NoKey { .. } => {
+                f.write_str("name the key of one of them as `identity` in `[state.encryption]`")
+            }
+            _ => f.write_str(
+                "use the key of one of them, or let who has one add you to `recipients` and run `zonewright state rekey`",
+            ),
         }
     }
 }

@@ -47,7 +47,7 @@ impl StateDir {
         let Some(meta) = self.meta(vfs.as_ref(), None)? else {
             return Ok(Vec::new());
         };
-        let batches = shard::batches(vfs.as_ref(), &meta, shard)?;
+        let batches = shard::batches(vfs.as_ref(), &meta, shard, &self.options.seal)?;
         Ok(batches.into_iter().flat_map(told).collect())
     }
 }

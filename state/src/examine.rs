@@ -4,9 +4,7 @@ use zonewright_engine::address::ZoneName;
 
 use crate::dir::StateDir;
 use crate::error::{Class, StateError};
-use crate::format;
 use crate::history;
-use crate::vfs;
 
 /// What was found of one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +42,7 @@ impl Examined {
             Err(error) => error,
         };
         match error.class() {
-            Class::Damaged | Class::Lost | Class::RolledBack => {
+            Class::Damaged | Class::Lost | Class::RolledBack | Class::Sealed => {
                 let text = error.to_string();
                 if !self.problems.contains(&text) {
                     self.problems.push(text);
@@ -63,6 +61,7 @@ impl StateDir {
     /// The state is of another world or cannot be read at all. What is wrong with single files is in
     /// the result.
     pub fn examine(&self) -> Result<Vec<Examined>, StateError> {
+        let seal = self.options.seal.lenient();
         let mut out = Vec::new();
         for shard in self.shards()? {
             let mut found = Examined::of(&shard);
@@ -73,11 +72,8 @@ impl StateDir {
             }
             let vfs = self.vfs_or_create()?;
             for item in history::list(vfs.as_ref(), &shard)? {
-                let path = history::key(&shard, item.serial);
-                let bytes = vfs::read(vfs.as_ref(), &path);
-                let bytes = bytes.map_err(|e| StateError::io(&item.file, "read", e))?;
-                let decoded = format::decode(&bytes.unwrap_or_default(), &item.file, &[]);
-                found.snapshots += usize::from(found.note(decoded)?.is_some());
+                let read = history::read(vfs.as_ref(), &shard, item.serial, &seal);
+                found.snapshots += usize::from(found.note(read)?.flatten().is_some());
             }
             out.push(found);
         }

@@ -14,12 +14,14 @@ use zonewright_engine::canon::{self, Digest};
 use zonewright_engine::snapshot::{Identity, LastRun, OpenIntent, Record, Snapshot};
 
 use crate::error::StateError;
+use crate::seal::{Binding, Expected, Kind, Seal};
 
 /// The name of the format.
 pub const FORMAT: &str = "zonewright.state";
 
-/// The latest version that is read. A snapshot says the lowest that has all that is in it.
-pub const VERSION: u64 = 2;
+/// The latest version that is read. A snapshot says the lowest that has all that is in it; the third is that of
+/// envelopes ([`crate::seal`]).
+pub const VERSION: u64 = crate::seal::VERSION;
 
 /// The version of a snapshot: some facts of records came with the second.
 fn version_of(snapshot: &Snapshot) -> u64 {
@@ -89,7 +91,40 @@ pub fn encode(stored: &Stored) -> String {
     canon::pretty(&file)
 }
 
-/// Reads a snapshot file; `file` and `history` are for messages.
+/// The bytes of a snapshot file, sealed if that is what the keys are for.
+pub fn seal(stored: &Stored, seal: &Seal) -> Vec<u8> {
+    seal.seal(&binding(stored), encode(stored).as_bytes())
+}
+
+fn binding(stored: &Stored) -> Binding {
+    Binding {
+        kind: Kind::Snapshot,
+        lineage: stored.snapshot.lineage.clone(),
+        shard: Some(stored.snapshot.shard.clone()),
+        seq: stored.base_seq,
+        serial: stored.snapshot.serial,
+    }
+}
+
+/// Reads a snapshot file, sealed or not, and tells which; `file` and `history` are for messages.
+///
+/// # Errors
+/// It cannot be opened, it is damaged or newer, or it says that it is something else.
+pub fn open(
+    bytes: &[u8],
+    file: &Path,
+    history: &[PathBuf],
+    expected: &Expected<'_>,
+    seal: &Seal,
+) -> Result<(Stored, bool), StateError> {
+    let failed = |e| StateError::sealed(file, 0, history, e);
+    let opened = seal.open(Kind::Snapshot, expected, bytes).map_err(failed)?;
+    let stored = decode(&opened.body, file, history)?;
+    opened.is(&binding(&stored)).map_err(failed)?;
+    Ok((stored, opened.is_sealed()))
+}
+
+/// Reads a snapshot in the clear; `file` and `history` are for messages.
 ///
 /// # Errors
 /// It is damaged or newer.

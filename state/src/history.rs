@@ -6,7 +6,8 @@ use zonewright_engine::address::ZoneName;
 use zonewright_engine::snapshot::LastRun;
 
 use crate::error::StateError;
-use crate::format;
+use crate::format::{self, Stored};
+use crate::seal::{Expected, Seal};
 use crate::vfs::{self, Vfs};
 
 /// How many snapshots are kept.
@@ -61,14 +62,41 @@ pub(crate) fn list(vfs: &dyn Vfs, shard: &ZoneName) -> Result<Vec<Item>, StateEr
 }
 
 /// The same, with the runs that they came from. What cannot be read tells none.
-pub(crate) fn told(vfs: &dyn Vfs, shard: &ZoneName) -> Result<Vec<Item>, StateError> {
+pub(crate) fn told(vfs: &dyn Vfs, shard: &ZoneName, seal: &Seal) -> Result<Vec<Item>, StateError> {
     let mut items = list(vfs, shard)?;
     for item in &mut items {
-        let bytes = vfs::read(vfs, &key(shard, item.serial)).ok().flatten();
-        let stored = bytes.and_then(|b| format::decode(&b, &item.file, &[]).ok());
-        item.run = stored.and_then(|s| s.snapshot.last_run);
+        let stored = read(vfs, shard, item.serial, seal).ok().flatten();
+        item.run = stored.and_then(|(stored, _)| stored.snapshot.last_run);
     }
     Ok(items)
+}
+
+/// An earlier snapshot, if there is one of that serial, and whether it is sealed.
+pub(crate) fn read(
+    vfs: &dyn Vfs,
+    shard: &ZoneName,
+    serial: u64,
+    seal: &Seal,
+) -> Result<Option<(Stored, bool)>, StateError> {
+    let path = key(shard, serial);
+    let file = vfs.locate(&path);
+    let bytes = vfs::read(vfs, &path).map_err(|e| StateError::io(&file, "read", e))?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let expected = Expected {
+        shard: Some(shard),
+        serial: Some(serial),
+        ..Expected::default()
+    };
+    let (stored, sealed) = format::open(&bytes, &file, &[], &expected, seal)?;
+    if stored.snapshot.shard != *shard || stored.snapshot.serial != serial {
+        return Err(StateError::Damaged {
+            file,
+            offset: 0,
+            what: "it is the snapshot of another shard or serial".to_owned(),
+            history: Vec::new(),
+        });
+    }
+    Ok(Some((stored, sealed)))
 }
 
 /// Removes all but the newest. That some cannot be removed is no reason to stop.

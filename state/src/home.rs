@@ -14,6 +14,7 @@ use crate::history;
 use crate::remote::RemoteState;
 use crate::remote::migrate::Moved;
 use crate::restore::{Restored, Source};
+use crate::seal::Seal;
 use crate::seen::Mark;
 use crate::unlock::{Unlock, Unlocked};
 use crate::writer::Writer;
@@ -33,6 +34,14 @@ impl StateHome {
         match self {
             StateHome::Dir(dir) => dir.path().display().to_string(),
             StateHome::Remote(remote) => remote.place(),
+        }
+    }
+
+    /// The keys that it is sealed for and opened with.
+    pub fn seal(&self) -> &Seal {
+        match self {
+            StateHome::Dir(dir) => &dir.options.seal,
+            StateHome::Remote(remote) => remote.seal(),
         }
     }
 

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::canon::{self, Digest};
+use zonewright_engine::canon::Digest;
 
 use crate::error::StateError;
 use crate::frame::{self, Next};
-use crate::record::{self, Batch, DecodeError, Header};
+use crate::record::{self, Batch, DecodeError, Header, Recorded};
+use crate::seal::{Expected, Kind, Seal};
 
 /// A batch and where it stands in the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,8 @@ pub struct Placed {
     pub digest: Digest,
     /// Where its frame begins.
     pub offset: u64,
+    /// Whether it was sealed.
+    pub sealed: bool,
 }
 
 /// What a journal file holds.
@@ -52,11 +55,24 @@ pub(crate) struct Owner<'a> {
     pub(crate) lineage: &'a str,
     pub(crate) world: &'a str,
     pub(crate) shard: &'a ZoneName,
+    pub(crate) seal: &'a Seal,
+}
+
+impl<'a> Owner<'a> {
+    /// What an object of this shard must be.
+    pub(crate) fn expected(&self, seq: Option<u64>) -> Expected<'a> {
+        Expected {
+            lineage: Some(self.lineage),
+            shard: Some(self.shard),
+            seq,
+            serial: None,
+        }
+    }
 }
 
 /// The bytes of a new journal.
 pub(crate) fn start(owner: &Owner<'_>, base_seq: u64, prev: Digest) -> Vec<u8> {
-    frame::encode(&canon::bytes(&Header {
+    let header = Header {
         format: record::JOURNAL_FORMAT.to_owned(),
         version: record::HEADER_VERSION,
         lineage: owner.lineage.to_owned(),
@@ -64,7 +80,8 @@ pub(crate) fn start(owner: &Owner<'_>, base_seq: u64, prev: Digest) -> Vec<u8> {
         world: owner.world.to_owned(),
         base_seq,
         prev,
-    }))
+    };
+    frame::encode(&record::encode(&header, Kind::Journal, owner.seal).0)
 }
 
 /// Reads a journal.
@@ -87,12 +104,14 @@ pub(crate) fn scan(
             supported: record::VERSION,
         },
         DecodeError::Form(_) => damaged(offset, "a record is not of the form that is written"),
+        DecodeError::Sealed(why) => StateError::sealed(file, offset as u64, history, why),
     };
     // The header arrives by a rename after a sync: no crash leaves half of it.
     let Next::Frame { payload, end } = frame::next(bytes, 0) else {
         return Err(damaged(0, "the header is unreadable"));
     };
-    let header: Header = record::decode(payload).map_err(|e| undecoded(0, e))?;
+    let header = record::open(payload, Kind::Journal, &owner.expected(None), owner.seal);
+    let header: Header = header.map_err(|e| undecoded(0, e))?.record;
     check_header(&header, file, owner).map_err(|e| e.unwrap_or_else(|what| damaged(0, what)))?;
     let (mut seq, mut prev) = (header.base_seq, header.prev);
     let (mut at, mut batches, mut torn) = (end, Vec::new(), 0);
@@ -106,7 +125,17 @@ pub(crate) fn scan(
             Next::Damaged(what) => return Err(damaged(at, what)),
             Next::Frame { payload, end } => (payload, end),
         };
-        let batch: Batch = record::decode(payload).map_err(|e| undecoded(at, e))?;
+        let Recorded {
+            record: batch,
+            digest,
+            sealed,
+        } = record::open::<Batch>(
+            payload,
+            Kind::Batch,
+            &owner.expected(Some(seq + 1)),
+            owner.seal,
+        )
+        .map_err(|e| undecoded(at, e))?;
         if batch.lineage != header.lineage || batch.shard != header.shard {
             return Err(damaged(at, "a record belongs to another shard or lineage"));
         }
@@ -114,11 +143,12 @@ pub(crate) fn scan(
             return Err(damaged(at, "a record does not follow the one before it"));
         }
         seq = batch.seq;
-        prev = Digest::of(payload);
+        prev = digest;
         batches.push(Placed {
             batch,
-            digest: prev,
+            digest,
             offset: at as u64,
+            sealed,
         });
         at = end;
     }

@@ -26,6 +26,7 @@ pub mod record;
 pub mod remote;
 pub mod restore;
 pub mod rng;
+pub mod seal;
 pub mod seen;
 mod shard;
 pub mod store;

@@ -8,9 +8,12 @@ use zonewright_engine::address::ZoneName;
 use zonewright_engine::canon::{self, Digest};
 use zonewright_engine::journal::{Entry, OpResult};
 
+use crate::seal::{Binding, Expected, Kind, Seal, SealError};
+
 /// The latest version of batches that is read. A batch says the lowest version that has all that is
-/// in it, so that an older program reads on until it meets something it does not know.
-pub const VERSION: u64 = 2;
+/// in it, so that an older program reads on until it meets something it does not know. The third is that of
+/// envelopes ([`crate::seal`]).
+pub const VERSION: u64 = crate::seal::VERSION;
 
 /// The version of journal headers.
 pub const HEADER_VERSION: u64 = 1;
@@ -108,6 +111,85 @@ pub enum DecodeError {
     /// It is not of this form.
     #[error("it is not of the form of versions 1 to {VERSION}")]
     Form(#[source] serde_json::Error),
+    /// It cannot be opened.
+    #[error("it {0}")]
+    Sealed(#[source] SealError),
+}
+
+/// A record as read from a log.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Recorded<T> {
+    /// What it says.
+    pub(crate) record: T,
+    /// The digest of its bytes in the clear.
+    pub(crate) digest: Digest,
+    /// Whether it was sealed.
+    pub(crate) sealed: bool,
+}
+
+/// What stands in an envelope, and where.
+pub(crate) trait Bound {
+    /// What the envelope must belong to.
+    fn binding(&self, kind: Kind) -> Binding;
+}
+
+impl Bound for Batch {
+    fn binding(&self, kind: Kind) -> Binding {
+        Binding {
+            kind,
+            lineage: self.lineage.clone(),
+            shard: Some(self.shard.clone()),
+            seq: self.seq,
+            serial: 0,
+        }
+    }
+}
+
+impl Bound for Header {
+    fn binding(&self, kind: Kind) -> Binding {
+        Binding {
+            kind,
+            lineage: self.lineage.clone(),
+            shard: Some(self.shard.clone()),
+            seq: self.base_seq,
+            serial: 0,
+        }
+    }
+}
+
+/// The payload of a frame, sealed if that is what the keys are for, and the digest of it in the clear.
+pub(crate) fn encode<T: Bound + Serialize>(
+    record: &T,
+    kind: Kind,
+    seal: &Seal,
+) -> (Vec<u8>, Digest) {
+    let payload = canon::bytes(record);
+    let digest = Digest::of(&payload);
+    (seal.seal(&record.binding(kind), &payload), digest)
+}
+
+/// Reads the payload of a frame, sealed or not.
+///
+/// # Errors
+/// It cannot be opened, it is newer or malformed, or it says that it is something else.
+pub(crate) fn open<T: Bound + serde::de::DeserializeOwned>(
+    payload: &[u8],
+    kind: Kind,
+    expected: &Expected<'_>,
+    seal: &Seal,
+) -> Result<Recorded<T>, DecodeError> {
+    let opened = seal
+        .open(kind, expected, payload)
+        .map_err(DecodeError::Sealed)?;
+    let record: T = decode(&opened.body)?;
+    opened
+        .is(&record.binding(kind))
+        .map_err(DecodeError::Sealed)?;
+    Ok(Recorded {
+        record,
+        digest: Digest::of(&opened.body),
+        sealed: opened.is_sealed(),
+    })
 }
 
 /// Reads a batch or a header.

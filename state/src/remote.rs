@@ -25,6 +25,7 @@ use crate::meta::{self, Meta};
 use crate::reactor::wait;
 use crate::record::Batch;
 use crate::rng::{OsRng, Rng};
+use crate::seal::Seal;
 use crate::seen::{Mark, Seen, SeenFile, check_mark};
 use crate::store::probe::{self, Fit};
 use crate::store::{Put, Store};
@@ -247,7 +248,13 @@ impl RemoteState {
             store: self.store.as_ref(),
             meta,
             shard,
+            seal: self.seal(),
         }
+    }
+
+    /// The keys that it is sealed for and opened with.
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.options.common.seal
     }
 
     /// Reads shards without a lock, also while a writer is active.
@@ -301,7 +308,8 @@ impl RemoteState {
     }
 
     fn rescues(&self, meta: &Meta, shard: &ZoneName) -> Result<Vec<Rescue>, StateError> {
-        Rescue::waiting(self.private("rescue").as_ref(), &meta.lineage, shard)
+        let dir = self.private("rescue");
+        Rescue::waiting(dir.as_ref(), &meta.lineage, shard, self.seal())
     }
 
     fn is_dead(&self, open: &Open) -> Result<bool, StateError> {
@@ -443,6 +451,7 @@ impl RemoteState {
                 ttl: self.options.ttl,
                 sign: taking.sign.clone(),
                 mirrors: &self.mirrors,
+                seal: self.seal(),
             });
             let Some(log) = begun.await? else {
                 // Somebody was faster, and is at work now.
@@ -551,7 +560,11 @@ impl RemoteState {
         wait(async {
             let meta = self.meta(seen.as_ref()).await?;
             let keys = self.snapshot_keys(shard).await?;
-            let reader = self.reader(&meta, shard);
+            let seal = self.seal().lenient();
+            let reader = Reader {
+                seal: &seal,
+                ..self.reader(&meta, shard)
+            };
             let newest = keys.iter().rev().take(history::KEEP);
             let mut items = Vec::new();
             for key in newest {
@@ -594,7 +607,7 @@ impl RemoteState {
                 let (Named::Log { seq, .. }, Some(bytes)) = (layout::parse(key), bytes?) else {
                     continue;
                 };
-                out.push(reader.batch(key, &bytes, seq)?.0);
+                out.push(reader.batch(key, &bytes, seq)?.record);
             }
         }
         Ok(out)

@@ -13,13 +13,14 @@ use zonewright_engine::journal::Holder;
 use zonewright_engine::snapshot::Snapshot;
 
 use crate::dir::{OneNonce, StateDir};
-use crate::error::StateError;
+use crate::error::{Class, StateError};
 use crate::format::{self, Stored};
 use crate::history;
 use crate::journal::{self, Owner};
 use crate::lock;
 use crate::meta::{self, Meta};
 use crate::record;
+use crate::seal::{Expected, Seal};
 use crate::shard::{self, journal_path, log, state_path};
 use crate::store::file::FileStore;
 use crate::vfs::{self, Vfs};
@@ -94,6 +95,7 @@ impl StateDir {
             meta: &meta,
             shard,
             nonce: &nonce,
+            seal: &self.options.seal,
             highest,
             aside: None,
         };
@@ -155,8 +157,17 @@ impl StateDir {
                 let Ok(Some(bytes)) = vfs::read(vfs, &file) else {
                     continue;
                 };
-                if let Ok(stored) = format::decode(&bytes, &vfs.locate(&file), &[]) {
-                    return Ok(Some(stored.snapshot.lineage));
+                let opened = format::open(
+                    &bytes,
+                    &vfs.locate(&file),
+                    &[],
+                    &Expected::default(),
+                    &self.options.seal,
+                );
+                match opened {
+                    Ok((stored, _)) => return Ok(Some(stored.snapshot.lineage)),
+                    Err(closed) if closed.class() == Class::Sealed => return Err(closed),
+                    Err(_) => {}
                 }
             }
         }
@@ -169,6 +180,7 @@ struct Work<'a> {
     meta: &'a Meta,
     shard: &'a ZoneName,
     nonce: &'a str,
+    seal: &'a Seal,
     /// The highest serial that is remembered.
     highest: u64,
     aside: Option<String>,
@@ -200,14 +212,16 @@ impl Work<'_> {
     }
 
     fn newest(&mut self) -> Result<(Taken, u64), StateError> {
-        let why = match shard::read(self.vfs, self.meta, self.shard) {
+        let why = match shard::read(self.vfs, self.meta, self.shard, self.seal) {
             // A shard that was never written has nothing to restore.
             Ok(whole) => return Ok((Taken::Current, whole.snapshot.serial)),
+            // What only a key is missing for is no damage: nothing older takes its place.
+            Err(closed) if closed.class() == Class::Sealed => return Err(closed),
             Err(why) => why,
         };
         if let Ok(stored) = self.decode(&state_path(self.shard)) {
             if let Some(offset) = self.cut_journal()? {
-                let cut = shard::read(self.vfs, self.meta, self.shard);
+                let cut = shard::read(self.vfs, self.meta, self.shard, self.seal);
                 if let Ok(whole) = cut {
                     return Ok((Taken::Cut { offset }, whole.snapshot.serial));
                 }
@@ -216,8 +230,10 @@ impl Work<'_> {
             return Ok((Taken::SnapshotOnly, stored.snapshot.serial));
         }
         for item in history::list(self.vfs, self.shard)? {
-            if let Ok(stored) = self.decode(&history::key(self.shard, item.serial)) {
-                return self.earlier(&stored);
+            match self.decode(&history::key(self.shard, item.serial)) {
+                Ok(stored) => return self.earlier(&stored),
+                Err(closed) if closed.class() == Class::Sealed => return Err(closed),
+                Err(_) => {}
             }
         }
         Err(why)
@@ -239,7 +255,14 @@ impl Work<'_> {
             what: "is missing".to_owned(),
             history: self.earlier_files(),
         })?;
-        let stored = format::decode(&bytes, &file, &self.earlier_files())?;
+        let stored = format::open(
+            &bytes,
+            &file,
+            &self.earlier_files(),
+            &self.owner().expected(None),
+            self.seal,
+        )?
+        .0;
         let Snapshot { lineage, world, .. } = &stored.snapshot;
         journal::check_owner(lineage, world, &file, &self.owner())?;
         if stored.snapshot.shard != *self.shard {
@@ -263,6 +286,7 @@ impl Work<'_> {
             lineage: &self.meta.lineage,
             world: &self.meta.world,
             shard: self.shard,
+            seal: self.seal,
         }
     }
 
@@ -310,7 +334,7 @@ impl Work<'_> {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(&state)(e)),
             _ => {}
         }
-        log::write_snapshot(self.vfs, stored, self.nonce, None)?;
+        log::write_snapshot(self.vfs, stored, self.nonce, None, self.seal)?;
         for item in history::list(self.vfs, self.shard)? {
             if item.serial > stored.snapshot.serial {
                 let key = history::key(self.shard, item.serial);

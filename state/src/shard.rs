@@ -16,6 +16,7 @@ use crate::history;
 use crate::journal::{self, Owner, Scan};
 use crate::meta::Meta;
 use crate::record::{self, Batch};
+use crate::seal::Seal;
 use crate::vfs::{self, Vfs};
 
 pub(crate) mod log;
@@ -65,16 +66,23 @@ struct Reader<'a> {
     vfs: &'a dyn Vfs,
     meta: &'a Meta,
     shard: &'a ZoneName,
+    seal: &'a Seal,
     history: Vec<PathBuf>,
 }
 
 /// Reads a shard.
-pub(crate) fn read(vfs: &dyn Vfs, meta: &Meta, shard: &ZoneName) -> Result<Shard, StateError> {
+pub(crate) fn read(
+    vfs: &dyn Vfs,
+    meta: &Meta,
+    shard: &ZoneName,
+    seal: &Seal,
+) -> Result<Shard, StateError> {
     let history = history::list(vfs, shard)?;
     Reader {
         vfs,
         meta,
         shard,
+        seal,
         history: history.into_iter().map(|item| item.file).collect(),
     }
     .run()
@@ -85,11 +93,13 @@ pub(crate) fn batches(
     vfs: &dyn Vfs,
     meta: &Meta,
     shard: &ZoneName,
+    seal: &Seal,
 ) -> Result<Vec<Batch>, StateError> {
     let reader = Reader {
         vfs,
         meta,
         shard,
+        seal,
         history: Vec::new(),
     };
     let path = journal_path(shard);
@@ -149,6 +159,7 @@ impl Reader<'_> {
             lineage: &self.meta.lineage,
             world: &self.meta.world,
             shard: self.shard,
+            seal: self.seal,
         }
     }
 
@@ -194,14 +205,20 @@ impl Reader<'_> {
         journal: &str,
     ) -> Result<Shard, StateError> {
         let file = self.vfs.locate(state);
-        let stored = format::decode(bytes, &file, &self.history)?;
+        let (stored, sealed) = format::open(
+            bytes,
+            &file,
+            &self.history,
+            &self.owner().expected(None),
+            self.seal,
+        )?;
         let Snapshot { lineage, world, .. } = &stored.snapshot;
         journal::check_owner(lineage, world, &file, &self.owner())?;
         if stored.snapshot.shard != *self.shard {
             return Err(self.damaged(state, 0, "it is the snapshot of another shard"));
         }
         self.joined(&stored, scan, journal)?;
-        self.replay(stored, scan, journal)
+        self.replay(stored, sealed, scan, journal)
     }
 
     /// Checks that the journal goes on where the snapshot ends.
@@ -230,7 +247,13 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn replay(&self, stored: Stored, scan: &Scan, journal: &str) -> Result<Shard, StateError> {
+    fn replay(
+        &self,
+        stored: Stored,
+        mut sealed: bool,
+        scan: &Scan,
+        journal: &str,
+    ) -> Result<Shard, StateError> {
         let base_serial = stored.snapshot.serial;
         let mut shard = Shard {
             snapshot: stored.snapshot,
@@ -247,6 +270,10 @@ impl Reader<'_> {
             .iter()
             .filter(|p| p.batch.seq > stored.base_seq)
         {
+            self.seal.follows(sealed, placed.sealed).map_err(|e| {
+                StateError::sealed(self.vfs.locate(journal), placed.offset, &self.history, e)
+            })?;
+            sealed |= placed.sealed;
             let epoch = placed.batch.epoch;
             if epoch < shard.epoch {
                 return Err(self.damaged(

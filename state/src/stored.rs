@@ -4,13 +4,12 @@ use zonewright_engine::address::ZoneName;
 
 use crate::dir::StateDir;
 use crate::error::StateError;
-use crate::format::{self, Stored};
+use crate::format::Stored;
 use crate::history;
 use crate::home::StateHome;
 use crate::reactor::wait;
 use crate::remote::RemoteState;
 use crate::shard;
-use crate::vfs;
 
 impl StateHome {
     /// A shard as it is, with its place in the log.
@@ -53,7 +52,7 @@ impl StateDir {
                 epoch: 0,
             });
         };
-        let found = shard::read(vfs.as_ref(), &meta, shard)?;
+        let found = shard::read(vfs.as_ref(), &meta, shard, &self.options.seal)?;
         Ok(Stored {
             snapshot: found.snapshot,
             base_seq: found.seq,
@@ -64,10 +63,8 @@ impl StateDir {
 
     fn earlier(&self, shard: &ZoneName, serial: u64) -> Result<Option<Stored>, StateError> {
         let vfs = self.vfs_or_create()?;
-        let path = history::key(shard, serial);
-        let file = vfs.locate(&path);
-        let bytes = vfs::read(vfs.as_ref(), &path).map_err(|e| StateError::io(&file, "read", e))?;
-        bytes.map(|b| format::decode(&b, &file, &[])).transpose()
+        let found = history::read(vfs.as_ref(), shard, serial, &self.options.seal)?;
+        Ok(found.map(|(stored, _)| stored))
     }
 }
 

@@ -117,7 +117,7 @@ impl StateDir {
             return Err(refused(self.path().display().to_string(), problem));
         }
         let vfs = self.vfs_or_create()?;
-        let items = history::told(vfs.as_ref(), shard)?;
+        let items = history::told(vfs.as_ref(), shard, &self.options.seal.lenient())?;
         let made = |i: &history::Item| i.modified;
         let kept = keep.kept(items.iter().map(|i| (None, made(i))));
         let mut removed: Vec<String> = items[kept..]

@@ -62,8 +62,9 @@ impl StateDir {
             .map_err(|e| {
                 StateError::io(vfs.locate(meta::KEY), "create", std::io::Error::other(e))
             })?;
+        let seal = &self.options.seal;
         for stored in &copied.shards {
-            let found = shard::read(vfs.as_ref(), &copied.meta, &stored.snapshot.shard)?;
+            let found = shard::read(vfs.as_ref(), &copied.meta, &stored.snapshot.shard, seal)?;
             let same = found.snapshot == stored.snapshot
                 && (found.seq, found.head, found.epoch)
                     == (stored.base_seq, stored.head, stored.epoch);
@@ -93,6 +94,7 @@ impl StateDir {
                     lineage: &copied.meta.lineage,
                     world: &copied.meta.world,
                     shard: &stored.snapshot.shard,
+                    seal: &self.options.seal,
                 };
                 journal::scan(&bytes, &vfs.locate(&path), &[], &owner)?;
             }
@@ -115,6 +117,7 @@ impl StateDir {
             lineage: &meta.lineage,
             world: &meta.world,
             shard,
+            seal: &self.options.seal,
         };
         let nonce = self.nonce();
         let bytes = journal::start(&owner, stored.base_seq, stored.head);
@@ -128,6 +131,6 @@ impl StateDir {
             }
             _ => {}
         }
-        log::write_snapshot(vfs, stored, &nonce, None)
+        log::write_snapshot(vfs, stored, &nonce, None, &self.options.seal)
     }
 }

@@ -10,16 +10,18 @@ use std::time::Duration;
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::journal::Entry;
 use zonewright_engine::snapshot::Snapshot;
+use zonewright_state::seal::Seal;
 use zonewright_state::vfs::model::{Image, ModelVfs};
 use zonewright_state::{Notice, SeededRng, StateDir, StateError, StateOptions, Writer};
 
 mod entries;
-use entries::{created, deleted, holder, intent, shard};
+use entries::{created, deleted, holder, intent, seal, shard};
 
-fn dir(vfs: &ModelVfs, seed: u64) -> StateDir {
+fn dir(vfs: &ModelVfs, seed: u64, seal: &Seal) -> StateDir {
     let mut options = StateOptions::new("live", "test");
     options.keep_history = 2;
     options.patience = 0;
+    options.seal = seal.clone();
     StateDir::with_vfs(
         Arc::new(vfs.clone()),
         options,
@@ -96,9 +98,9 @@ fn empty() -> Acked {
     Acked(vec![(0, essence(&none))])
 }
 
-fn check(image: &Image, allowed: &[&str]) -> ModelVfs {
+fn check(image: &Image, allowed: &[&str], seal: &Seal) -> ModelVfs {
     let vfs = ModelVfs::from_image(image);
-    let dir = dir(&vfs, 77);
+    let dir = dir(&vfs, 77, seal);
     let found = read(&dir).unwrap_or_else(|e| panic!("{e}\n{image:#?}"));
     assert!(
         allowed.contains(&found.as_str()),
@@ -116,16 +118,25 @@ fn check(image: &Image, allowed: &[&str]) -> ModelVfs {
 
 #[test]
 fn inv_i09_every_crash_leaves_the_state_before_or_after() {
+    every_crash(&Seal::default());
+}
+
+#[test]
+fn inv_i09_every_crash_leaves_the_state_before_or_after_sealed() {
+    every_crash(&seal());
+}
+
+fn every_crash(seal: &Seal) {
     let vfs = ModelVfs::default();
     let mut acked = empty();
-    run(&vfs, &dir(&vfs, 1), &mut acked).expect("the run works");
+    run(&vfs, &dir(&vfs, 1, seal), &mut acked).expect("the run works");
     let mut seen: BTreeSet<(Image, Vec<String>)> = BTreeSet::new();
     for effects in 0..=vfs.effects() {
         let allowed = acked.allowed(effects);
         let key: Vec<String> = allowed.iter().map(ToString::to_string).collect();
         for image in vfs.crashes(effects) {
             if seen.insert((image.clone(), key.clone())) {
-                check(&image, &allowed);
+                check(&image, &allowed, seal);
             }
         }
     }
@@ -134,20 +145,29 @@ fn inv_i09_every_crash_leaves_the_state_before_or_after() {
 
 #[test]
 fn a_crash_during_recovery_loses_nothing_either() {
+    crash_during_recovery(&Seal::default(), 3);
+}
+
+#[test]
+fn a_crash_during_recovery_loses_nothing_either_sealed() {
+    crash_during_recovery(&seal(), 7);
+}
+
+fn crash_during_recovery(seal: &Seal, step: usize) {
     let vfs = ModelVfs::default();
     let mut acked = empty();
-    run(&vfs, &dir(&vfs, 1), &mut acked).expect("the run works");
+    run(&vfs, &dir(&vfs, 1, seal), &mut acked).expect("the run works");
     let mut seen = BTreeSet::new();
-    for effects in (0..=vfs.effects()).step_by(3) {
+    for effects in (0..=vfs.effects()).step_by(step) {
         let allowed = acked.allowed(effects);
         for image in vfs.crashes(effects).into_iter().step_by(5) {
             if !seen.insert(image.clone()) {
                 continue;
             }
-            let second = check(&image, &allowed);
+            let second = check(&image, &allowed, seal);
             for again in 0..=second.effects() {
                 for image in second.crashes(again) {
-                    let found = read(&dir(&ModelVfs::from_image(&image), 3));
+                    let found = read(&dir(&ModelVfs::from_image(&image), 3, seal));
                     let found = found.unwrap_or_else(|e| panic!("{e}\n{image:#?}"));
                     assert!(allowed.contains(&found.as_str()), "found {found}");
                 }
@@ -159,52 +179,62 @@ fn a_crash_during_recovery_loses_nothing_either() {
 
 #[test]
 fn every_failing_effect_stops_the_writer_and_loses_nothing() {
+    every_failing_effect(&Seal::default());
+}
+
+#[test]
+fn every_failing_effect_stops_the_writer_and_loses_nothing_sealed() {
+    every_failing_effect(&seal());
+}
+
+fn every_failing_effect(seal: &Seal) {
     let calls = {
         let vfs = ModelVfs::default();
-        run(&vfs, &dir(&vfs, 1), &mut empty()).expect("the run works");
+        run(&vfs, &dir(&vfs, 1, seal), &mut empty()).expect("the run works");
         vfs.calls()
     };
     for call in 1..=calls {
         let vfs = ModelVfs::default();
         vfs.fail_call(call);
         let mut acked = empty();
-        let ended = run(&vfs, &dir(&vfs, 1), &mut acked);
+        let ended = run(&vfs, &dir(&vfs, 1, seal), &mut acked);
         let last = acked.allowed(vfs.effects() + 1);
         match ended {
             // The batch that failed may be there or not; nothing else may differ.
             Err(_) => {
                 let image = vfs.image();
-                let found = read(&dir(&ModelVfs::from_image(&image), 5));
+                let found = read(&dir(&ModelVfs::from_image(&image), 5, seal));
                 let found = found.unwrap_or_else(|e| panic!("call {call}: {e}"));
-                let next = next_states(&acked);
+                let next = next_states(&acked, seal);
                 assert!(
                     last.contains(&found.as_str()) || next.contains(&found),
                     "call {call}: found {found}"
                 );
-                check(&image, &[&found]);
+                check(&image, &[&found], seal);
             }
             // Only cleaning up may fail without stopping: old history, the name in the lock file.
             Ok(()) => {
-                check(&vfs.image(), &last);
+                check(&vfs.image(), &last, seal);
             }
         }
     }
 }
 
 /// All states of an undisturbed run that follow the last acknowledged one directly.
-fn next_states(acked: &Acked) -> Vec<String> {
+fn next_states(acked: &Acked, seal: &Seal) -> Vec<String> {
     let vfs = ModelVfs::default();
     let mut full = empty();
-    run(&vfs, &dir(&vfs, 1), &mut full).expect("the run works");
+    run(&vfs, &dir(&vfs, 1, seal), &mut full).expect("the run works");
     let next = full.0.get(acked.0.len());
     next.map(|(_, state)| state.clone()).into_iter().collect()
 }
 
 #[test]
 fn a_failed_write_poisons_for_good() {
+    let seal = &Seal::default();
     let vfs = ModelVfs::default();
     let zone: ZoneName = shard();
-    let writer = acquire(&dir(&vfs, 1)).expect("it is free");
+    let writer = acquire(&dir(&vfs, 1, seal)).expect("it is free");
     let before = held(&writer);
     vfs.fail_call(vfs.calls() + 1);
     let first = writer.append_now(&zone, vec![intent("op-1", "a")]);

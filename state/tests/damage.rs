@@ -9,12 +9,13 @@ use zonewright_state::damage::Holds;
 use zonewright_state::frame::{self, Next};
 use zonewright_state::remote::{RemoteOptions, RemoteState, TTL};
 use zonewright_state::restore::{Source, Taken};
+use zonewright_state::seal::Seal;
 use zonewright_state::store::Store;
 use zonewright_state::store::memory::MemoryStore;
 use zonewright_state::{Class, StateDir, StateOptions};
 
 mod entries;
-use entries::{address, created, holder, intent, shard};
+use entries::{address, created, holder, intent, seal, shard};
 
 fn options() -> StateOptions {
     let mut options = StateOptions::new("live", "zonewright 0.1.0");
@@ -39,9 +40,22 @@ fn frames(bytes: &[u8]) -> Vec<(usize, usize)> {
 
 #[test]
 fn everything_but_the_damaged_record_is_readable() {
+    every_damaged_record(&Seal::default(), 7);
+}
+
+#[test]
+fn everything_but_the_damaged_record_is_readable_sealed() {
+    every_damaged_record(&seal(), 101);
+}
+
+fn every_damaged_record(seal: &Seal, step: usize) {
     let tmp = tempfile::tempdir().expect("a directory");
     let path = tmp.path().join("state");
-    let dir = StateDir::open(&path, options()).expect("it opens");
+    let options = StateOptions {
+        seal: seal.clone(),
+        ..options()
+    };
+    let dir = StateDir::open(&path, options).expect("it opens");
     let writer = dir.acquire(&[shard()], &holder("apply"), Duration::ZERO);
     let writer = writer.expect("it is free");
     for name in ["a", "b", "c"] {
@@ -56,7 +70,7 @@ fn everything_but_the_damaged_record_is_readable() {
     let whole = dir.damage(&shard()).expect("it reads");
     assert_eq!(whole.why, None);
     for (i, (begin, end)) in frames.iter().copied().enumerate().skip(1) {
-        for at in (begin..end).step_by(7) {
+        for at in (begin..end).step_by(step) {
             let mut bad = good.clone();
             bad[at] ^= 0x20;
             fs::write(&journal, &bad).expect("it is written");

@@ -7,6 +7,8 @@ use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::journal::{Entry, Holder, OpResult};
 use zonewright_engine::snapshot::{IntentAction, Record, RecordStatus};
 use zonewright_engine::value::Value;
+use zonewright_state::seal::keys::{NewKey, Source};
+use zonewright_state::seal::{Keys, Seal};
 
 pub(crate) fn shard() -> ZoneName {
     "pz".parse().expect("a zone name")
@@ -78,4 +80,21 @@ pub(crate) fn deleted(op: &str, name: &str) -> Vec<Entry> {
         record: Box::new(record(name, &format!("id-{name}"))),
     };
     vec![intent, outcome(op, name, OpResult::Deleted)]
+}
+
+/// Seals for a key, and opens with it.
+pub(crate) fn sealed_for(key: &NewKey) -> Seal {
+    let recipients = [key.recipient.clone()];
+    let keys = Keys::read(&Source {
+        recipients: &recipients,
+        identity: Some(&key.identity),
+        ..Source::default()
+    });
+    Seal::new(keys.expect("keys that belong together"))
+}
+
+/// Seals for a key that this process made.
+pub(crate) fn seal() -> Seal {
+    static KEY: std::sync::OnceLock<NewKey> = std::sync::OnceLock::new();
+    sealed_for(KEY.get_or_init(NewKey::generate))
 }

@@ -415,7 +415,7 @@ fn a_newer_format_is_refused_and_untouched() {
     let project = Project::used();
     let file = project.file("pz.state.json");
     let text = fs::read_to_string(&file).expect("it is there");
-    let newer = text.replace("\"version\": 1", "\"version\": 3");
+    let newer = text.replace("\"version\": 1", "\"version\": 4");
     fs::write(&file, &newer).expect("it is written");
     assert_eq!(class(project.read()), Class::Newer);
     let taken = project

@@ -46,6 +46,7 @@ mod repair;
 mod restore;
 mod roles;
 mod runbook;
+mod sealed;
 mod secrets;
 mod shown;
 mod stop;

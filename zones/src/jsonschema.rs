@@ -193,6 +193,7 @@ fn state() -> Json {
             json!({ "type": "array", "items": mirror(),
                 "description": "Further stores that the log is copied to." }),
         ),
+        ("encryption", state_encryption()),
         ("s3", state_s3()),
         ("postgres", state_postgres()),
         ("kubernetes", state_kubernetes()),
@@ -231,6 +232,30 @@ fn mirror() -> Json {
         }
     }
     closed(all, &["backend"], "A store.")
+}
+
+fn state_encryption() -> Json {
+    let recipients = json!({ "type": "array", "items": { "type": "string", "pattern": "^age1" },
+        "description": "The public age keys of those who can open it." });
+    let flag = |doc: &str| json!({ "type": "boolean", "description": doc });
+    let encryption = props([
+        ("recipients", recipients),
+        (
+            "identity",
+            credential("An age identity file: private keys, by reference."),
+        ),
+        (
+            "passphrase",
+            credential("What protects the identity file, by reference."),
+        ),
+        ("require", flag("Refuse what is in the clear.")),
+        (
+            "seal",
+            flag("`false` writes in the clear again, and opens what is sealed."),
+        ),
+    ]);
+    let doc = "Seals the state, its log and saved plans.";
+    closed(encryption, &["identity"], doc)
 }
 
 fn state_s3() -> Json {

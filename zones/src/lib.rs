@@ -22,6 +22,6 @@ pub use edit::{replace_value, set_active, set_attribute, set_posture};
 pub use format::fmt;
 pub use jsonschema::json_schema;
 pub use load::{Loaded, MAX_SHOWN, job, load, read};
-pub use project::{Backend, Credential, Facts, Objectives, StateSettings};
+pub use project::{Backend, Credential, Encryption, Facts, Objectives, StateSettings};
 pub use reference::reference_markdown;
 pub use source::{DiskFiles, FileError, Files, MAX_FILE, MemoryFiles};

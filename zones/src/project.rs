@@ -36,6 +36,23 @@ pub struct StateSettings {
     pub keep_for: Duration,
     /// The key of secret digests.
     pub digest_key: Option<SecretSource>,
+    /// Whom it is sealed for; in the clear without.
+    pub encryption: Option<Encryption>,
+}
+
+/// `[state.encryption]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encryption {
+    /// The public keys of those who can open it.
+    pub recipients: Vec<String>,
+    /// The text of an age identity file: private keys, or such a file behind a passphrase.
+    pub identity: Credential,
+    /// What protects the identity file.
+    pub passphrase: Option<Credential>,
+    /// Whether what is in the clear is refused.
+    pub require: bool,
+    /// Whether what is written is sealed; else it is only opened.
+    pub seal: bool,
 }
 
 impl StateSettings {
@@ -55,6 +72,7 @@ impl Default for StateSettings {
             keep: 50,
             keep_for: Duration::from_secs(30 * 24 * 3600),
             digest_key: None,
+            encryption: None,
         }
     }
 }

@@ -62,6 +62,14 @@ fn word(word: &str) -> Option<&'static str> {
     {
         return Some("a DigitalOcean token");
     }
+    let age = "age-secret-key-";
+    if word
+        .get(..age.len())
+        .is_some_and(|w| w.eq_ignore_ascii_case(age))
+        && word.len() > age.len()
+    {
+        return Some("a private age key");
+    }
     if token("DO00", 16) && word.len() == 20 {
         return Some("a Spaces access key");
     }

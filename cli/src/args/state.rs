@@ -167,7 +167,7 @@ impl FromStr for Side {
 /// Arguments of `state pull`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  zonewright state pull --zone pz -o pz.json\n  zonewright state pull --zone edge"
+    after_help = "Examples:\n  zonewright state pull --zone pz -o pz.json\n  zonewright state pull --zone edge --decrypt\n\nOf a sealed state the snapshot is sealed, too, unless --decrypt is given."
 )]
 pub struct PullArgs {
     /// The zone.
@@ -176,6 +176,9 @@ pub struct PullArgs {
     /// Write it to this file (mode 0600) instead.
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// In the clear, although the state is sealed.
+    #[arg(long)]
+    pub decrypt: bool,
 }
 
 /// Arguments of `state push`.

@@ -28,7 +28,7 @@ use crate::render::{self, events, progress};
 use crate::report::code::Code;
 use crate::report::{Failure, Reach, run_exit};
 use crate::stage::{Planned, Stage, holder};
-use crate::{Context, watch, writable};
+use crate::{Context, sealed, watch, writable};
 
 /// What is to be applied, and how.
 #[derive(Debug)]
@@ -50,7 +50,8 @@ pub(crate) struct Request {
 
 /// Runs the command.
 pub(crate) async fn run(ctx: &Context, args: ApplyArgs) -> Result<Exit, Failure> {
-    let saved = args.file.as_deref().map(load).transpose()?;
+    let saved = args.file.as_deref().map(|path| load(ctx, path));
+    let saved = saved.transpose()?;
     let mut zones = args.zones.clone();
     zones.sort();
     zones.dedup();
@@ -88,8 +89,9 @@ pub(crate) async fn run(ctx: &Context, args: ApplyArgs) -> Result<Exit, Failure>
 }
 
 /// Reads a saved plan. Only the exact bytes that `plan -o` wrote are one.
-pub(crate) fn load(path: &Path) -> Result<Plan, Failure> {
+pub(crate) fn load(ctx: &Context, path: &Path) -> Result<Plan, Failure> {
     let bytes = fs::read(path).map_err(|e| Failure::file("read", path, e))?;
+    let bytes = sealed::plan_in_the_clear(ctx, path, bytes)?;
     let damaged = |what: &str| {
         Failure::new(
             Exit::STALE,

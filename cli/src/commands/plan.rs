@@ -21,7 +21,8 @@ pub(crate) async fn run(ctx: &Context, args: PlanArgs) -> Result<Exit, Failure> 
     let approvable = planned.blind.is_none();
     let by_mode = stage.by_mode(&planned.plan.options);
     if let Some(path) = args.out.as_ref().filter(|_| approvable) {
-        write_private(path, &planned.plan.bytes())?;
+        let bytes = stage.saved(&planned.plan);
+        write_private(path, &bytes)?;
     }
     match args.format {
         Format::Json => {

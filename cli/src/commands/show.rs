@@ -37,7 +37,7 @@ pub(crate) async fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure>
 }
 
 fn saved(ctx: &Context, path: &Path, format: Format) -> Result<(), Failure> {
-    let saved = load(path)?;
+    let saved = load(ctx, path)?;
     // Nobody is asked for prices: the tables are at hand.
     // What other postures would cost follows from the spec, which may have moved on.
     let costs = Costs {

@@ -146,6 +146,12 @@ StateStore "ZW5013"
 "the store of the state does not answer, or refuses\n\nThe message says which store, which object and why. Nothing that could not be announced in the log was sent. What came of requests that were under way when the store went away is kept in `.zonewright/rescue` and written to the log by the next apply on this host. Exit 9 when the credentials lack a right, else 1, or 3 when something was changed before."
 StateUnfit "ZW5014"
 "the store cannot keep a state\n\nEverything rests on one promise: of several writers that make the same object at once exactly one wins, and nothing replaces it. `zonewright state init` and `zonewright state doctor` try that with eight writers at once. Stores have been seen that ignore the condition, check it before they write, or keep a deleted object as a marker that is neither there nor gone; the message says which it is. Use another store or another product of the same vendor: nothing on our side can make up for it."
+StateSealed "ZW5015"
+"the state is sealed and cannot be opened\n\nThe object names the public keys that it is sealed for (`age1…`), and the error those whose private keys are here. Nothing was changed, and nothing is taken for empty. What to do:\n1. Without `[state.encryption]` in the spec: write it as the others who work on this state have it.\n2. With the key of somebody else: point `identity` to the right one. An identity file may hold several keys, one a line; keep an old one in it for as long as something is sealed for it (`zonewright state doctor` says what).\n3. Without a key: let who has one add yours to `recipients` and run `zonewright state rekey`.\nWhen every key is lost, so is what is sealed. What exists carries marks: a new state adopts it (`zonewright explain ZW5003`)."
+StateUnsealed "ZW5016"
+"a part of the state is in the clear where it must be sealed\n\nOnce something of a zone is sealed, all that comes after it is, and with `[state.encryption] require` everything that is read. So this object was written by somebody who does not seal: a run with an older spec, or somebody who may write to the store and wants you to read what they wrote. Find out which: `zonewright state history`, the versions of the bucket, who could write.\nIf it was a run of yours that wrote in the clear on purpose, set `seal = false` in `[state.encryption]`, read the plan, and seal again with `zonewright state rekey` once `seal` is gone. A state that was in the clear when `require` was set: take `require` out, run `zonewright state rekey`, and set it again."
+StateKey "ZW5017"
+"a key of the state cannot be used\n\n`[state.encryption] identity` gives an age identity: one or more lines that begin with `AGE-SECRET-KEY-`, or such a file behind a passphrase (`-----BEGIN AGE ENCRYPTED FILE-----`), which `passphrase` opens. At least one of its keys has to be among `recipients`, or a run could not read what it wrote. `zonewright state keygen` makes a key. The message says what is wrong, and never what the value is."
 NotSent "ZW6001"
 "a request could not be sent\n\nNo connection: the network, a proxy or the other side is down, or the address is wrong. Nothing was done by it. It was tried several times."
 NotYet "ZW6002"
@@ -269,6 +275,8 @@ impl From<&StateError> for Code {
             StateError::Lineage { .. } => Code::StateLineage,
             StateError::Newer { .. } => Code::StateNewer,
             StateError::Insecure(_) => Code::StateInsecure,
+            StateError::Sealed { .. } => Code::StateSealed,
+            StateError::Unsealed { .. } => Code::StateUnsealed,
             StateError::Fenced { .. } | StateError::Broken { .. } => Code::StateTakenOver,
             StateError::Uninitialised { .. } => Code::StateUninitialised,
             StateError::Store { .. } if error.class() == Class::Unfit => Code::StateUnfit,

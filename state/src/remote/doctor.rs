@@ -14,6 +14,7 @@ use crate::error::StateError;
 use crate::examine::Examined;
 use crate::format::Stored;
 use crate::reactor::wait;
+use crate::record::Recorded;
 
 /// The objects of a shard by number.
 #[derive(Default)]
@@ -30,6 +31,8 @@ impl RemoteState {
     /// single objects is in the result.
     pub fn examine(&self) -> Result<Vec<Examined>, StateError> {
         let seen = self.seen()?;
+        // Everything is looked at, also what is no longer taken as it is.
+        let seal = self.seal().lenient();
         wait(async {
             let meta = self.meta(seen.as_ref()).await?;
             let mut shards: BTreeMap<ZoneName, Objects> = BTreeMap::new();
@@ -48,9 +51,13 @@ impl RemoteState {
             }
             let mut out = Vec::new();
             for (shard, objects) in shards {
-                let mut walk = Walk::new(self.reader(&meta, &shard));
+                let strict = self.reader(&meta, &shard);
+                let mut walk = Walk::new(Reader {
+                    seal: &seal,
+                    ..strict
+                });
                 walk.all(&objects).await?;
-                let whole = walk.reader.run().await;
+                let whole = strict.run().await;
                 if let Ok(found) = &whole {
                     let checked = self.checked(&shard, found, seen.as_ref());
                     walk.out.note(checked)?;
@@ -122,7 +129,11 @@ impl<'a> Walk<'a> {
             return Err(self.reader.damaged(&key, "it is listed and cannot be read"));
         };
         self.out.batches += 1;
-        let (batch, digest) = self.reader.batch(&key, &bytes, seq)?;
+        let Recorded {
+            record: batch,
+            digest,
+            ..
+        } = self.reader.batch(&key, &bytes, seq)?;
         let follows = batch.prev == self.now.head && seq == self.now.seq + 1;
         (self.now.seq, self.now.head) = (seq, digest);
         if !self.known {

@@ -16,8 +16,8 @@ pub(crate) fn log(shard: &ZoneName, seq: u64) -> String {
 }
 
 /// A snapshot.
-pub(crate) fn snap(shard: &ZoneName, seq: u64, text: &str) -> String {
-    format!("{shard}/snap/{seq:020}-{}", mark(text))
+pub(crate) fn snap(shard: &ZoneName, seq: u64, bytes: &[u8]) -> String {
+    format!("{shard}/snap/{seq:020}-{}", mark(bytes))
 }
 
 /// What the keys of all batches of a shard begin with.
@@ -35,9 +35,9 @@ pub(crate) fn hint(shard: &ZoneName) -> String {
     format!("{shard}/hint")
 }
 
-/// Sixteen digits of the digest of a snapshot's text.
-pub(crate) fn mark(text: &str) -> String {
-    let digest = Digest::of(text.as_bytes()).to_string();
+/// Sixteen digits of the digest of a snapshot's bytes, sealed if they are.
+pub(crate) fn mark(bytes: &[u8]) -> String {
+    let digest = Digest::of(bytes).to_string();
     let digits = digest.rsplit(':').next().unwrap_or_default();
     digits.chars().take(16).collect()
 }
@@ -107,7 +107,7 @@ mod tests {
             seq: 42,
         };
         assert_eq!(parse(&super::log(&pz, 42)), log);
-        let Named::Snap { seq, mark, .. } = parse(&snap(&pz, 7, "text")) else {
+        let Named::Snap { seq, mark, .. } = parse(&snap(&pz, 7, b"text")) else {
             panic!("a snapshot is one");
         };
         assert_eq!((seq, mark.len()), (7, 16));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::canon::{self, Digest};
+use zonewright_engine::canon::Digest;
 use zonewright_engine::journal::{Entry, Holder};
 use zonewright_engine::snapshot::Snapshot;
 
@@ -23,6 +23,7 @@ use crate::frame;
 use crate::meta::Meta;
 use crate::reactor::runtime;
 use crate::record::{self, Batch};
+use crate::seal::{Expected, Kind, Seal};
 use crate::seen::Mark;
 use crate::shard::log::LONG_RECORDS;
 use crate::shard::undo;
@@ -45,6 +46,7 @@ struct Ctx {
     epoch: u64,
     holder: Holder,
     rescue: Option<Rescue>,
+    seal: Seal,
     now: Mutex<Now>,
     lease: Lease,
     copies: Mutex<Option<Copies>>,
@@ -95,6 +97,7 @@ pub(crate) struct Begin<'a> {
     pub(crate) ttl: Duration,
     pub(crate) sign: Option<Arc<Sign>>,
     pub(crate) mirrors: &'a Mirrors,
+    pub(crate) seal: &'a Seal,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -121,7 +124,8 @@ impl RemoteLog {
             holder: begin.holder.clone(),
             rescue: begin
                 .rescue
-                .map(|dir| Rescue::new(&dir, &meta.lineage, shard, epoch)),
+                .map(|dir| Rescue::new(&dir, &meta.lineage, shard, epoch, begin.seal)),
+            seal: begin.seal.clone(),
             now: Mutex::new(Now {
                 snapshot: found.snapshot,
                 seq: found.seq,
@@ -256,6 +260,7 @@ impl Ctx {
             store: self.store.as_ref(),
             meta: &self.meta,
             shard: &self.shard,
+            seal: &self.seal,
         }
     }
 
@@ -311,16 +316,17 @@ impl Ctx {
         }
         let undo = undo::fold_all(&mut locked(&self.now).snapshot, &entries)?;
         let batch = self.batch(entries);
-        let payload = canon::bytes(&batch);
+        let (payload, digest) = record::encode(&batch, Kind::Batch, &self.seal);
+        let bytes = frame::encode(&payload);
         let key = layout::log(&self.shard, batch.seq);
         let since = lease::now();
-        let put = self.store.put_new(&key, &frame::encode(&payload)).await;
+        let put = self.store.put_new(&key, &bytes).await;
         if let Ok(Put::Created) = put {
             self.lease.prove(since);
-            self.copy(&key, &frame::encode(&payload));
+            self.copy(&key, &bytes);
             let mut now = locked(&self.now);
             now.seq = batch.seq;
-            now.head = Digest::of(&payload);
+            now.head = digest;
             return Ok(());
         }
         {
@@ -349,7 +355,7 @@ impl Ctx {
     async fn fenced(&self, key: &str, seq: u64) -> StateError {
         let bytes = self.store.get(key).await.ok().flatten();
         let batch = bytes.and_then(|b| self.reader().batch(key, &b, seq).ok());
-        let entries = batch.into_iter().flat_map(|(batch, _)| batch.entries);
+        let entries = batch.into_iter().flat_map(|read| read.record.entries);
         let mut lost = Lost::Taken { holder: None };
         for entry in entries {
             match entry {
@@ -390,10 +396,8 @@ impl Ctx {
                 epoch: self.epoch,
             }
         };
-        write_snapshot(self.store.as_ref(), &stored).await?;
-        let text = format::encode(&stored);
-        let key = layout::snap(&self.shard, stored.base_seq, &text);
-        self.copy(&key, text.as_bytes());
+        let (key, bytes) = write_snapshot(self.store.as_ref(), &stored, &self.seal).await?;
+        self.copy(&key, &bytes);
         let mut now = locked(&self.now);
         now.base_serial = stored.snapshot.serial;
         now.base_seq = stored.base_seq;
@@ -401,18 +405,23 @@ impl Ctx {
     }
 }
 
-/// Writes a snapshot that reads back as it is.
-pub(crate) async fn write_snapshot(store: &dyn Store, stored: &Stored) -> Result<(), StateError> {
-    let text = format::encode(stored);
-    let key = layout::snap(&stored.snapshot.shard, stored.base_seq, &text);
+/// Writes a snapshot that reads back as it is; gives its key and its bytes.
+pub(crate) async fn write_snapshot(
+    store: &dyn Store,
+    stored: &Stored,
+    seal: &Seal,
+) -> Result<(String, Vec<u8>), StateError> {
+    let bytes = format::seal(stored, seal);
+    let key = layout::snap(&stored.snapshot.shard, stored.base_seq, &bytes);
     let file = PathBuf::from(format!("{}/{key}", store.place()));
-    if format::decode(text.as_bytes(), &file, &[])? != *stored {
+    if format::open(&bytes, &file, &[], &Expected::default(), seal)?.0 != *stored {
         // Better no snapshot than one that says something else than the log.
         let why = "the snapshot does not read back as it was";
         let why = std::io::Error::new(std::io::ErrorKind::InvalidData, why);
         return Err(StateError::io(file, "write", why));
     }
     // One that exists has the same contents: its name says so.
-    let put = store.put_new(&key, text.as_bytes()).await;
-    put.map(drop).map_err(|e| StateError::store(store, e))
+    let put = store.put_new(&key, &bytes).await;
+    put.map_err(|e| StateError::store(store, e))?;
+    Ok((key, bytes))
 }

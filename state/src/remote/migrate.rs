@@ -190,7 +190,7 @@ impl RemoteState {
                 let shard = stored.snapshot.shard.clone();
                 moved.shards.push((shard, stored.snapshot.serial));
                 if write {
-                    write_snapshot(self.store.as_ref(), stored).await?;
+                    write_snapshot(self.store.as_ref(), stored, self.seal()).await?;
                 }
             }
             let text = copied.meta.encode();

@@ -18,7 +18,8 @@ use crate::format::{self, Stored};
 use crate::frame::{self, Next};
 use crate::journal::{Owner, check_owner};
 use crate::meta::Meta;
-use crate::record::{self, Batch, DecodeError};
+use crate::record::{self, Batch, DecodeError, Recorded};
+use crate::seal::{Kind, Seal};
 use crate::store::Store;
 
 /// How many batches are asked for at once.
@@ -46,15 +47,19 @@ pub(crate) struct Found {
     pub(crate) base_serial: u64,
     pub(crate) base_seq: u64,
     pub(crate) open: Option<Open>,
+    /// Whether something of it is sealed, so that all that follows must be.
+    pub(crate) sealed: bool,
     /// The bytes of the hint, to be compared later.
     pub(crate) hint: Vec<u8>,
 }
 
 /// Reads one shard.
+#[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) meta: &'a Meta,
     pub(crate) shard: &'a ZoneName,
+    pub(crate) seal: &'a Seal,
 }
 
 impl Reader<'_> {
@@ -121,6 +126,7 @@ impl Reader<'_> {
             lineage: &self.meta.lineage,
             world: &self.meta.world,
             shard: self.shard,
+            seal: self.seal,
         }
     }
 
@@ -160,35 +166,46 @@ impl Reader<'_> {
             base_serial: 0,
             base_seq: 0,
             open: None,
+            sealed: false,
             hint: Vec::new(),
         }
     }
 
     /// Reads and checks one snapshot.
     pub(crate) async fn snapshot(&self, key: &str) -> Result<Stored, StateError> {
+        Ok(self.snapshot_sealed(key).await?.0)
+    }
+
+    /// The same, and whether it is sealed.
+    async fn snapshot_sealed(&self, key: &str) -> Result<(Stored, bool), StateError> {
         let Some(bytes) = self.get(key).await? else {
             return Err(self.lost(key, "is listed and cannot be read".to_owned()));
         };
         let again = "; remove this object, the log has all that is in it";
-        let text = String::from_utf8_lossy(&bytes);
         let Named::Snap { seq, mark, .. } = layout::parse(key) else {
             return Err(self.damaged(key, "its name is not one of a snapshot"));
         };
-        if layout::mark(&text) != mark {
+        if layout::mark(&bytes) != mark {
             let what = format!("its contents are not those that its name tells{again}");
             return Err(self.damaged(key, what));
         }
-        let stored = format::decode(&bytes, &self.file(key), &[])?;
+        let (stored, sealed) = format::open(
+            &bytes,
+            &self.file(key),
+            &[],
+            &self.owner().expected(Some(seq)),
+            self.seal,
+        )?;
         let Snapshot { lineage, world, .. } = &stored.snapshot;
         check_owner(lineage, world, &self.file(key), &self.owner())?;
         if stored.snapshot.shard != *self.shard || stored.base_seq != seq {
             return Err(self.damaged(key, "it is the snapshot of another shard or batch"));
         }
-        Ok(stored)
+        Ok((stored, sealed))
     }
 
     async fn begin(&self, key: &str) -> Result<Found, StateError> {
-        let stored = self.snapshot(key).await?;
+        let (stored, sealed) = self.snapshot_sealed(key).await?;
         let mut found = Found {
             base_serial: stored.snapshot.serial,
             base_seq: stored.base_seq,
@@ -197,17 +214,18 @@ impl Reader<'_> {
             head: stored.head,
             epoch: stored.epoch,
             open: None,
+            sealed,
             hint: Vec::new(),
         };
         // The last batch tells whether its writer was done. A state that was moved here begins with
         // a snapshot, and nobody was at work then.
         let key = layout::log(self.shard, found.seq);
         if let Some(bytes) = self.get(&key).await? {
-            let (batch, digest) = self.batch(&key, &bytes, found.seq)?;
-            if digest != found.head {
+            let read = self.batch(&key, &bytes, found.seq)?;
+            if read.digest != found.head {
                 return Err(self.damaged(&key, "it is not the one that the snapshot ends with"));
             }
-            found.open = opened(None, &batch);
+            found.open = opened(None, &read.record);
         }
         Ok(found)
     }
@@ -226,7 +244,14 @@ impl Reader<'_> {
     }
 
     fn apply(&self, found: &mut Found, key: &str, bytes: &[u8]) -> Result<(), StateError> {
-        let (batch, digest) = self.batch(key, bytes, found.seq + 1)?;
+        let Recorded {
+            record: batch,
+            digest,
+            sealed,
+        } = self.batch(key, bytes, found.seq + 1)?;
+        self.seal
+            .follows(found.sealed, sealed)
+            .map_err(|e| StateError::sealed(self.file(key), 0, &[], e))?;
         if batch.prev != found.head {
             return Err(self.damaged(key, "it does not follow the one before it"));
         }
@@ -238,42 +263,51 @@ impl Reader<'_> {
             fold(&mut found.snapshot, entry).map_err(|e| self.damaged(key, e.to_string()))?;
         }
         found.open = opened(found.open.take(), &batch);
+        found.sealed |= sealed;
         found.seq = batch.seq;
         found.head = digest;
         found.epoch = batch.epoch;
         Ok(())
     }
 
-    /// A batch from the bytes of an object, and its digest.
+    /// A batch from the bytes of an object.
     pub(crate) fn batch(
         &self,
         key: &str,
         bytes: &[u8],
         seq: u64,
-    ) -> Result<(Batch, Digest), StateError> {
+    ) -> Result<Recorded<Batch>, StateError> {
         let payload = match frame::next(bytes, 0) {
             Next::Frame { payload, end } if end == bytes.len() => payload,
             _ => return Err(self.damaged(key, "its checksum is wrong")),
         };
-        let batch: Batch = record::decode(payload).map_err(|e| match e {
+        let read = record::open::<Batch>(
+            payload,
+            Kind::Batch,
+            &self.owner().expected(Some(seq)),
+            self.seal,
+        );
+        let read = read.map_err(|e| match e {
             DecodeError::Newer(found) => StateError::Newer {
                 file: self.file(key),
                 found,
                 supported: record::VERSION,
             },
             DecodeError::Form(_) => self.damaged(key, "it is not of the form that is written"),
+            DecodeError::Sealed(why) => StateError::sealed(self.file(key), 0, &[], why),
         })?;
+        let batch = &read.record;
         if batch.lineage != self.meta.lineage {
             return Err(StateError::Lineage {
                 file: self.file(key),
                 expected: self.meta.lineage.clone(),
-                found: batch.lineage,
+                found: batch.lineage.clone(),
             });
         }
         if batch.shard != *self.shard || batch.seq != seq {
             return Err(self.damaged(key, "it is the batch of another shard or number"));
         }
-        Ok((batch, Digest::of(payload)))
+        Ok(read)
     }
 }
 

@@ -6,13 +6,13 @@
 use std::path::{Path, PathBuf};
 
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::canon;
 use zonewright_engine::journal::Entry;
 use zonewright_engine::snapshot::Snapshot;
 
 use crate::error::StateError;
 use crate::frame::{self, Next};
-use crate::record::{self, Batch};
+use crate::record::{self, Batch, DecodeError};
+use crate::seal::{Expected, Kind, Seal};
 use crate::vfs::real::RealVfs;
 use crate::vfs::{self, Open, Vfs};
 
@@ -24,16 +24,24 @@ pub(crate) struct Rescue {
     dir: PathBuf,
     lineage: String,
     shard: ZoneName,
+    seal: Seal,
     /// The writer's number.
     pub(crate) epoch: u64,
 }
 
 impl Rescue {
-    pub(crate) fn new(dir: &Path, lineage: &str, shard: &ZoneName, epoch: u64) -> Rescue {
+    pub(crate) fn new(
+        dir: &Path,
+        lineage: &str,
+        shard: &ZoneName,
+        epoch: u64,
+        seal: &Seal,
+    ) -> Rescue {
         Rescue {
             dir: dir.to_owned(),
             lineage: lineage.to_owned(),
             shard: shard.clone(),
+            seal: seal.clone(),
             epoch,
         }
     }
@@ -59,8 +67,8 @@ impl Rescue {
         let mut file = vfs.open(&self.name(), Open::Any).map_err(&io)?;
         let end = whole(&file.read_all().map_err(&io)?);
         file.set_len(end).map_err(&io)?;
-        file.write_at(end, &frame::encode(&canon::bytes(batch)))
-            .map_err(&io)?;
+        let (payload, _) = record::encode(batch, Kind::Rescue, &self.seal);
+        file.write_at(end, &frame::encode(&payload)).map_err(&io)?;
         file.sync_all().map_err(&io)?;
         vfs.sync_dir("").map_err(&io)
     }
@@ -70,6 +78,7 @@ impl Rescue {
         dir: Option<&PathBuf>,
         lineage: &str,
         shard: &ZoneName,
+        seal: &Seal,
     ) -> Result<Vec<Rescue>, StateError> {
         let Some(dir) = dir else {
             return Ok(Vec::new());
@@ -86,7 +95,7 @@ impl Rescue {
         let items = vfs.list("").map_err(io)?;
         let found = items.iter().filter_map(|item| epoch(&item.name));
         Ok(found
-            .map(|epoch| Rescue::new(dir, lineage, shard, epoch))
+            .map(|epoch| Rescue::new(dir, lineage, shard, epoch, seal))
             .collect())
     }
 
@@ -98,10 +107,20 @@ impl Rescue {
         let bytes = bytes.unwrap_or_default();
         let (mut at, mut out) = (0, Vec::new());
         let mut after = snapshot.clone();
+        let expected = Expected {
+            lineage: Some(&self.lineage),
+            shard: Some(&self.shard),
+            ..Expected::default()
+        };
         while let Next::Frame { payload, end } = frame::next(&bytes, at) {
             at = end;
-            let Ok(batch) = record::decode::<Batch>(payload) else {
-                continue;
+            let batch = match record::open::<Batch>(payload, Kind::Rescue, &expected, &self.seal) {
+                Ok(read) => read.record,
+                // It goes into the log or it stays: what only a key is missing for is not dropped.
+                Err(DecodeError::Sealed(why)) => {
+                    return Err(StateError::sealed(self.file(), 0, &[], why));
+                }
+                Err(_) => continue,
             };
             for entry in batch.entries {
                 // One that the log has already, or that another run settled, cannot be folded.

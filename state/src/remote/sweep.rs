@@ -4,6 +4,7 @@ use zonewright_engine::address::ZoneName;
 
 use super::RemoteState;
 use super::layout::{self, Named};
+use super::reader::Reader;
 use crate::error::StateError;
 use crate::reactor::wait;
 use crate::sweep::{Keep, Swept, refused};
@@ -24,7 +25,11 @@ impl RemoteState {
         let seen = self.seen()?;
         wait(async {
             let meta = self.meta(seen.as_ref()).await?;
-            let reader = self.reader(&meta, shard);
+            let seal = self.seal().lenient();
+            let reader = Reader {
+                seal: &seal,
+                ..self.reader(&meta, shard)
+            };
             let mut snapshots = Vec::new();
             for key in self.snapshot_keys(shard).await?.into_iter().rev() {
                 let stored = reader.snapshot(&key).await?;

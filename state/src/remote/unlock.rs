@@ -2,7 +2,6 @@
 //! with its number the old writer has lost the shard.
 
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::canon;
 use zonewright_engine::journal::{Entry, Holder};
 
 use super::RemoteState;
@@ -13,6 +12,7 @@ use crate::frame;
 use crate::meta::Meta;
 use crate::reactor::wait;
 use crate::record::{self, Batch};
+use crate::seal::Kind;
 use crate::store::Put;
 use crate::unlock::{Broken, Unlock, Unlocked};
 
@@ -76,7 +76,7 @@ impl RemoteState {
                 nonce,
                 (epoch, unlock.by, unlock.reason),
             );
-            let payload = canon::bytes(&batch);
+            let (payload, _) = record::encode(&batch, Kind::Batch, self.seal());
             let key = layout::log(shard, batch.seq);
             let put = self.store.put_new(&key, &frame::encode(&payload)).await;
             if put.map_err(|e| self.failed(e))? == Put::Created {

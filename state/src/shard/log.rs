@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::canon::{self, Digest};
+use zonewright_engine::canon::Digest;
 use zonewright_engine::journal::{Entry, Holder};
 use zonewright_engine::snapshot::Snapshot;
 
@@ -21,6 +21,7 @@ use crate::journal::{self, Owner};
 use crate::lock::Lock;
 use crate::meta::Meta;
 use crate::record::{self, Batch};
+use crate::seal::{Expected, Kind, Seal};
 use crate::seen::Mark;
 use crate::vfs::{self, Open, Vfs, VfsFile};
 
@@ -39,6 +40,7 @@ pub(crate) struct ShardLog {
     shard: ZoneName,
     nonce: String,
     keep: usize,
+    seal: Seal,
     snapshot: Snapshot,
     seq: u64,
     head: Digest,
@@ -59,6 +61,7 @@ pub(crate) struct Begin<'a> {
     pub(crate) shard: &'a ZoneName,
     pub(crate) nonce: String,
     pub(crate) keep: usize,
+    pub(crate) seal: &'a Seal,
 }
 
 impl ShardLog {
@@ -77,12 +80,13 @@ impl ShardLog {
             shard,
             nonce,
             keep,
+            seal,
         } = begin;
         remove_leftovers(vfs.as_ref(), shard)?;
         let fresh = found.epoch == 0 && found.seq == 0;
         let mut end = found.journal;
         if fresh {
-            end = Some(create(vfs.as_ref(), meta, &found, &nonce)?);
+            end = Some(create(vfs.as_ref(), meta, &found, &nonce, seal)?);
         }
         let end = end.expect("invariant: a shard that was written has a journal");
         let path = journal_path(shard);
@@ -103,6 +107,7 @@ impl ShardLog {
             shard: shard.clone(),
             nonce,
             keep,
+            seal: seal.clone(),
             snapshot: found.snapshot,
             seq: found.seq,
             head: found.head,
@@ -147,7 +152,7 @@ impl ShardLog {
         }
         let undo = undo::fold_all(&mut self.snapshot, &entries)?;
         let intent = entries.iter().any(|e| matches!(e, Entry::Intent { .. }));
-        let payload = canon::bytes(&Batch {
+        let batch = Batch {
             v: record::version_of(&entries),
             lineage: self.snapshot.lineage.clone(),
             shard: self.shard.clone(),
@@ -156,7 +161,8 @@ impl ShardLog {
             writer: self.nonce.clone(),
             prev: self.head,
             entries,
-        });
+        };
+        let (payload, digest) = record::encode(&batch, Kind::Batch, &self.seal);
         let bytes = frame::encode(&payload);
         if let Err(error) = self.write(&bytes, intent) {
             undo.apply(&mut self.snapshot);
@@ -164,7 +170,7 @@ impl ShardLog {
         }
         self.len += bytes.len() as u64;
         self.seq += 1;
-        self.head = Digest::of(&payload);
+        self.head = digest;
         Ok(())
     }
 
@@ -219,7 +225,8 @@ impl ShardLog {
             epoch: self.epoch,
         };
         let old_serial = self.base_serial;
-        let done = write_snapshot(self.vfs.as_ref(), &stored, &self.nonce, Some(old_serial));
+        let vfs = self.vfs.as_ref();
+        let done = write_snapshot(vfs, &stored, &self.nonce, Some(old_serial), &self.seal);
         self.poison_on(done)?;
         self.base_serial = self.snapshot.serial;
         self.restart_journal()?;
@@ -232,6 +239,7 @@ impl ShardLog {
             lineage: &self.snapshot.lineage,
             world: &self.snapshot.world,
             shard: &self.shard,
+            seal: &self.seal,
         };
         let bytes = journal::start(&owner, self.seq, self.head);
         let path = journal_path(&self.shard);
@@ -276,6 +284,7 @@ fn create(
     meta: &Meta,
     found: &Shard,
     nonce: &str,
+    seal: &Seal,
 ) -> Result<super::JournalEnd, StateError> {
     let shard = &found.snapshot.shard;
     let history = history::dir(shard);
@@ -284,6 +293,7 @@ fn create(
         lineage: &meta.lineage,
         world: &meta.world,
         shard,
+        seal,
     };
     let bytes = journal::start(&owner, 0, found.head);
     let tmp = format!(".{shard}.journal.tmp.{nonce}");
@@ -296,7 +306,7 @@ fn create(
         head: found.head,
         epoch: 0,
     };
-    write_snapshot(vfs, &stored, nonce, None)?;
+    write_snapshot(vfs, &stored, nonce, None, seal)?;
     Ok(super::JournalEnd {
         valid: bytes.len() as u64,
         torn: 0,
@@ -310,12 +320,13 @@ pub(crate) fn write_snapshot(
     stored: &Stored,
     nonce: &str,
     old_serial: Option<u64>,
+    seal: &Seal,
 ) -> Result<(), StateError> {
     let shard = &stored.snapshot.shard;
     let path = state_path(shard);
     let io = |e| StateError::io(vfs.locate(&path), "write", e);
-    let text = format::encode(stored);
-    let again = format::decode(text.as_bytes(), &vfs.locate(&path), &[])?;
+    let bytes = format::seal(stored, seal);
+    let (again, _) = format::open(&bytes, &vfs.locate(&path), &[], &Expected::default(), seal)?;
     if again != *stored {
         // Better no snapshot than one that says something else than the log.
         return Err(io(std::io::Error::new(
@@ -324,7 +335,7 @@ pub(crate) fn write_snapshot(
         )));
     }
     let tmp = format!(".{shard}.state.tmp.{nonce}");
-    vfs::write_new(vfs, &tmp, text.as_bytes()).map_err(io)?;
+    vfs::write_new(vfs, &tmp, &bytes).map_err(io)?;
     if let Some(serial) = old_serial {
         let key = history::key(shard, serial);
         let linked = match vfs.link(&path, &key) {

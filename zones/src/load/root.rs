@@ -18,6 +18,7 @@ use crate::project::{Facts, Objectives};
 use crate::suggest;
 use crate::tree::{Entry, Item, Loc, Table, Tree};
 
+mod encryption;
 mod state;
 
 pub(crate) use state::BACKENDS;

@@ -162,6 +162,8 @@ cases! {
     setting_unused
     stages
     standby_exposed
+    state_encryption_empty
+    state_encryption_mistakes
     syntax_several
     template_mistakes
     text_from_file

@@ -5,7 +5,7 @@ use zonewright_engine::address::ZoneName;
 use zonewright_engine::journal::Entry;
 use zonewright_engine::snapshot::{Snapshot, State};
 use zonewright_state::compare::{compare, toward};
-use zonewright_state::format::{Stored, encode};
+use zonewright_state::format::{Stored, encode, seal};
 use zonewright_state::{StateError, StateHome};
 
 use super::edit::{self, Change, Entries};
@@ -32,15 +32,20 @@ pub(super) async fn pull(ctx: &Context, args: &PullArgs) -> Result<Exit, Failure
         }
     };
     let stored = home.stored(shard)?;
-    let text = encode(&stored);
+    let sealed = home.seal().seals() && !args.decrypt;
+    let text = match sealed {
+        true => String::from_utf8_lossy(&seal(&stored, home.seal())).into_owned() + "\n",
+        false => encode(&stored),
+    };
     match &args.out {
         None => ctx.term.data(&text),
         Some(path) => {
             write_private(path, text.as_bytes())?;
             ctx.term.say(&format!(
-                "Wrote {}: {shard} at serial {}, readable by its owner only.",
+                "Wrote {}: {shard} at serial {}, {}readable by its owner only.",
                 path.display(),
-                stored.snapshot.serial
+                stored.snapshot.serial,
+                if sealed { "sealed, " } else { "" }
             ));
         }
     }
@@ -49,8 +54,8 @@ pub(super) async fn pull(ctx: &Context, args: &PullArgs) -> Result<Exit, Failure
 
 /// Runs `state push`.
 pub(super) async fn push(ctx: &Context, args: &PushArgs) -> Result<Exit, Failure> {
-    let stored = sides::file(&args.file)?;
     let home = kept(ctx).await?;
+    let stored = sides::file(&args.file, home.seal())?;
     let shard = &stored.snapshot.shard;
     let shards: Vec<ZoneName> = home.shards()?.into_iter().collect();
     if !shards.contains(shard) {

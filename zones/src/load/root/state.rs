@@ -15,7 +15,15 @@ use crate::tree::{Item, Loc, Table};
 pub(crate) const BACKENDS: [&str; 4] = ["file", "s3", "postgres", "kubernetes"];
 
 /// What all kinds of stores have in common.
-const COMMON: [&str; 6] = ["backend", "digest_key", "keep", "keep_for", "mirror", "ttl"];
+const COMMON: [&str; 7] = [
+    "backend",
+    "digest_key",
+    "encryption",
+    "keep",
+    "keep_for",
+    "mirror",
+    "ttl",
+];
 
 impl Root<'_, '_> {
     pub(super) fn state(
@@ -61,6 +69,16 @@ impl Root<'_, '_> {
                 self.ctx.report(draft);
             }
         }
+        out.encryption = Place {
+            root: self,
+            table: table
+                .get("encryption")
+                .and_then(|_| self.sub(table, "encryption")),
+            at: table.get("encryption").map_or(here, |entry| entry.value.at),
+            name: "encryption",
+            secrets,
+        }
+        .encryption();
         out.mirrors = self.mirrors(table, secrets);
         if let (Backend::File { .. }, Some(entry)) = (&out.backend, table.get("mirror")) {
             let draft = Draft::new(Code::StatePlace, "a state in files has no objects to copy")
@@ -140,24 +158,24 @@ impl Root<'_, '_> {
     }
 }
 
-/// The table of one kind of store.
-struct Place<'a, 'r, 'c> {
-    root: &'a Root<'r, 'c>,
-    table: Option<&'a Table>,
-    at: Loc,
+/// A table of `[state]`, as that of one kind of store.
+pub(super) struct Place<'a, 'r, 'c> {
+    pub(super) root: &'a Root<'r, 'c>,
+    pub(super) table: Option<&'a Table>,
+    pub(super) at: Loc,
     name: &'a str,
     secrets: &'a BTreeMap<String, SecretSource>,
 }
 
 impl Place<'_, '_, '_> {
-    fn known(&self, names: &[&str]) {
+    pub(super) fn known(&self, names: &[&str]) {
         if let Some(table) = self.table {
             self.root
                 .known(table, names, &format!("[state.{}]", self.name));
         }
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(name))
     }
 
@@ -174,7 +192,7 @@ impl Place<'_, '_, '_> {
     }
 
     /// Credentials come by reference only, so that none is in a file.
-    fn credential(&self, name: &str) -> Option<Credential> {
+    pub(super) fn credential(&self, name: &str) -> Option<Credential> {
         if !self.has(name) {
             let example = format!("{name} = \"${{secret.state_{name}}}\"");
             self.root.missing(self.at, name, &example);
