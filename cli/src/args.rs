@@ -33,8 +33,9 @@ pub use posture::PostureArgs;
 pub use restore::{RestoreCommand, RestoreFinishArgs, RestorePlanArgs};
 pub use runbook::{RunbookArgs, RunbookFormat};
 pub use state::{
-    ApprovalArgs, DiffArgs, EditArgs, GcArgs, LOOK_FIRST, MigrateArgs, MoveArgs, PullArgs,
-    PushArgs, RemoveArgs, RepairArgs, RestoreArgs, Side, StateCommand, UnlockArgs,
+    ApprovalArgs, DiffArgs, EditArgs, GcArgs, KeygenArgs, LOOK_FIRST, MigrateArgs, MoveArgs,
+    PullArgs, PushArgs, RekeyArgs, RemoveArgs, RepairArgs, RestoreArgs, Side, StateCommand,
+    UnlockArgs,
 };
 
 /// Plans and applies platforms that live in two zones.

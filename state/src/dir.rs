@@ -326,7 +326,8 @@ impl StateDir {
         let deadline = Instant::now() + timeout;
         let mut locks: BTreeMap<ZoneName, Lock> = BTreeMap::new();
         for shard in shards.iter().collect::<BTreeSet<_>>() {
-            let lock = lock::take(vfs.as_ref(), shard, holder, deadline)?;
+            let outside = self.options.seal.outside(holder);
+            let lock = lock::take(vfs.as_ref(), shard, &outside, deadline)?;
             locks.insert(shard.clone(), lock);
         }
         let meta = self.meta_or_create(&vfs)?;

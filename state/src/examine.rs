@@ -1,10 +1,16 @@
 //! What an examination of a state finds, and that of a state in files.
 
+use std::collections::BTreeMap;
+
 use zonewright_engine::address::ZoneName;
 
 use crate::dir::StateDir;
 use crate::error::{Class, StateError};
+use crate::frame::{self, Next};
 use crate::history;
+use crate::seal::sealed_for;
+use crate::shard::{journal_path, state_path};
+use crate::vfs::{self, Vfs};
 
 /// What was found of one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +27,19 @@ pub struct Examined {
     pub snapshots: usize,
     /// What is wrong, each with the object.
     pub problems: Vec<String>,
+    /// How it is sealed: for each set of recipients, of which there is none in the clear.
+    pub sealing: BTreeMap<Vec<String>, Sealing>,
+    /// Whom the newest snapshot is sealed for; empty in the clear.
+    pub newest: Option<Vec<String>>,
+}
+
+/// How much is sealed for the same recipients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sealing {
+    /// Snapshots.
+    pub snapshots: usize,
+    /// Batches of the log.
+    pub batches: usize,
 }
 
 impl Examined {
@@ -32,7 +51,21 @@ impl Examined {
             batches: 0,
             snapshots: 0,
             problems: Vec::new(),
+            sealing: BTreeMap::new(),
+            newest: None,
         }
+    }
+
+    /// Counts a snapshot by whom it is sealed for.
+    pub(crate) fn count_snapshot(&mut self, bytes: &[u8]) {
+        let recipients = sealed_for(bytes).unwrap_or_default();
+        self.sealing.entry(recipients).or_default().snapshots += 1;
+    }
+
+    /// Counts a batch, given in its frame.
+    pub(crate) fn count_batch(&mut self, payload: &[u8]) {
+        let recipients = sealed_for(payload).unwrap_or_default();
+        self.sealing.entry(recipients).or_default().batches += 1;
     }
 
     /// Notes what is wrong with the state; anything else ends the examination.
@@ -71,6 +104,7 @@ impl StateDir {
                 found.snapshots += 1;
             }
             let vfs = self.vfs_or_create()?;
+            self.count_files(vfs.as_ref(), &shard, &mut found)?;
             for item in history::list(vfs.as_ref(), &shard)? {
                 let read = history::read(vfs.as_ref(), &shard, item.serial, &seal);
                 found.snapshots += usize::from(found.note(read)?.flatten().is_some());
@@ -78,5 +112,37 @@ impl StateDir {
             out.push(found);
         }
         Ok(out)
+    }
+
+    /// How the files of a shard are sealed, as their outside says.
+    fn count_files(
+        &self,
+        vfs: &dyn Vfs,
+        shard: &ZoneName,
+        found: &mut Examined,
+    ) -> Result<(), StateError> {
+        let read = |path: &str| {
+            let bytes = vfs::read(vfs, path);
+            bytes.map_err(|e| StateError::io(vfs.locate(path), "read", e))
+        };
+        if let Some(bytes) = read(&state_path(shard))? {
+            found.newest = Some(sealed_for(&bytes).unwrap_or_default());
+            found.count_snapshot(&bytes);
+        }
+        let journal = read(&journal_path(shard))?.unwrap_or_default();
+        let mut at = 0;
+        while let Next::Frame { payload, end } = frame::next(&journal, at) {
+            // The header is no batch.
+            if at > 0 {
+                found.count_batch(payload);
+            }
+            at = end;
+        }
+        for item in history::list(vfs, shard)? {
+            if let Some(bytes) = read(&history::key(shard, item.serial))? {
+                found.count_snapshot(&bytes);
+            }
+        }
+        Ok(())
     }
 }

@@ -23,6 +23,7 @@ pub mod lock;
 pub mod meta;
 mod reactor;
 pub mod record;
+mod rekey;
 pub mod remote;
 pub mod restore;
 pub mod rng;

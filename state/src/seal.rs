@@ -26,6 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::canon;
+use zonewright_engine::journal::Holder;
 
 use crate::error::StateError;
 
@@ -315,6 +316,17 @@ impl Seal {
             body: inside[from..].to_vec().into(),
             binding: Some(binding),
         })
+    }
+
+    /// A holder as others may see it who cannot open the state: without the addresses in its command.
+    pub fn outside(&self, holder: &Holder) -> Holder {
+        let mut out = holder.clone();
+        if self.seals() {
+            let words = holder.command.split(' ');
+            let words = words.take_while(|word| !word.contains('/'));
+            out.command = words.collect::<Vec<_>>().join(" ");
+        }
+        out
     }
 
     /// What may follow what was read before: once something is sealed, so is all that comes after it, unless

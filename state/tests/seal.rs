@@ -114,6 +114,23 @@ fn nothing_of_a_sealed_state_is_in_the_clear() {
     assert_eq!(history.len(), 1);
 }
 
+/// Also not in the lock file and the sign of life, which anybody reads.
+#[test]
+fn a_command_does_not_tell_addresses_outside() {
+    let by = holder("state mv pz/digitalocean.vpc.a pz/digitalocean.vpc.b");
+    let tmp = tempfile::tempdir().expect("a directory");
+    let path = tmp.path().join("state");
+    let writer = dir(&path, &seal()).acquire(&[shard()], &by, Duration::ZERO);
+    let lock = fs::read_to_string(path.join("pz.lock")).expect("it is there");
+    assert!(
+        lock.contains("state mv") && !lock.contains(CANARY),
+        "{lock}"
+    );
+    drop(writer);
+    assert_eq!(Seal::default().outside(&by), by);
+    assert_eq!(seal().outside(&holder("apply")), holder("apply"));
+}
+
 #[test]
 fn a_state_without_its_key_is_never_empty() {
     let tmp = tempfile::tempdir().expect("a directory");

@@ -40,6 +40,11 @@ pub enum StateCommand {
     /// Remove earlier snapshots, and the log before them, that a later snapshot makes superfluous. Everything
     /// is read and verified first.
     Gc(GcArgs),
+    /// Make a new snapshot that is sealed as `[state.encryption]` says now: after a recipient came or went, to seal
+    /// what was in the clear, or the other way round. Sends no request.
+    Rekey(RekeyArgs),
+    /// Make a key for `[state.encryption]`: the file with the private one, and the public one on the output.
+    Keygen(KeygenArgs),
     /// Break the lock of a writer that is certainly dead, for a state in a store. Nothing is removed: the log
     /// gets one more entry, with the reason.
     Unlock(UnlockArgs),
@@ -224,6 +229,34 @@ pub struct GcArgs {
     /// Whether.
     #[command(flatten)]
     pub approval: ApprovalArgs,
+}
+
+/// Arguments of `state rekey`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state rekey --dry-run\n  zonewright state rekey --zone pz --auto-approve\n\nIn a store earlier objects stay as they are until `state gc` removes them; `state doctor` counts them. Who was a recipient may have copies: what was in them stays known."
+)]
+pub struct RekeyArgs {
+    /// Only this zone; `edge` for what the zones share. Can be given several times.
+    #[arg(long = "zone", value_name = "ZONE")]
+    pub zones: Vec<ZoneName>,
+    /// How.
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+/// Arguments of `state keygen`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright state keygen -o state.agekey\n  zonewright state keygen -o state.agekey --passphrase-env STATE_PASSPHRASE\n\n`age-keygen` and `age -p -a` make the same files."
+)]
+pub struct KeygenArgs {
+    /// The file for the private key (mode 0600). One that exists is not replaced.
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Protect the file with the passphrase in this environment variable.
+    #[arg(long, value_name = "NAME")]
+    pub passphrase_env: Option<String>,
 }
 
 /// Arguments of `state unlock`.

@@ -1,5 +1,5 @@
 //! `zonewright state …`: looks at the state, without a lock and without anything outside.
-//! Only `gc`, `init`, `migrate`, `mv`, `push`, `repair`, `restore`, `rm` and `unlock` write.
+//! Only `gc`, `init`, `migrate`, `mv`, `push`, `rekey`, `repair`, `restore`, `rm` and `unlock` write.
 
 use std::collections::BTreeSet;
 
@@ -26,6 +26,7 @@ mod history;
 mod init;
 mod migrate;
 mod records;
+mod rekey;
 mod repair;
 mod restore;
 mod sides;
@@ -44,6 +45,8 @@ pub(crate) async fn run(ctx: &Context, command: &StateCommand) -> Result<Exit, F
         StateCommand::Gc(args) => return gc::run(ctx, args).await,
         StateCommand::Repair(args) => return repair::run(ctx, args).await,
         StateCommand::Unlock(args) => return unlock::run(ctx, args).await,
+        StateCommand::Rekey(args) => return rekey::run(ctx, args).await,
+        StateCommand::Keygen(args) => return rekey::keygen(ctx, args),
         StateCommand::Init => return init::run(ctx).await,
         StateCommand::Doctor(args) => return doctor::run(ctx, args.format).await,
         StateCommand::Migrate(args) => return migrate::run(ctx, args).await,

@@ -13,8 +13,10 @@ use super::reader::{Found, Reader};
 use crate::error::StateError;
 use crate::examine::Examined;
 use crate::format::Stored;
+use crate::frame::{self, Next};
 use crate::reactor::wait;
 use crate::record::Recorded;
+use crate::seal::sealed_for;
 
 /// The objects of a shard by number.
 #[derive(Default)]
@@ -129,6 +131,9 @@ impl<'a> Walk<'a> {
             return Err(self.reader.damaged(&key, "it is listed and cannot be read"));
         };
         self.out.batches += 1;
+        if let Next::Frame { payload, .. } = frame::next(&bytes, 0) {
+            self.out.count_batch(payload);
+        }
         let Recorded {
             record: batch,
             digest,
@@ -154,6 +159,9 @@ impl<'a> Walk<'a> {
     /// A snapshot is what the log before it comes to. Where that is not known, or where the state was
     /// moved here and begins with one, it is begun with.
     async fn snapshot(&mut self, key: &str, seq: u64) -> Result<(), StateError> {
+        let bytes = self.reader.get(key).await?.unwrap_or_default();
+        self.out.count_snapshot(&bytes);
+        self.out.newest = Some(sealed_for(&bytes).unwrap_or_default());
         let stored = self.reader.snapshot(key).await?;
         self.out.snapshots += 1;
         let begins = self.now.seq == 0 && seq > 0;

@@ -121,7 +121,7 @@ impl RemoteLog {
             shard: shard.clone(),
             nonce: begin.nonce.to_owned(),
             epoch,
-            holder: begin.holder.clone(),
+            holder: begin.seal.outside(begin.holder),
             rescue: begin
                 .rescue
                 .map(|dir| Rescue::new(&dir, &meta.lineage, shard, epoch, begin.seal)),

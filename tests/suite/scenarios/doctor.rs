@@ -10,7 +10,7 @@ use super::bucket::{APPLY, fresh, objects, ready};
 use super::{applied, assert_complete_once};
 
 /// The bucket, for whoever meddles with it.
-fn store(env: &Env, prefix: &str) -> S3Store {
+pub(super) fn store(env: &Env, prefix: &str) -> S3Store {
     let pairs = env.ready().env();
     let of = |name: &str| pairs.iter().find(|(n, _)| *n == name).unwrap().1.clone();
     let secret = |name: &str| Secret::new(name, of(name), None);
@@ -88,7 +88,7 @@ fn the_doctor_judges_the_store_and_its_place() {
 }
 
 /// `zonewright.toml` with another place of the state.
-fn elsewhere(env: &Env, from: &str, to: &str) {
+pub(super) fn elsewhere(env: &Env, from: &str, to: &str) {
     let text = std::fs::read_to_string(env.path().join("zonewright.toml")).unwrap();
     assert!(text.contains(from), "{text}");
     env.write("new.toml", &text.replacen(from, to, 1));

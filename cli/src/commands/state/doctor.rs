@@ -1,7 +1,7 @@
 //! `zonewright state doctor`: is the store fit, is every object whole, and is the place the right one.
 
 use serde_json::json;
-use zonewright_state::examine::Examined;
+use zonewright_state::examine::{Examined, Sealing};
 use zonewright_state::remote::mirror::Lag;
 use zonewright_state::{Class, StateHome};
 use zonewright_zones::{Backend, StateSettings};
@@ -46,6 +46,7 @@ pub(super) async fn run(ctx: &Context, format: Format) -> Result<Exit, Failure> 
         StateHome::Dir(_) => Vec::new(),
     };
     findings.extend(mirrors.iter().map(behind));
+    findings.extend(sealing(&examined, &home));
     findings.extend(side_by_side(&at_rest.facts.state));
     let found = Findings {
         place: home.place(),
@@ -61,6 +62,58 @@ pub(super) async fn run(ctx: &Context, format: Format) -> Result<Exit, Failure> 
         true => Exit::DONE,
         false => Exit::REFUSED,
     })
+}
+
+/// Who can open the state, and what is not sealed as the spec says now.
+fn sealing(examined: &[Examined], home: &StateHome) -> Vec<Finding> {
+    let wanted = home.seal().recipients();
+    let mut out = Vec::new();
+    let mut note = |text| out.push(Finding { wrong: false, text });
+    if !wanted.is_empty() {
+        note(format!(
+            "sealed for {}: {}",
+            count(wanted.len(), "recipient"),
+            wanted.join(", ")
+        ));
+    }
+    for shard in examined {
+        let zone = &shard.shard;
+        let newest_is_other = shard.newest.as_ref().is_some_and(|n| *n != wanted);
+        let way = match (newest_is_other, home) {
+            (true, _) => "`zonewright state rekey` makes a new snapshot",
+            (false, StateHome::Remote(_)) => {
+                "`zonewright state gc` removes it once `[state] keep` and `keep_for` let it go"
+            }
+            (false, StateHome::Dir(_)) => "`zonewright state rekey` seals it anew",
+        };
+        for (recipients, n) in shard.sealing.iter().filter(|(r, _)| **r != wanted) {
+            note(format!(
+                "{zone}: {} {}, which is not what the spec says; {way}",
+                amount(*n),
+                for_whom(recipients)
+            ));
+        }
+    }
+    out
+}
+
+fn for_whom(recipients: &[String]) -> String {
+    match recipients {
+        [] => "in the clear".to_owned(),
+        keys => format!("sealed for {}", keys.join(", ")),
+    }
+}
+
+fn amount(n: Sealing) -> String {
+    let (snapshots, batches) = (
+        count(n.snapshots, "snapshot"),
+        count(n.batches, "log object"),
+    );
+    match (n.snapshots, n.batches) {
+        (0, _) => batches,
+        (_, 0) => snapshots,
+        _ => format!("{snapshots} and {batches}"),
+    }
 }
 
 /// How far a mirror is. One that holds something else is no copy of this state.
@@ -167,6 +220,11 @@ fn text(found: &Findings) -> String {
             count(shard.batches, "log object"),
             count(shard.snapshots, "snapshot"),
         );
+        for (recipients, n) in &shard.sealing {
+            if !recipients.is_empty() || shard.sealing.len() > 1 {
+                out += &format!("    {}: {}\n", for_whom(recipients), amount(*n));
+            }
+        }
         for problem in &shard.problems {
             out += &format!("    wrong: {}\n", escape(problem));
         }
@@ -187,8 +245,12 @@ fn json(found: &Findings) -> serde_json::Value {
         .examined
         .iter()
         .map(|s| {
+            let sealing = s.sealing.iter().map(|(recipients, n)| {
+                json!({ "recipients": recipients, "snapshots": n.snapshots, "batches": n.batches })
+            });
             json!({ "shard": s.shard, "serial": s.serial, "log": s.seq, "batches": s.batches,
-                "snapshots": s.snapshots, "problems": s.problems })
+                "snapshots": s.snapshots, "sealing": sealing.collect::<Vec<_>>(),
+                "problems": s.problems })
         })
         .collect();
     let findings: Vec<_> = found
