@@ -18,6 +18,7 @@ mod declared;
 pub mod diff;
 pub mod drift;
 pub mod expr;
+pub mod failpoint;
 pub mod import;
 pub mod journal;
 pub mod objectives;

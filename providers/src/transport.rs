@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
+use zonewright_engine::failpoint;
 
 /// Time to establish a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -143,6 +144,7 @@ impl HttpTransport {
     }
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        failpoint::pass("http.send");
         let timeout = patience(request.method());
         let mut request = reqwest::Request::try_from(request).map_err(|e| describe(&e))?;
         *request.timeout_mut() = Some(timeout);
@@ -151,6 +153,7 @@ impl HttpTransport {
             .execute(request)
             .await
             .map_err(|e| describe(&e))?;
+        failpoint::pass("http.head");
         let mut body = BytesMut::new();
         while let Some(chunk) = reply.chunk().await.map_err(|e| describe(&e))? {
             if body.len() + chunk.len() > BODY_LIMIT {
@@ -159,6 +162,7 @@ impl HttpTransport {
             }
             body.extend_from_slice(&chunk);
         }
+        failpoint::pass("http.reply");
         let mut response = Response::new(body.freeze());
         *response.status_mut() = reply.status();
         *response.headers_mut() = std::mem::take(reply.headers_mut());

@@ -123,7 +123,8 @@ impl Sandbox {
     }
 
     /// Answers a request. A response with [`reply::Dropped`] in its extensions stands for a
-    /// connection that is closed without a reply.
+    /// connection that is closed without a reply. A request with a [`Kind`] in its extensions runs into
+    /// that fault.
     pub async fn handle(&self, req: Request<Bytes>) -> Response<Body> {
         let guard = Activity::enter(&self.activity);
         let response = self.answer(req).await;
@@ -180,9 +181,10 @@ impl Sandbox {
             return reply::json(404, &json!({"id": "not_found", "message": message}));
         };
         let seq = self.journal.begin(service, &req);
-        let kind = self
+        let struck = self
             .board
             .strike(service.name(), req.method().as_str(), &path);
+        let kind = req.extensions().get::<Kind>().cloned().or(struck);
         let response = match kind {
             None => self.carry_out(service, seq, req).await,
             Some(kind) => self.strike(service, seq, req, kind).await,

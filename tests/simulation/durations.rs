@@ -31,7 +31,7 @@ fn slowest(applied: &Applied) -> String {
 }
 
 /// Applies these zones, whole, and finds nothing left to do.
-async fn apply(simulation: &Simulation, zones: &[&str]) -> Applied {
+async fn apply(simulation: &mut Simulation, zones: &[&str]) -> Applied {
     let applied = simulation.apply(zones).await;
     let failed: Vec<_> = applied.report.failed().collect();
     assert!(applied.report.is_complete(), "{failed:#?}");

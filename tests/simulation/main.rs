@@ -5,5 +5,8 @@
 )]
 
 mod durations;
+mod points;
+mod recovery;
 mod repeatable;
+mod seeds;
 mod silence;

@@ -12,7 +12,9 @@ use zonewright_sandbox::control::Client;
 use zonewright_sandbox::fault::{Fault, Kind};
 
 pub mod control_plane;
+pub mod many;
 pub mod simulation;
+pub mod truth;
 
 /// A copy of a project in a directory of its own, with its own sandbox.
 pub struct Env {
@@ -81,6 +83,13 @@ impl Env {
     pub fn example(name: &str, binary: &str) -> Env {
         let env = Env::empty(binary);
         copy(&root().join("examples").join(name), env.path());
+        env
+    }
+
+    /// A copy of `tests/projects/<name>`.
+    pub fn project(name: &str, binary: &str) -> Env {
+        let env = Env::empty(binary);
+        copy(&root().join("tests/projects").join(name), env.path());
         env
     }
 

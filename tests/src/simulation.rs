@@ -20,20 +20,28 @@ use zonewright_engine::plan::{Options, Plan};
 use zonewright_engine::schema::Registry;
 use zonewright_engine::secret::DigestKey;
 use zonewright_engine::snapshot::State;
+use zonewright_engine::unread::{blind, unread};
 use zonewright_sandbox::Sandbox;
 use zonewright_sandbox::clock::VirtualClock;
 use zonewright_sandbox::identity::Identity;
 use zonewright_sandbox::profile::Profile;
+use zonewright_state::StateError;
 
+pub mod fuse;
 pub mod network;
 pub mod project;
 pub mod store;
 pub mod timeline;
+pub mod weather;
 
+use fuse::{Death, Fuse, Passed};
 use network::Network;
 use project::Project;
-use store::{Inline, Store};
+use store::{Inline, OpenStore, Store};
 use timeline::Timeline;
+use weather::{Dice, Weather};
+
+use crate::truth::{Census, census};
 
 /// When every simulation begins: 2026-11-29T00:00:00Z.
 const EPOCH_MS: u64 = 1_795_910_400_000;
@@ -69,8 +77,9 @@ pub struct Simulation {
     pub sandbox: Arc<Sandbox>,
     /// What is applied; may be edited between two runs.
     pub project: Project,
+    /// What is recorded of it.
+    pub store: Store,
     network: Arc<Network>,
-    store: Store,
     registry: Registry,
     key: Arc<DigestKey>,
     seed: u64,
@@ -101,6 +110,25 @@ pub struct Applied {
     pub took: Duration,
     /// When each step was done.
     pub timeline: Timeline,
+}
+
+/// What a process meets with.
+#[derive(Debug, Clone, Default)]
+pub struct Trial {
+    /// Chance, and in how many requests something goes wrong once.
+    pub weather: Option<(Dice, u64)>,
+    /// Where it dies.
+    pub death: Option<Death>,
+}
+
+/// How a process ended.
+pub enum Ended {
+    /// It ran to its end.
+    Ran(Box<Applied>),
+    /// It refused to begin, with why; nothing was sent.
+    Refused(String),
+    /// It died.
+    Died,
 }
 
 /// Runs a scenario on virtual time, which begins at the same moment every time.
@@ -144,13 +172,66 @@ impl Simulation {
     ///
     /// # Panics
     /// The spec has mistakes, the world cannot be read or there is no plan.
-    pub async fn plan(&self, zones: &[&str]) -> Planned {
+    pub async fn plan(&mut self, zones: &[&str]) -> Planned {
         let config = self.project.load(&self.registry);
-        let state = self.store.read(&config);
-        self.plan_from(config, state, options(zones)).await
+        let store = self.process(Trial::default()).1;
+        let state = store.read(&config).expect("the state is read");
+        let planned = self.plan_from(config, state, options(zones)).await;
+        planned.unwrap_or_else(|why| panic!("there is no plan: {why}"))
     }
 
-    async fn plan_from(&self, config: Config, state: State, options: Options) -> Planned {
+    /// Plans these zones, or everything, and applies the plan.
+    ///
+    /// # Panics
+    /// As for [`Simulation::plan`], or the state cannot be written. Steps that fail are in the report.
+    pub async fn apply(&mut self, zones: &[&str]) -> Applied {
+        match self.attempt(options(zones), Trial::default()).await.0 {
+            Ended::Ran(applied) => *applied,
+            Ended::Refused(why) => panic!("it is not applied: {why}"),
+            Ended::Died => panic!("nobody kills it"),
+        }
+    }
+
+    /// Plans and applies in a process that may fare badly; says how it ended, and what points it passed.
+    pub async fn attempt(&mut self, options: Options, trial: Trial) -> (Ended, Passed) {
+        let mut dice = trial.weather.as_ref().map_or(Dice::of(0), |w| w.0.clone());
+        let (fuse, store) = self.process(trial);
+        let ended = {
+            let run = self.run(&store, options);
+            tokio::select! {
+                biased;
+                () = fuse.blown() => Ended::Died,
+                ended = run => ended.map_or_else(Ended::Refused, |a| Ended::Ran(Box::new(a))),
+            }
+        };
+        drop(store);
+        let ended = match fuse.is_blown() {
+            true => Ended::Died,
+            false => ended,
+        };
+        if let Ended::Died = ended {
+            self.store.crash(&mut dice);
+        }
+        (ended, fuse.passed())
+    }
+
+    /// A process begins.
+    fn process(&mut self, trial: Trial) -> (Arc<Fuse>, OpenStore) {
+        let fuse = Fuse::new(trial.death);
+        let weather = trial
+            .weather
+            .map(|(dice, rarity)| Weather::new(dice, rarity));
+        self.network.set(weather, Arc::clone(&fuse));
+        let store = self.store.open(Arc::clone(&fuse));
+        (fuse, store)
+    }
+
+    async fn plan_from(
+        &self,
+        config: Config,
+        state: State,
+        options: Options,
+    ) -> Result<Planned, String> {
         let secrets = self.network.secrets(&config, &self.key);
         let inputs = Inputs {
             lineage: store::planning_lineage(&state),
@@ -168,27 +249,28 @@ impl Simulation {
             // Whoever asks for it holds the other end until it was read.
             let _ = tell.send(id.clone());
         }));
-        let seen = observe(&inputs, &sessions).await.expect("it can be read");
-        let plan = plan(&inputs, &seen).expect("there is a plan");
-        Planned {
+        let seen = observe(&inputs, &sessions).await;
+        let seen = seen.map_err(|e| format!("{e:?}"))?;
+        let plan = plan(&inputs, &seen).map_err(|e| format!("{e:?}"))?;
+        Ok(Planned {
             inputs,
             seen,
             plan,
             waited_for: told.try_iter().collect(),
             sessions,
-        }
+        })
     }
 
-    /// Plans these zones, or everything, and applies the plan.
-    ///
-    /// # Panics
-    /// As for [`Simulation::plan`], or the state cannot be written. Steps that fail are in the report.
-    pub async fn apply(&self, zones: &[&str]) -> Applied {
-        let options = options(zones);
+    async fn run(&self, store: &OpenStore, options: Options) -> Result<Applied, String> {
+        let say = |e: StateError| format!("{e:?}");
         let config = self.project.load(&self.registry);
-        let writer = self.store.acquire(&config, &options);
-        let state = self.store.whole(&config, &writer);
-        let mut planned = self.plan_from(config, state, options).await;
+        let writer = store.acquire(&config, &options).map_err(say)?;
+        let state = store.whole(&config, &writer).map_err(say)?;
+        let mut planned = self.plan_from(config, state, options).await?;
+        let unread = unread(&planned.plan, &planned.inputs, &planned.seen);
+        if let Some(blind) = blind(&planned.plan, &unread) {
+            return Err(format!("{blind:?}"));
+        }
         writer.lineage().clone_into(&mut planned.inputs.lineage);
         let timeline = Timeline::starting_now();
         let begun = Instant::now();
@@ -205,15 +287,15 @@ impl Simulation {
             stop: &Stop::default(),
         })
         .await
-        .expect("the run goes to its end");
+        .map_err(|e| format!("{e:?}"))?;
         let took = begun.elapsed();
-        writer.release().expect("the state is written");
-        Applied {
+        writer.release().map_err(say)?;
+        Ok(Applied {
             plan: planned.plan,
             report,
             took,
             timeline,
-        }
+        })
     }
 
     /// Asks the control API of the sandbox: `GET requests`, `GET dump`, `POST faults`.
@@ -224,13 +306,22 @@ impl Simulation {
         self.network.control(method, path, body).await
     }
 
+    /// What there is.
+    pub async fn census(&self) -> Census {
+        census(&self.control("GET", "dump", &Value::Null).await)
+    }
+
     /// Lets time pass.
     pub async fn elapse(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
 }
 
-fn options(zones: &[&str]) -> Options {
+/// What a plan of these zones, or of everything, is made with.
+///
+/// # Panics
+/// One is not the name of a zone.
+pub fn options(zones: &[&str]) -> Options {
     Options {
         zones: zones
             .iter()

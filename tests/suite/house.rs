@@ -206,3 +206,12 @@ fn every_code_has_a_page_and_every_page_a_use() {
         }
     }
 }
+
+/// A program that ends itself on demand is for tests alone.
+#[test]
+fn the_program_has_no_failpoints() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_zonewright-under-test")).unwrap();
+    let word = b"ZONEWRIGHT_FAIL";
+    let has = program.windows(word.len()).any(|w| w == word);
+    assert_eq!(has, cfg!(feature = "failpoints"));
+}

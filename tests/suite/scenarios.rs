@@ -34,6 +34,7 @@ mod observability;
 mod options;
 mod parity;
 mod paused;
+mod peers;
 mod primary;
 mod programs;
 mod read_only;

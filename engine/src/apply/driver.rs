@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{Apply, Command, Input, Observer, RunOptions, RunReport};
 use crate::address::{Address, InstanceId, ZoneName};
 use crate::expr::Reference;
+use crate::failpoint;
 use crate::journal::{Entry, Journal, JournalError};
 use crate::observe::{ContainerRef, Inputs, Observations, Sessions, lookup_seen, received};
 use crate::plan::{Action, Plan};
@@ -293,7 +294,9 @@ impl<'a> Shell<'a> {
                         // another shard.
                         entries.retain(|entry| matches!(entry, Entry::Outcome { .. }));
                     }
+                    failpoint::pass("journal.append");
                     let written = journal.append(&shard, entries).await;
+                    failpoint::pass("journal.appended");
                     first = first.and(written);
                 }
                 first.map(|()| steps)

@@ -17,6 +17,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use tokio::time::Instant;
+use zonewright_engine::failpoint;
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::secret::{Purpose, Secret};
 use zonewright_engine::value::Value;
@@ -283,6 +284,7 @@ impl Api {
         let request = request
             .body(Body::empty())
             .map_err(|_| Failure::Lost(bad("a name is not fit for a request")))?;
+        failpoint::pass("kubernetes.send");
         let response = self.client.send(request).await.map_err(|e| lost(&e))?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MOST_BYTES).collect().await;
@@ -310,6 +312,7 @@ impl Api {
             .await
             .map_err(|_| Failure::Lost(transient("the answer broke off")))?
             .to_bytes();
+        failpoint::pass("kubernetes.reply");
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let json = serde_json::from_slice::<Json>(&bytes).ok();
         if parts.status.is_success() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::canon::Digest;
+use zonewright_engine::failpoint;
 use zonewright_engine::journal::{Entry, Holder};
 use zonewright_engine::snapshot::Snapshot;
 
@@ -320,7 +321,9 @@ impl Ctx {
         let bytes = frame::encode(&payload);
         let key = layout::log(&self.shard, batch.seq);
         let since = lease::now();
+        failpoint::pass("store.put");
         let put = self.store.put_new(&key, &bytes).await;
+        failpoint::pass("store.answer");
         if let Ok(Put::Created) = put {
             self.lease.prove(since);
             self.copy(&key, &bytes);

@@ -175,6 +175,29 @@ impl ModelVfs {
         self.inner().fail = Some(number);
     }
 
+    /// One image that a crash now can leave; `choose(n)` gives a number below `n`.
+    pub fn crash(&self, mut choose: impl FnMut(usize) -> usize) -> Image {
+        let inner = self.inner();
+        let log = &inner.log;
+        let stays = (0..log.len()).filter(|i| is_sync(&log[*i]) || is_durable(log, *i));
+        let stays: BTreeSet<usize> = stays.collect();
+        let chosen = (0..log.len()).filter(|i| stays.contains(i) || choose(2) == 1);
+        let chosen: Vec<usize> = chosen.collect();
+        let is_pending_write =
+            |i: &&usize| !stays.contains(*i) && matches!(log[**i], Effect::Write { .. });
+        let torn = chosen.iter().rev().find(is_pending_write).copied();
+        let mut disk = inner.start.clone();
+        for i in chosen {
+            let mut forms = match torn == Some(i) {
+                true => variants(&log[i]),
+                false => vec![None],
+            };
+            let form = forms.swap_remove(choose(forms.len()));
+            disk.apply(form.as_ref().unwrap_or(&log[i]));
+        }
+        disk.image()
+    }
+
     /// Every image that a crash after the first `effects` effects can leave.
     ///
     /// # Panics

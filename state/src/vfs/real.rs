@@ -11,6 +11,7 @@ use rustix::fs::{
     openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
+use zonewright_engine::failpoint;
 
 use super::{DirItem, Open, READ_LIMIT, Refusal, Vfs, VfsFile, components, parent};
 
@@ -165,6 +166,9 @@ impl Vfs for RealVfs {
         // NONBLOCK: a pipe in place of a file must not hang us.
         let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let full = self.locate(path);
+        if how == Open::New {
+            failpoint::pass("disk.new");
+        }
         let fd = match openat(at.as_fd(), name, flags, FILE_MODE) {
             Ok(fd) => fd,
             Err(Errno::LOOP) => return Err(Refusal::Symlink(full).into()),
@@ -182,6 +186,7 @@ impl Vfs for RealVfs {
     }
 
     fn make_dir(&self, path: &str) -> io::Result<()> {
+        failpoint::pass("disk.make_dir");
         let (at, name) = self.enter(path)?;
         match mkdirat(at.as_fd(), name, DIR_MODE) {
             Ok(()) => Ok(()),
@@ -191,21 +196,25 @@ impl Vfs for RealVfs {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        failpoint::pass("disk.rename");
         let ((a, from), (b, to)) = (self.enter(from)?, self.enter(to)?);
         Ok(renameat(a.as_fd(), from, b.as_fd(), to)?)
     }
 
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        failpoint::pass("disk.link");
         let ((a, from), (b, to)) = (self.enter(from)?, self.enter(to)?);
         Ok(linkat(a.as_fd(), from, b.as_fd(), to, AtFlags::empty())?)
     }
 
     fn unlink(&self, path: &str) -> io::Result<()> {
+        failpoint::pass("disk.unlink");
         let (at, name) = self.enter(path)?;
         Ok(unlinkat(at.as_fd(), name, AtFlags::empty())?)
     }
 
     fn sync_dir(&self, path: &str) -> io::Result<()> {
+        failpoint::pass("disk.sync_dir");
         File::from(self.dir(path)?).sync_all()
     }
 
@@ -301,18 +310,22 @@ impl VfsFile for RealFile {
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        failpoint::pass("disk.write");
         self.file.write_all_at(bytes, offset)
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
+        failpoint::pass("disk.cut");
         self.file.set_len(len)
     }
 
     fn sync_data(&mut self) -> io::Result<()> {
+        failpoint::pass("disk.sync");
         self.file.sync_data()
     }
 
     fn sync_all(&mut self) -> io::Result<()> {
+        failpoint::pass("disk.sync");
         self.file.sync_all()
     }
 

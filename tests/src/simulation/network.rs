@@ -2,7 +2,7 @@
 //! as long as a request would.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +22,9 @@ use zonewright_providers::{
 use zonewright_sandbox::Sandbox;
 use zonewright_sandbox::reply::Dropped;
 
+use super::fuse::Fuse;
+use super::weather::{Fate, Weather};
+
 /// What the vendors call themselves; nobody listens there.
 pub(super) const ORIGIN: &str = "http://127.0.0.1:4000";
 
@@ -29,11 +32,31 @@ pub(super) const ORIGIN: &str = "http://127.0.0.1:4000";
 pub struct Network {
     sandbox: Arc<Sandbox>,
     latency: Duration,
+    conditions: Mutex<Conditions>,
+}
+
+/// What a process finds the network like.
+struct Conditions {
+    weather: Option<Weather>,
+    fuse: Arc<Fuse>,
 }
 
 impl Network {
     pub(super) fn new(sandbox: Arc<Sandbox>, latency: Duration) -> Network {
-        Network { sandbox, latency }
+        Network {
+            sandbox,
+            latency,
+            conditions: Mutex::new(Conditions {
+                weather: None,
+                fuse: Fuse::new(None),
+            }),
+        }
+    }
+
+    /// What the next process finds.
+    pub(super) fn set(&self, weather: Option<Weather>, fuse: Arc<Fuse>) {
+        let conditions = self.conditions.lock();
+        *conditions.unwrap_or_else(PoisonError::into_inner) = Conditions { weather, fuse };
     }
 
     /// The providers of the command line, on this transport.
@@ -99,17 +122,79 @@ impl Network {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
-    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    /// The way of the next request.
+    fn way(&self, request: &Request<Bytes>) -> Way {
+        let conditions = self.conditions.lock();
+        let mut conditions = conditions.unwrap_or_else(PoisonError::into_inner);
+        let fuse = Arc::clone(&conditions.fuse);
+        let weather = conditions.weather.as_mut();
+        let (fate, outlives) = weather.map_or((Fate::Fair, false), |weather| {
+            (weather.fate(request.method()), weather.outlives())
+        });
+        Way {
+            sandbox: Arc::clone(&self.sandbox),
+            latency: self.latency,
+            number: fuse.request(),
+            fuse,
+            fate,
+            outlives,
+        }
+    }
+}
+
+/// How one request gets to the vendor and its reply back.
+struct Way {
+    sandbox: Arc<Sandbox>,
+    latency: Duration,
+    number: usize,
+    fuse: Arc<Fuse>,
+    fate: Fate,
+    /// Whether it arrives although its sender dies meanwhile.
+    outlives: bool,
+}
+
+fn lost(what: &str) -> TransportError {
+    TransportError::new(TransportErrorKind::Lost, what)
+}
+
+impl Way {
+    async fn go(self, mut request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
         tokio::time::sleep(self.latency).await;
-        let lost = |what: &str| TransportError::new(TransportErrorKind::Lost, what);
+        match self.fate.clone() {
+            Fate::Refused => {
+                let refused = TransportErrorKind::NotSent;
+                return Err(TransportError::new(refused, "connection refused"));
+            }
+            Fate::LateArrival(after) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    self.sandbox.handle(request).await;
+                });
+                return Err(lost("the connection broke"));
+            }
+            Fate::Struck(kind) => {
+                request.extensions_mut().insert(kind);
+            }
+            Fate::Doubled => {
+                self.sandbox.handle(request.clone()).await;
+            }
+            Fate::Fair | Fate::Truncated | Fate::LateReply(_) => {}
+        }
         let reply = self.sandbox.handle(request).await;
+        self.fuse.carried_out(self.number);
         if reply.extensions().get::<Dropped>().is_some() {
             return Err(lost("the connection broke"));
         }
         let (parts, body) = reply.into_parts();
         let whole = body.collect().await;
         let whole = whole.map_err(|_| lost("the connection broke within the reply"))?;
-        Ok(Response::from_parts(parts, whole.to_bytes()))
+        let mut bytes = whole.to_bytes();
+        match self.fate {
+            Fate::Truncated => bytes.truncate(bytes.len() / 2),
+            Fate::LateReply(after) => tokio::time::sleep(after).await,
+            _ => {}
+        }
+        Ok(Response::from_parts(parts, bytes))
     }
 }
 
@@ -119,14 +204,28 @@ impl Transport for Network {
         request: Request<Bytes>,
     ) -> BoxFuture<'_, Result<Response<Bytes>, TransportError>> {
         let patience = patience(request.method());
+        let way = self.way(&request);
+        let fuse = Arc::clone(&way.fuse);
         async move {
-            match tokio::time::timeout(patience, self.exchange(request)).await {
-                Ok(exchanged) => exchanged,
-                Err(_) => Err(TransportError::new(
-                    TransportErrorKind::Timeout,
-                    "no reply in time",
-                )),
+            if fuse.is_blown() {
+                return std::future::pending().await;
             }
+            let exchanged = match way.outlives {
+                true => {
+                    let task = tokio::spawn(way.go(request));
+                    tokio::time::timeout(patience, task)
+                        .await
+                        .map(|done| done.expect("no request panics"))
+                }
+                false => tokio::time::timeout(patience, way.go(request)).await,
+            };
+            if fuse.is_blown() {
+                return std::future::pending().await;
+            }
+            exchanged.unwrap_or_else(|_| {
+                let timeout = TransportErrorKind::Timeout;
+                Err(TransportError::new(timeout, "no reply in time"))
+            })
         }
         .boxed()
     }

@@ -43,6 +43,20 @@ impl Project {
         Project(files)
     }
 
+    /// A copy of `tests/projects/<name>`.
+    ///
+    /// # Panics
+    /// There is no such project.
+    pub fn of_tests(name: &str) -> Project {
+        let mut files = BTreeMap::new();
+        read(
+            &crate::root().join("tests/projects").join(name),
+            "",
+            &mut files,
+        );
+        Project(files)
+    }
+
     /// Replaces text in a file.
     ///
     /// # Panics

@@ -10,14 +10,22 @@ use zonewright_engine::config::Config;
 use zonewright_engine::journal::{Entry, Holder, Journal, JournalError};
 use zonewright_engine::plan::Options;
 use zonewright_engine::snapshot::State;
-use zonewright_state::vfs::model::ModelVfs;
-use zonewright_state::{SeededRng, StateDir, StateOptions, Writer};
+use zonewright_state::vfs::model::{Image, ModelVfs};
+use zonewright_state::{SeededRng, StateDir, StateError, StateOptions, Writer};
+
+use super::fuse::{Fuse, MortalDisk};
+use super::weather::Dice;
 
 /// A state directory in memory.
 pub struct Store {
-    dir: StateDir,
+    disk: ModelVfs,
     world: String,
+    seed: u64,
+    opened: u64,
 }
+
+/// The state directory as one process sees it.
+pub(super) struct OpenStore(StateDir);
 
 /// Appends where it stands: on a thread of its own the order of two appends would be the machine's.
 pub struct Inline<'a>(pub &'a Writer);
@@ -41,12 +49,11 @@ impl Journal for Inline<'_> {
 
 impl Store {
     pub(super) fn new(world: &str, seed: u64) -> Store {
-        let world = format!("sandbox:{world}");
-        let options = StateOptions::new(&world, "simulation");
-        let disk = Arc::new(ModelVfs::default());
         Store {
-            dir: StateDir::with_vfs(disk, options, Box::new(SeededRng::new(seed))),
-            world,
+            disk: ModelVfs::default(),
+            world: format!("sandbox:{world}"),
+            seed,
+            opened: 0,
         }
     }
 
@@ -54,22 +61,48 @@ impl Store {
         &self.world
     }
 
-    /// Those of the spec, and those that have files.
-    fn shards(&self, config: &Config) -> Vec<ZoneName> {
-        let mut shards = self.dir.shards().expect("the state can be listed");
-        shards.extend(config.zones.keys().cloned());
-        shards.insert(ZoneName::edge());
-        shards.into_iter().collect()
+    /// Opens it in another process: nothing random is the same again.
+    pub(super) fn open(&mut self, fuse: Arc<Fuse>) -> OpenStore {
+        self.opened += 1;
+        let rng = SeededRng::new(self.seed ^ self.opened.wrapping_mul(0x9e37_79b9));
+        let disk = MortalDisk::new(self.disk.clone(), fuse);
+        let options = StateOptions::new(&self.world, "simulation");
+        OpenStore(StateDir::with_vfs(Arc::new(disk), options, Box::new(rng)))
     }
 
-    pub(super) fn read(&self, config: &Config) -> State {
-        let read = self.dir.read(&self.shards(config));
-        read.expect("the state is read").state
+    /// The power fails: what was not synced is there, or not, or in part.
+    pub(super) fn crash(&mut self, dice: &mut Dice) {
+        let image = self.disk.crash(|n| dice.index(n));
+        self.disk = ModelVfs::from_image(&image);
+    }
+
+    /// What is on the disk.
+    pub fn image(&self) -> Image {
+        self.disk.image()
+    }
+
+    /// Somebody puts back what was on the disk.
+    pub fn put_back(&mut self, image: &Image) {
+        self.disk = ModelVfs::from_image(image);
+    }
+}
+
+impl OpenStore {
+    /// Those of the spec, and those that have files.
+    fn shards(&self, config: &Config) -> Result<Vec<ZoneName>, StateError> {
+        let mut shards = self.0.shards()?;
+        shards.extend(config.zones.keys().cloned());
+        shards.insert(ZoneName::edge());
+        Ok(shards.into_iter().collect())
+    }
+
+    pub(super) fn read(&self, config: &Config) -> Result<State, StateError> {
+        Ok(self.0.read(&self.shards(config)?)?.state)
     }
 
     /// Takes the shards of a selection; `edge` is always among them.
-    pub(super) fn acquire(&self, config: &Config, options: &Options) -> Writer {
-        let mut shards = self.shards(config);
+    pub(super) fn acquire(&self, config: &Config, options: &Options) -> Result<Writer, StateError> {
+        let mut shards = self.shards(config)?;
         shards.retain(|s| options.selects(s) || s.is_edge());
         let holder = Holder {
             user: "simulation".to_owned(),
@@ -78,16 +111,14 @@ impl Store {
             command: "apply".to_owned(),
             since: "2026-11-29T00:00:00Z".to_owned(),
         };
-        self.dir
-            .acquire(&shards, &holder, Duration::ZERO)
-            .expect("nobody else has it")
+        self.0.acquire(&shards, &holder, Duration::ZERO)
     }
 
     /// The held shards as they are under the lock, the others as they are read.
-    pub(super) fn whole(&self, config: &Config, writer: &Writer) -> State {
-        let mut state = self.read(config);
+    pub(super) fn whole(&self, config: &Config, writer: &Writer) -> Result<State, StateError> {
+        let mut state = self.read(config)?;
         state.shards.extend(writer.state().shards);
-        state
+        Ok(state)
     }
 }
 
