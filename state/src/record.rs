@@ -37,7 +37,7 @@ pub struct Batch {
     pub epoch: u64,
     /// The writer's nonce, 32 hex digits.
     pub writer: String,
-    /// The digest of the bytes of batch `seq - 1`.
+    /// The digest of the bytes of batch `seq - 1`; of a sealed one, those inside its envelope.
     pub prev: Digest,
     /// What happened.
     pub entries: Vec<Entry>,
@@ -121,7 +121,7 @@ pub enum DecodeError {
 pub(crate) struct Recorded<T> {
     /// What it says.
     pub(crate) record: T,
-    /// The digest of its bytes in the clear.
+    /// The digest that the next one names.
     pub(crate) digest: Digest,
     /// Whether it was sealed.
     pub(crate) sealed: bool,
@@ -157,15 +157,13 @@ impl Bound for Header {
     }
 }
 
-/// The payload of a frame, sealed if that is what the keys are for, and the digest of it in the clear.
+/// The payload of a frame, sealed if that is what the keys are for, and the digest that the next one names.
 pub(crate) fn encode<T: Bound + Serialize>(
     record: &T,
     kind: Kind,
     seal: &Seal,
 ) -> (Vec<u8>, Digest) {
-    let payload = canon::bytes(record);
-    let digest = Digest::of(&payload);
-    (seal.seal(&record.binding(kind), &payload), digest)
+    seal.seal_chained(&record.binding(kind), &canon::bytes(record))
 }
 
 /// Reads the payload of a frame, sealed or not.
@@ -187,7 +185,7 @@ pub(crate) fn open<T: Bound + serde::de::DeserializeOwned>(
         .map_err(DecodeError::Sealed)?;
     Ok(Recorded {
         record,
-        digest: Digest::of(&opened.body),
+        digest: opened.digest,
         sealed: opened.is_sealed(),
     })
 }

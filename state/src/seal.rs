@@ -10,11 +10,12 @@
 //! would be kept in the clear. An object that was moved to another shard, number or lineage opens and is
 //! found out. The text has no NUL and begins with `{`, so that the rules of [`crate::frame`] hold for it.
 //!
-//! Digests and the chain of the log are those of the contents, not of the envelope: who cannot open a log
-//! does not know the digest that its next batch has to name.
+//! Digests and the chain of the log are those of the inside, which begins with a random salt, and not of the
+//! envelope: who cannot open a log cannot know the digest that its next batch has to name, and could not find it
+//! out by guessing what is in the last one.
 //!
-//! age draws its keys from the operating system itself; that is the one randomness which is not from
-//! [`crate::rng`]. Nothing depends on the bytes that it makes.
+//! age draws its keys from the operating system itself, and so does the salt; that is the one randomness which
+//! is not from a port. Nothing depends on the bytes.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -25,10 +26,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use zonewright_engine::address::ZoneName;
-use zonewright_engine::canon;
+use zonewright_engine::canon::{self, Digest};
 use zonewright_engine::journal::Holder;
 
 use crate::error::StateError;
+use crate::rng::{OsRng, Rng};
 
 pub mod keys;
 pub mod own;
@@ -124,6 +126,7 @@ struct Envelope {
 struct Inside {
     binding: Binding,
     recipients: Vec<String>,
+    salt: String,
 }
 
 /// Why something is not opened, or not taken as it is.
@@ -172,6 +175,8 @@ pub struct Opened<'a> {
     pub body: std::borrow::Cow<'a, [u8]>,
     /// What it says that it is, if it was sealed.
     pub binding: Option<Binding>,
+    /// What the next batch of a log has to name.
+    pub digest: Digest,
 }
 
 impl Opened<'_> {
@@ -241,22 +246,29 @@ impl Seal {
 
     /// The contents as they are kept.
     pub fn seal(&self, binding: &Binding, body: &[u8]) -> Vec<u8> {
+        self.seal_chained(binding, body).0
+    }
+
+    /// The same, and the digest that a log goes on from.
+    pub(crate) fn seal_chained(&self, binding: &Binding, body: &[u8]) -> (Vec<u8>, Digest) {
         let Some(keys) = self.keys.as_deref().filter(|keys| keys.seals()) else {
-            return body.to_vec();
+            return (body.to_vec(), Digest::of(body));
         };
         let recipients = keys.recipients();
         let mut inside = canon::bytes(&Inside {
             binding: binding.clone(),
             recipients: recipients.clone(),
+            salt: OsRng.hex128(),
         });
         inside.push(b'\n');
         inside.extend_from_slice(body);
-        canon::bytes(&Envelope {
+        let sealed = canon::bytes(&Envelope {
             format: binding.kind.format().to_owned(),
             recipients,
             sealed: STANDARD.encode(encrypt(&keys.public, &inside)),
             version: VERSION,
-        })
+        });
+        (sealed, Digest::of(&inside))
     }
 
     /// The contents of what was read, which may be in the clear.
@@ -278,6 +290,7 @@ impl Seal {
                 false => Ok(Opened {
                     body: bytes.into(),
                     binding: None,
+                    digest: Digest::of(bytes),
                 }),
             };
         };
@@ -313,7 +326,8 @@ impl Seal {
             return Err(ELSEWHERE);
         }
         Ok(Opened {
-            body: inside[from..].to_vec().into(),
+            digest: Digest::of(&inside),
+            body: after(inside, from).into(),
             binding: Some(binding),
         })
     }
@@ -368,6 +382,12 @@ pub fn sealed_for(bytes: &[u8]) -> Option<Vec<String>> {
 fn envelope(bytes: &[u8]) -> Option<Envelope> {
     let envelope: Envelope = serde_json::from_slice(bytes).ok()?;
     (envelope.version <= VERSION).then_some(envelope)
+}
+
+/// The rest of bytes, without another copy of them.
+fn after(mut bytes: Vec<u8>, from: usize) -> Vec<u8> {
+    bytes.drain(..from);
+    bytes
 }
 
 /// What the first line of the inside says, and where the contents begin.

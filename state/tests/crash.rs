@@ -12,7 +12,9 @@ use zonewright_engine::journal::Entry;
 use zonewright_engine::snapshot::Snapshot;
 use zonewright_state::seal::Seal;
 use zonewright_state::vfs::model::{Image, ModelVfs};
-use zonewright_state::{Notice, SeededRng, StateDir, StateError, StateOptions, Writer};
+use zonewright_state::{
+    Class, Notice, SeededRng, StateDir, StateError, StateHome, StateOptions, Writer,
+};
 
 mod entries;
 use entries::{created, deleted, holder, intent, seal, shard};
@@ -218,6 +220,34 @@ fn every_failing_effect(seal: &Seal) {
             }
         }
     }
+}
+
+/// A crash while a state that was in the clear is sealed: it reads as before, and can be gone on with.
+#[test]
+fn every_crash_of_a_rekey_leaves_the_state_as_it_was() {
+    let (plain, sealed) = (Seal::default(), seal());
+    let vfs = ModelVfs::default();
+    run(&vfs, &dir(&vfs, 1, &plain), &mut empty()).expect("the run works");
+    let before = read(&dir(&vfs, 2, &plain)).expect("it reads");
+    let vfs = ModelVfs::from_image(&vfs.image());
+    let home = StateHome::Dir(dir(&vfs, 2, &sealed));
+    home.rekey(&shard(), &holder("state rekey"), Duration::ZERO)
+        .expect("it is sealed");
+    let mut seen = BTreeSet::new();
+    for effects in 0..=vfs.effects() {
+        for image in vfs.crashes(effects) {
+            if seen.insert(image.clone()) {
+                let found = ModelVfs::from_image(&image);
+                let home = StateHome::Dir(dir(&found, 3, &sealed));
+                let done = home.rekey(&shard(), &holder("state rekey"), Duration::ZERO);
+                done.unwrap_or_else(|e| panic!("{e}\n{image:#?}"));
+                assert_eq!(read(&dir(&found, 4, &sealed)).expect("it reads"), before);
+                let closed = read(&dir(&found, 5, &plain)).expect_err("it is sealed");
+                assert_eq!(closed.class(), Class::Sealed);
+            }
+        }
+    }
+    assert!(seen.len() > 20, "only {} crash states", seen.len());
 }
 
 /// All states of an undisturbed run that follow the last acknowledged one directly.

@@ -88,7 +88,10 @@ impl Pair {
 
     fn at(store: Arc<dyn Store>) -> RemoteState {
         let options = RemoteOptions {
-            common: StateOptions::new("live", "zonewright 0.1.0"),
+            common: StateOptions {
+                seal: entries::mode(module_path!()),
+                ..StateOptions::new("live", "zonewright 0.1.0")
+            },
             ttl: TTL,
             private: None,
         };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use zonewright_engine::snapshot::Snapshot;
 use zonewright_state::remote::{RemoteOptions, RemoteState};
+use zonewright_state::seal::Seal;
 use zonewright_state::store::memory::MemoryStore;
 use zonewright_state::store::{Put, Store, StoreError, StoreResult};
 use zonewright_state::{Class, Notice, StateError, StateOptions, Writer};
@@ -92,6 +93,7 @@ struct Host {
     store: Arc<Shaky>,
     private: tempfile::TempDir,
     marks: bool,
+    seal: Seal,
 }
 
 impl Host {
@@ -104,11 +106,13 @@ impl Host {
             store: Arc::new(store),
             private: tempfile::tempdir().expect("a directory"),
             marks: true,
+            seal: entries::mode(module_path!()),
         }
     }
 
     fn state_in(&self, world: &str) -> RemoteState {
         let mut common = StateOptions::new(world, "zonewright 0.1.0");
+        common.seal = self.seal.clone();
         common.seen = self.marks.then(|| self.private.path().join("seen.json"));
         let options = RemoteOptions {
             common,
@@ -565,8 +569,9 @@ fn all_shards_or_none() {
 
 #[test]
 fn an_unlucky_file_name_is_no_nonce() {
-    // A log of somebody else's making never leads out of our own directory.
-    let (inner, host) = new();
+    // A log of somebody else's making never leads out of our own directory. One in the clear, to be made.
+    let (inner, mut host) = new();
+    host.seal = Seal::default();
     drop(host.writer());
     let key = keys(&inner, "pz/log/").remove(0);
     let text = String::from_utf8(bytes(&inner, &key)[8..].to_vec()).expect("JSON");
@@ -580,6 +585,7 @@ fn an_unlucky_file_name_is_no_nonce() {
     replace(&inner, &key, &frame);
     let mut elsewhere = Host::on(&inner);
     elsewhere.marks = false;
+    elsewhere.seal = Seal::default();
     let taken = elsewhere.take(NO_TIME);
     assert!(matches!(taken, Err(StateError::Locked { .. })), "{taken:?}");
 }

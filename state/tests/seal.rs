@@ -472,6 +472,18 @@ fn binding() -> Binding {
     }
 }
 
+/// Somebody who guesses what is in the last batch still does not know what the next one has to name.
+#[test]
+fn the_same_contents_have_another_digest_each_time() {
+    let seal = seal();
+    let digest = || {
+        let bytes = seal.seal(&binding(), b"{}");
+        let opened = seal.open(Kind::Batch, &Expected::default(), &bytes);
+        opened.expect("it opens").digest
+    };
+    assert_ne!(digest(), digest());
+}
+
 /// Every single bit of an envelope counts.
 #[test]
 fn a_flipped_bit_is_damage_or_does_not_open() {
@@ -489,6 +501,87 @@ fn a_flipped_bit_is_damage_or_does_not_open() {
             Err(_) => {}
         }
     }
+}
+
+/// The same of the files as they stand on the disk.
+#[test]
+fn no_flipped_bit_of_a_sealed_file_is_taken() {
+    let tmp = tempfile::tempdir().expect("a directory");
+    let path = tmp.path().join("state");
+    let state = dir(&path, &seal());
+    apply_to(&state, "a");
+    drop(
+        state
+            .acquire(&[shard()], &holder("apply"), Duration::ZERO)
+            .expect("it is free"),
+    );
+    for name in ["pz.state.json", "pz.journal"] {
+        let file = path.join(name);
+        let good = fs::read(&file).expect("it is there");
+        for at in (0..good.len()).step_by(5) {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << (at % 8);
+            fs::write(&file, &bad).expect("it is written");
+            let error = state.read(&[shard()]).expect_err("a bit is flipped");
+            let class = error.class();
+            // A digit of the version makes it one that is to come.
+            assert!(
+                matches!(class, Class::Damaged | Class::Newer),
+                "byte {at} of {name}: {error}"
+            );
+        }
+        fs::write(&file, &good).expect("it is written");
+    }
+    state.read(&[shard()]).expect("it is whole again");
+}
+
+/// What came of requests, kept on a host, is sealed, too, and never dropped for want of a key.
+#[test]
+fn what_is_kept_for_a_store_is_sealed_and_waits_for_its_key() {
+    let key = NewKey::generate();
+    let tmp = tempfile::tempdir().expect("a directory");
+    let store = Arc::new(MemoryStore::default());
+    let at = |seal: &Seal| {
+        let options = RemoteOptions {
+            common: options(seal),
+            ttl: TTL,
+            private: Some(tmp.path().join("own")),
+        };
+        RemoteState::new(Arc::clone(&store) as Arc<dyn Store>, options)
+    };
+    at(&keys_of(&key)).init().expect("it is fit");
+    let writer = at(&keys_of(&key)).acquire(&[shard()], &holder("apply"), Duration::ZERO);
+    let writer = writer.expect("it is free");
+    writer
+        .append_now(&shard(), vec![intent("a", "a")])
+        .expect("it is durable");
+    // Somebody has the next number: what this writer says is kept on its host.
+    let last = now(store.list("pz/log/", None)).expect("it lists").len();
+    let taken = format!("pz/log/{:020}", last + 1);
+    now(store.put_new(&taken, b"{}")).expect("it is written");
+    writer
+        .append_now(&shard(), vec![created("a", "a")])
+        .expect_err("it is lost");
+    drop(writer);
+    now(store.gc(&taken)).expect("it goes");
+    let rescue = tmp.path().join("own/rescue");
+    assert_eq!(with_word(&rescue, "sealed").len(), 1);
+    assert_eq!(with_word(&rescue, CANARY), Vec::<String>::new());
+    let other = NewKey::generate();
+    let both = [key.recipient.clone(), other.recipient.clone()];
+    let closed = at(&keys_of(&other)).acquire(&[shard()], &holder("apply"), Duration::ZERO);
+    assert_eq!(closed.expect_err("no key").class(), Class::Sealed);
+    assert_eq!(with_word(&rescue, "sealed").len(), 1, "it is still there");
+    let with_both = keys::Source {
+        recipients: &both,
+        identity: Some(&key.identity),
+        ..keys::Source::default()
+    };
+    let keys = Seal::new(keys::Keys::read(&with_both).expect("they fit"));
+    let writer = at(&keys).acquire(&[shard()], &holder("apply"), Duration::ZERO);
+    let writer = writer.expect("it is taken over");
+    assert_eq!(names(&writer.state().shards[&shard()]).len(), 1);
+    assert_eq!(with_word(&rescue, "sealed"), Vec::<String>::new());
 }
 
 proptest! {

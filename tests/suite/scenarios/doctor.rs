@@ -147,7 +147,7 @@ fn a_state_is_moved_from_files_to_a_bucket_and_to_another() {
 }
 
 /// Three runs, of which the first two left what the third makes superfluous.
-fn swept(env: &Env) {
+pub(super) fn swept(env: &Env) {
     env.expect(0, APPLY);
     for (from, to) in [("ttl = 60", "ttl = 120"), ("ttl = 120", "ttl = 60")] {
         env.edit("zones/pz.toml", from, to);

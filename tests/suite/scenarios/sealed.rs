@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use zonewright_sandbox::fault::Kind;
 use zonewright_state::seal::keys::NewKey;
 use zonewright_state::store::Store;
 use zonewright_tests::Env;
 
 use super::bucket::{self, APPLY};
-use super::doctor::{elsewhere, store};
+use super::doctor::{elsewhere, store, swept};
+use super::transfer::restored;
 use super::{applied, assert_complete_once, example};
 
 /// A word of every record, and one of the log.
@@ -335,6 +337,77 @@ fn a_sealed_state_in_a_bucket_is_copied_moved_and_found_out() {
     env.edit("zones/pz.toml", "ttl = 60", "ttl = 120");
     env.expect(0, APPLY);
     env.expect(0, &["state", "doctor"]);
+    assert_complete_once(&env);
+    env.assert_settled();
+}
+
+#[test]
+fn a_sealed_state_in_a_bucket_is_led_back() {
+    let env = sealed_for(bucket::ready(), &[&NewKey::generate()]);
+    restored(&env);
+}
+
+#[test]
+fn what_is_superfluous_of_a_sealed_state_is_removed() {
+    let key = NewKey::generate();
+    let env = bucket::ready();
+    env.expect(0, APPLY);
+    // The first run was in the clear: that goes, too.
+    let env = sealed_for(env, &[&key]);
+    env.expect(0, &["state", "rekey", "--auto-approve"]);
+    let left = env.expect(0, &["state", "doctor"]);
+    assert!(
+        left.stdout.contains("`zonewright --sandbox state gc`"),
+        "{}",
+        left.text()
+    );
+    swept(&env);
+    let clean = env.expect(0, &["state", "doctor"]);
+    assert!(!clean.stdout.contains("in the clear"), "{}", clean.text());
+    let there = store(&env, "wp");
+    for object in env.wait(there.list("", None)).unwrap() {
+        let bytes = env.wait(there.get(&object)).unwrap().unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(CANARIES.iter().all(|word| !text.contains(word)), "{object}");
+    }
+}
+
+#[test]
+fn a_damaged_sealed_log_is_repaired_with_its_key_only() {
+    let key = NewKey::generate();
+    let mut env = sealed_for(example(), &[&key]);
+    env.fault("POST", "/v2/kubernetes/clusters", 1, Kind::HoldBefore);
+    let mut child = env.spawn(APPLY);
+    assert!(env.wait_held(&mut child));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    env.clear_faults();
+    let journal = state_dir(&env).join("pz.journal");
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&journal, &bytes).unwrap();
+    env.expect(7, &["plan"]);
+    // Only the name in the lock may be another.
+    let kept = |env: &Env| {
+        let mut all = env.state_bytes();
+        all.retain(|(file, _)| file.extension().is_some_and(|e| e != "lock"));
+        all
+    };
+    let before = kept(&env);
+    env.set("STATE_KEY", "");
+    for args in [
+        &["state", "repair", "--auto-approve"][..],
+        &["state", "restore", "--auto-approve"],
+    ] {
+        env.expect(9, args);
+        assert!(kept(&env) == before, "nothing was changed");
+    }
+    env.set("STATE_KEY", &key.identity);
+    let shown = env.expect(7, &["state", "repair", "--dry-run"]);
+    assert!(shown.stdout.contains("about pz/"), "{}", shown.text());
+    env.expect(0, &["state", "repair", "--auto-approve"]);
+    env.expect(0, APPLY);
     assert_complete_once(&env);
     env.assert_settled();
 }

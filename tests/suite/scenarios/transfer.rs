@@ -11,7 +11,8 @@ use super::{applied, assert_complete_once};
 /// Two checkpoints of pz: the serials before and after a change.
 fn changed(env: &Env) -> (u64, u64) {
     let serial = || -> u64 {
-        let text = env.expect(0, &["state", "pull", "--zone", "pz"]).stdout;
+        let pull = ["state", "pull", "--zone", "pz", "--decrypt"];
+        let text = env.expect(0, &pull).stdout;
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         json["serial"].as_u64().unwrap()
     };
@@ -57,10 +58,15 @@ fn states_are_compared_record_by_record() {
 
 #[test]
 fn an_earlier_state_of_a_bucket_is_restored_in_new_entries() {
-    let env = ready();
+    restored(&ready());
+}
+
+/// Of a store that holds nothing yet: applied, changed, and led back.
+pub(super) fn restored(env: &Env) {
     env.expect(0, APPLY);
-    differ(&env);
-    let pulled = env.expect(0, &["state", "pull", "--zone", "pz"]).stdout;
+    differ(env);
+    let pull = ["state", "pull", "--zone", "pz", "--decrypt"];
+    let pulled = env.expect(0, &pull).stdout;
     let now: serde_json::Value = serde_json::from_str(&pulled).unwrap();
     let history = env
         .expect(0, &["state", "history", "--format", "json"])
@@ -83,7 +89,7 @@ fn an_earlier_state_of_a_bucket_is_restored_in_new_entries() {
     // The world is as it was: the next plan says what differs from it, and apply settles that.
     env.expect(0, APPLY);
     env.assert_settled();
-    assert_complete_once(&env);
+    assert_complete_once(env);
 }
 
 #[test]
