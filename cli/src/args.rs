@@ -12,6 +12,7 @@ use crate::{env, exit};
 
 mod adopt;
 mod bucket;
+mod charts;
 mod check;
 mod cost;
 mod database;
@@ -24,6 +25,7 @@ mod state;
 
 pub use adopt::{AdoptArgs, OrphansArgs};
 pub use bucket::BucketArgs;
+pub use charts::{ChartsCommand, ChartsDiffArgs, ChartsLockArgs, ChartsRenderArgs};
 pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
 pub use cost::CostArgs;
 pub use database::{Backups, Certificate, DatabaseArgs, Replication};
@@ -150,6 +152,9 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// Write what watches the zones from outside: alerts, probes, a dashboard, the heartbeat's writer.
     Observability(ObservabilityArgs),
+    /// Vendor charts and what helm makes of them, so that plans need neither helm nor a chart server.
+    #[command(subcommand)]
+    Charts(ChartsCommand),
     /// Take something that exists, and that the spec describes, under management. Changes only the
     /// state; the next plan shows what differs from the spec.
     Import(ImportArgs),
@@ -202,6 +207,7 @@ impl Command {
             Command::Restore(RestoreCommand::Plan(args)) => args.format,
             Command::Restore(RestoreCommand::Finish(args)) => args.format,
             Command::Observability(args) => args.format,
+            Command::Charts(command) => command.format(),
             Command::Orphans(args) => args.format,
             Command::Runbook(args) if args.format == RunbookFormat::Json => Format::Json,
             Command::Show(args) => args.format,

@@ -3,6 +3,7 @@
 mod absorb;
 mod adopt;
 mod apply;
+mod charts;
 mod completions;
 mod cost;
 mod destroy;
@@ -53,6 +54,7 @@ pub(crate) async fn run(ctx: &Context, command: Command) -> Result<Exit, Failure
         Command::Smoke(args) => Box::pin(verify::smoke(ctx, args)).await,
         Command::Metrics(args) => Box::pin(metrics::run(ctx, args)).await,
         Command::Observability(args) => observability::run(ctx, &args),
+        Command::Charts(command) => Box::pin(charts::run(ctx, command)).await,
         Command::Adopt(args) => Box::pin(adopt::run(ctx, args)).await,
         Command::Orphans(args) => Box::pin(orphans::run(ctx, args)).await,
         Command::Import(args) => Box::pin(import::run(ctx, &args)).await,

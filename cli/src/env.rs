@@ -17,6 +17,10 @@ pub const CLOUDFLARE_BASE_URL: &str = "CLOUDFLARE_BASE_URL";
 pub const SANDBOX_CONTROL: &str = "ZONEWRIGHT_SANDBOX_CONTROL";
 /// The proxy for all requests: `http://host:port`.
 pub const HTTPS_PROXY: &str = "HTTPS_PROXY";
+/// The helm that renders charts, when it is not the first one in the path.
+pub const HELM: &str = "ZONEWRIGHT_HELM";
+/// Where programs are.
+pub const PATH: &str = "PATH";
 /// The columns of the terminal, when it shall not be asked itself.
 pub const COLUMNS: &str = "COLUMNS";
 /// The user's login name, for the holder of the state.
@@ -32,6 +36,7 @@ Environment:
   HTTPS_PROXY                 the proxy for all requests
   DIGITALOCEAN_API_URL        another address of the DigitalOcean API
   CLOUDFLARE_BASE_URL         another address of the Cloudflare API
+  ZONEWRIGHT_HELM             the helm that renders charts (default: in the path)
   ZONEWRIGHT_SANDBOX_CONTROL  the control address of a running sandbox";
 
 /// The value of a variable; an empty one counts as not set.

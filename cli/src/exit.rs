@@ -13,7 +13,8 @@ impl Exit {
     /// not be written.
     pub const ERROR: Exit = Exit(1);
     /// `plan --detailed-exitcode` found changes, `drift` drift, `parity` or `state diff`
-    /// differences, or `observability --check` a stale file.
+    /// differences, `charts diff` other objects, or `observability --check` or `charts lock --check`
+    /// a stale file.
     pub const CHANGES: Exit = Exit(2);
     /// Partly applied; the state is saved and the next apply goes on.
     pub const PARTIAL: Exit = Exit(3);
@@ -54,7 +55,8 @@ Exit codes:
        plan or to compare, or the output could not be written
   2    changes are planned (plan --detailed-exitcode), or there is drift (drift, also when
        something else could not be read), or zones differ that should not (parity), or
-       states differ (state diff), or files are not current (observability --check)
+       states or charts differ (state diff, charts diff), or files are not current
+       (observability --check, charts lock --check)
   3    partly applied; the state is saved, apply again to go on
   4    the plan is stale or has another digest; nothing was sent
   5    somebody else holds the state

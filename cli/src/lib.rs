@@ -11,6 +11,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub mod args;
+mod charts;
 mod collect;
 pub mod commands;
 pub mod env;

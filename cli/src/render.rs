@@ -4,6 +4,7 @@
 //! terminal, and no renderer can print a secret: a [`Value`](zonewright_engine::value::Value) shows
 //! them by reference only.
 
+pub(crate) mod charts;
 pub mod cost;
 pub mod drift;
 pub mod events;

@@ -220,12 +220,36 @@ fn chart() -> KindSchema {
         Form::Chart,
         "The objects of a Helm chart's vendored rendering.",
         vec![
-            Attr::required("chart", Type::String, "The chart's name."),
-            Attr::optional("version", Type::String, "The chart's version."),
+            Attr::required(
+                "chart",
+                Type::String,
+                "Where it is from: `oci://…`, the name in a `repository`, an archive (`….tgz`), or a directory (`./…`).",
+            ),
+            Attr::optional(
+                "repository",
+                Type::String,
+                "The address of the repository that `chart` is a name in.",
+            ),
+            Attr::optional("version", Type::String, "The chart's version, in full."),
             Attr::optional(
                 "namespace",
                 Type::String,
                 "The namespace it is rendered for.",
+            ),
+            Attr::optional(
+                "kube_version",
+                Type::String,
+                "The version of Kubernetes it is rendered for; that of the zone's cluster if not given.",
+            ),
+            Attr::optional(
+                "api_versions",
+                Type::List(Box::new(Type::String)),
+                "API versions that the chart asks for, beyond those of Kubernetes itself.",
+            ),
+            Attr::optional(
+                "hooks",
+                Type::OneOf(&["refuse", "drop"]),
+                "What becomes of its hooks: `refuse` (tests apart), or `drop`.",
             ),
             Attr::optional("values", Type::Any, "The chart's values."),
         ],

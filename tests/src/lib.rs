@@ -13,6 +13,7 @@ use zonewright_sandbox::fault::{Fault, Kind};
 
 pub mod control_plane;
 pub mod many;
+pub mod served;
 pub mod simulation;
 pub mod truth;
 
@@ -75,6 +76,20 @@ pub fn renderings() -> Option<PathBuf> {
         return Some(dir);
     }
     skip(&format!("no renderings in {}", dir.display()));
+    None
+}
+
+/// helm, if `tests/tools/helm` fetched it.
+pub fn helm() -> Option<PathBuf> {
+    let found = Command::new(root().join("tests/tools/helm"))
+        .arg("--find")
+        .output();
+    let found = found.ok().filter(|o| o.status.success());
+    let dir = found.and_then(|o| String::from_utf8(o.stdout).ok());
+    if let Some(dir) = dir {
+        return Some(PathBuf::from(dir.trim()).join("helm"));
+    }
+    skip("no helm: `tests/tools/helm` fetches it");
     None
 }
 

@@ -1,8 +1,22 @@
-//! Charts: the port that gives their renderings, and what `charts lock` needs to make them.
+//! Charts: the port that gives their renderings, the lock that says which ones are right, and what
+//! `charts lock` needs to make them.
 
+use serde::{Deserialize, Serialize};
 use zonewright_engine::address::{Address, ZoneName};
 
 use crate::source::Files;
+
+mod directory;
+mod image;
+pub(crate) mod lock;
+mod rendered;
+mod source;
+
+pub use directory::{DirError, contents, directory};
+pub use image::{Pin, images, pin};
+pub use lock::{LOCK_FILE, Lock, LockedChart, LockedRendering, Subchart, Unfit, same};
+pub use rendered::{Document, objects, rendered, without};
+pub use source::Source;
 
 /// The rendered objects of a chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +29,7 @@ pub struct Rendering {
     pub stand_in: bool,
 }
 
-/// Gives charts their renderings.
+/// Gives charts that are not in the lock their renderings.
 pub trait Charts {
     /// The rendering of the chart that a zone declares as `name`; `chart` is the reference in the
     /// spec.
@@ -49,21 +63,68 @@ impl Charts for VendoredCharts<'_> {
     }
 }
 
+/// What becomes of the hooks of a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hooks {
+    /// A chart that has any, other than tests, is refused.
+    #[default]
+    Refuse,
+    /// They are left out.
+    Drop,
+}
+
+impl Hooks {
+    /// The words of the spec.
+    pub const NAMES: &'static [&'static str] = &["refuse", "drop"];
+
+    /// The word of the spec.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hooks::Refuse => "refuse",
+            Hooks::Drop => "drop",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Hooks::default()
+    }
+}
+
+/// Where the rendering of a chart comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rendered {
+    /// The lock has it, and the files are what the lock says.
+    Locked,
+    /// It is vendored, and nothing proves that it fits.
+    Unlocked,
+    /// It only stands in for the chart.
+    StandIn,
+    /// There is none that can be used.
+    Not,
+}
+
 /// A declared chart, as `zonewright charts lock` needs it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChartSpec {
     /// The declaration.
     pub address: Address,
-    /// The chart's reference: an OCI address, a repository's chart, a directory.
+    /// The chart's reference: an OCI address, a repository's chart, an archive, a directory.
     pub chart: String,
+    /// The repository that it is looked up in.
+    pub repository: Option<String>,
     /// Its version.
     pub version: Option<String>,
     /// The release's namespace.
     pub namespace: Option<String>,
+    /// The version of Kubernetes that it is rendered for.
+    pub kube_version: Option<String>,
+    /// API versions beyond those that helm knows.
+    pub api_versions: Vec<String>,
+    /// What becomes of its hooks.
+    pub hooks: Hooks,
     /// The values, settings filled in.
     pub values: serde_json::Value,
-    /// Whether a rendering was found.
-    pub rendered: bool,
-    /// Whether the rendering only stands in for the chart.
-    pub stand_in: bool,
+    /// Where its rendering comes from.
+    pub rendered: Rendered,
 }

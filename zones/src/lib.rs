@@ -16,7 +16,11 @@ mod source;
 mod suggest;
 mod tree;
 
-pub use charts::{ChartSpec, Charts, Rendering, VendoredCharts, rendering_path};
+pub use charts::{
+    ChartSpec, Charts, DirError, Document, Hooks, LOCK_FILE, Lock, LockedChart, LockedRendering,
+    Pin, Rendered, Rendering, Source, Subchart, Unfit, VendoredCharts, contents, directory, images,
+    objects, pin, rendered, rendering_path, same, without,
+};
 pub use diag::{Code, Diagnostic, Label, Place, Position, Record, Severity, codes, explain};
 pub use edit::{replace_value, set_active, set_attribute, set_posture};
 pub use format::fmt;

@@ -4,16 +4,18 @@
 //! objects, provider instances, bodies with references, then what concerns all of them (cycles,
 //! overlapping networks, contradictions). Every pass works on what the one before could make out.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use zonewright_engine::canon::Digest;
 use zonewright_engine::config::Config;
 use zonewright_engine::expr::Origin;
 use zonewright_engine::schema::Registry;
 
-use crate::charts::{ChartSpec, Charts};
+use crate::charts::lock::{self, Placed};
+use crate::charts::{ChartSpec, Charts, LOCK_FILE, Lock};
 use crate::diag::{self, Code, Diagnostic, Draft, Severity};
 use crate::project::Facts;
 use crate::secretlike;
@@ -21,6 +23,7 @@ use crate::source::{FileError, Files, Sources};
 use crate::tree::{self, Loc, Table};
 
 mod body;
+mod chart;
 mod cycle;
 mod database;
 mod declare;
@@ -42,7 +45,7 @@ mod settings;
 mod template;
 mod types;
 mod value;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use job::job;
 pub(crate) use root::BACKENDS;
@@ -63,6 +66,8 @@ pub struct Loaded {
     pub facts: Facts,
     /// The declared charts, enabled ones only, with or without a rendering.
     pub charts: Vec<ChartSpec>,
+    /// What is locked of them; `None` when there is no lock, or none that can be read.
+    pub lock: Option<Lock>,
     /// The texts that were read, by file, secrets blanked out.
     pub sources: BTreeMap<Arc<str>, String>,
 }
@@ -86,6 +91,8 @@ fn loaded(files: &dyn Files, charts: &dyn Charts, registry: &Registry, lints: bo
         sources: RefCell::default(),
         drafts: RefCell::default(),
         texts: RefCell::default(),
+        lock: OnceCell::new(),
+        digests: RefCell::default(),
     };
     let project = root::read(&ctx);
     let files = realm::files(&ctx, &project);
@@ -154,6 +161,20 @@ pub(crate) struct Ctx<'a> {
     drafts: RefCell<Vec<Draft>>,
     /// Files that were read already, so that each has one source however often it is named.
     texts: RefCell<BTreeMap<String, Option<Text>>>,
+    lock: OnceCell<LockRead>,
+    /// Of vendored files, which several zones and roles share.
+    digests: RefCell<BTreeMap<String, Option<Digest>>>,
+}
+
+/// What became of reading the lock.
+#[derive(Debug)]
+pub(crate) enum LockRead {
+    /// There is none.
+    Absent,
+    /// It cannot be read, which is reported.
+    Broken,
+    /// What it says.
+    Whole(Box<Placed>),
 }
 
 /// The text of a file.
@@ -232,6 +253,45 @@ impl Ctx<'_> {
         Ok(Some((text, table)))
     }
 
+    /// The lock of the charts, read when the first chart asks for it.
+    pub(crate) fn lock(&self) -> &LockRead {
+        self.lock.get_or_init(|| {
+            let bytes = match self.files.read(LOCK_FILE) {
+                Ok(bytes) => bytes,
+                Err(FileError::NotFound) => return LockRead::Absent,
+                Err(error) => {
+                    let at = Loc::new(self.add_source(LOCK_FILE, ""), 0, 0);
+                    self.report(unreadable(LOCK_FILE, &error).label(at, "the lock of the charts"));
+                    return LockRead::Broken;
+                }
+            };
+            let Some(text) = self.decode(LOCK_FILE, bytes) else {
+                return LockRead::Broken;
+            };
+            match lock::parse(text.file, &text.text) {
+                Ok(placed) => LockRead::Whole(Box::new(placed)),
+                Err(draft) => {
+                    self.report(draft);
+                    LockRead::Broken
+                }
+            }
+        })
+    }
+
+    /// The digest of a vendored file, or of a directory of files; `None` when it cannot be read.
+    pub(crate) fn digest(
+        &self,
+        path: &str,
+        of: impl FnOnce(&dyn Files) -> Option<Digest>,
+    ) -> Option<Digest> {
+        if let Some(known) = self.digests.borrow().get(path) {
+            return *known;
+        }
+        let digest = of(self.files);
+        self.digests.borrow_mut().insert(path.to_owned(), digest);
+        digest
+    }
+
     fn decode(&self, path: &str, bytes: Vec<u8>) -> Option<Text> {
         match String::from_utf8(bytes) {
             Ok(text) => {
@@ -260,6 +320,10 @@ impl Ctx<'_> {
     }
 
     fn finish(self, config: Option<Config>, facts: Facts, charts: Vec<ChartSpec>) -> Loaded {
+        let lock = match self.lock.into_inner() {
+            Some(LockRead::Whole(placed)) => Some(placed.lock),
+            _ => None,
+        };
         let sources = self.sources.into_inner();
         let drafts = distinct(self.drafts.into_inner(), &sources);
         let failed = drafts.iter().any(|d| d.code.severity() == Severity::Error);
@@ -272,6 +336,7 @@ impl Ctx<'_> {
             hidden,
             facts,
             charts,
+            lock,
             sources: texts,
         }
     }

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use zonewright_engine::address::ZoneName;
 pub use zonewright_engine::config::Objectives;
 use zonewright_engine::config::SecretSource;
 
@@ -13,6 +14,8 @@ pub struct Facts {
     pub name: Option<String>,
     /// `[project] env`.
     pub env: Option<String>,
+    /// `[project] zones`.
+    pub zones: Vec<ZoneName>,
     /// `[state]`.
     pub state: StateSettings,
     /// Whether mistakes of the root file leave open where the state is: then [`Facts::state`] is a guess.

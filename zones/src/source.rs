@@ -130,16 +130,17 @@ impl Files for DiskFiles {
     }
 }
 
-/// Files in memory, by path.
+/// Files in memory, by path: texts, or whatever bytes.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryFiles(pub BTreeMap<String, String>);
+pub struct MemoryFiles<T = String>(pub BTreeMap<String, T>);
 
-impl Files for MemoryFiles {
+impl<T: AsRef<[u8]>> Files for MemoryFiles<T> {
     fn read(&self, path: &str) -> Result<Vec<u8>, FileError> {
-        let text = self.0.get(&inside(path)?).ok_or(FileError::NotFound)?;
-        match u64::try_from(text.len()) {
+        let found = self.0.get(&inside(path)?).ok_or(FileError::NotFound)?;
+        let found = found.as_ref();
+        match u64::try_from(found.len()) {
             Ok(bytes) if bytes > MAX_FILE => Err(FileError::TooLarge { bytes }),
-            _ => Ok(text.clone().into_bytes()),
+            _ => Ok(found.to_vec()),
         }
     }
 

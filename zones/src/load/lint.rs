@@ -15,6 +15,7 @@ use crate::diag::{Code, Draft};
 mod components;
 mod database;
 mod dns;
+mod images;
 mod issuers;
 mod network;
 mod place;
@@ -45,6 +46,7 @@ pub(super) fn all(
         replica::check(&spec, zone);
         restored::check(&spec, zone);
         refused::check(&spec, zone);
+        images::check(&spec, zone);
     }
     dns::check(&spec);
 }

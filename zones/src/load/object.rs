@@ -14,11 +14,10 @@ use zonewright_engine::value::Value;
 use super::declare::Decl;
 use super::realm::Realm;
 use super::scope::{Place, Scope};
-use super::{Ctx, Text, hygiene, types, yaml};
-use crate::charts::{ChartSpec, rendering_path};
+use super::{Ctx, Text, chart, hygiene, types, yaml};
+use crate::charts::ChartSpec;
 use crate::diag::{Code, Draft};
 use crate::secretlike;
-use crate::source::MAX_FILE;
 use crate::tree::{Item, Loc, Table, Tree};
 
 /// An object of a declaration.
@@ -96,7 +95,7 @@ pub(super) fn read(scope: &Scope<'_, '_>, decl: &mut Decl<'_>, charts: &mut Vec<
     match decl.schema.form {
         Form::Attributes => {}
         Form::Manifest => manifest(scope, decl),
-        Form::Chart => chart(scope, decl, charts),
+        Form::Chart => chart::read(scope, decl, charts),
         Form::SecretObject => secret(scope, decl),
     }
 }
@@ -204,7 +203,7 @@ fn file(scope: &Scope<'_, '_>, decl: &mut Decl<'_>, namespace: Option<String>) {
     }
 }
 
-fn documents(
+pub(super) fn documents(
     scope: &Scope<'_, '_>,
     decl: &mut Decl<'_>,
     text: &Text,
@@ -313,114 +312,6 @@ fn credentials(scope: &Scope<'_, '_>, json: &Json, place: Place) {
         Json::Array(items) => items.iter().for_each(|j| credentials(scope, j, place)),
         Json::Object(map) => map.values().for_each(|j| credentials(scope, j, place)),
         _ => {}
-    }
-}
-
-fn chart(scope: &Scope<'_, '_>, decl: &mut Decl<'_>, charts: &mut Vec<ChartSpec>) {
-    let Some((reference, at)) = decl.text(scope, "chart") else {
-        decl.broken = true;
-        return;
-    };
-    let namespace = decl.text(scope, "namespace").map(|(n, _)| n);
-    let zone = &decl.address.zone;
-    let name = decl.address.name.as_str();
-    let release = namespace.as_deref().unwrap_or("default");
-    let rendering = scope.ctx.charts.rendering(zone, &reference, name, release);
-    charts.push(ChartSpec {
-        address: decl.address.clone(),
-        version: decl.text(scope, "version").map(|(v, _)| v),
-        values: values(scope, decl),
-        rendered: rendering.is_some(),
-        stand_in: rendering.as_ref().is_some_and(|r| r.stand_in),
-        chart: reference.clone(),
-        namespace: namespace.clone(),
-    });
-    let Some(rendering) = rendering else {
-        let path = rendering_path(zone, name);
-        let draft = Draft::new(
-            Code::NoRendering,
-            format!("the chart `{name}` has no rendering for `{zone}`"),
-        )
-        .label(at, format!("`{path}` does not exist"))
-        .help(format!(
-            "write the output of `helm template {name} {reference} -n {release} --include-crds --no-hooks` to it, and commit it \
-             (`zonewright charts lock`, which does this, comes in a later version)"
-        ));
-        scope.report(draft);
-        decl.broken = true;
-        return;
-    };
-    decl.stand_in = rendering.stand_in;
-    let bytes = u64::try_from(rendering.text.len()).unwrap_or(u64::MAX);
-    if bytes > MAX_FILE {
-        let error = crate::source::FileError::TooLarge { bytes };
-        scope.report(super::unreadable(&rendering.origin, &error).label(at, "its rendering"));
-        decl.broken = true;
-        return;
-    }
-    let text = Text {
-        file: scope.ctx.add_source(&rendering.origin, &rendering.text),
-        text: rendering.text.into(),
-    };
-    documents(scope, decl, &text, false, Some(release));
-}
-
-/// The chart's values, which must be known when it is rendered.
-fn values(scope: &Scope<'_, '_>, decl: &Decl<'_>) -> Json {
-    let none = || Json::Object(serde_json::Map::new());
-    let Some(tree) = decl.table.get("values").map(|e| &e.value) else {
-        return none();
-    };
-    let Some(expr) = scope.value(tree, &Type::Any, "values") else {
-        return none();
-    };
-    let Some(json) = plain(&expr) else {
-        let draft = Draft::new(
-            Code::WrongType,
-            "`values` must be known when the chart is rendered",
-        )
-        .label(tree.at, "refers to a resource or a secret")
-        .help("let the chart read a Secret that `[kubernetes.secret.…]` declares");
-        scope.report(draft);
-        return none();
-    };
-    match json {
-        Json::String(text) => {
-            let file = tree
-                .table()
-                .and_then(|t| t.get("file"))
-                .and_then(|e| e.value.str());
-            let name = file.unwrap_or("values");
-            let text = Text {
-                file: scope.ctx.add_source(name, &text),
-                text: text.into(),
-            };
-            let mut found = yaml::documents(&text, &mut |d| scope.ctx.report(d));
-            if found.is_empty() {
-                none()
-            } else {
-                found.swap_remove(0).json
-            }
-        }
-        json => json,
-    }
-}
-
-/// An expression without references as JSON.
-fn plain(expr: &Expr) -> Option<Json> {
-    match &expr.node {
-        Node::Literal(value) => Some(value.to_json()),
-        Node::List(items) => items
-            .iter()
-            .map(plain)
-            .collect::<Option<_>>()
-            .map(Json::Array),
-        Node::Map(map) => map
-            .iter()
-            .map(|(k, e)| Some((k.clone(), plain(e)?)))
-            .collect::<Option<_>>()
-            .map(Json::Object),
-        Node::Ref(_) | Node::Template(_) => None,
     }
 }
 

@@ -175,6 +175,7 @@ impl Root<'_, '_> {
             None => self.missing(here, "zones", "zones = [\"pz\", \"bz\"]"),
         }
         out.zones.dedup_by(|b, a| a.0 == b.0);
+        out.facts.zones = out.zones.iter().map(|(zone, _)| zone.clone()).collect();
         match self.text(table, "active") {
             Some((name, at)) => out.active = self.active(name, at, &out.zones),
             None if table.contains_key("active") => {}

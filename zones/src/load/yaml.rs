@@ -10,16 +10,16 @@ use crate::diag::{Code, Draft};
 use crate::tree::{Loc, MAX_DEPTH};
 
 /// A document that is not empty.
-pub(super) struct Document {
-    pub(super) json: Json,
+pub(crate) struct Document {
+    pub(crate) json: Json,
     /// Its first line with content.
-    pub(super) at: Loc,
+    pub(crate) at: Loc,
     /// All of it.
-    pub(super) within: Loc,
+    pub(crate) within: Loc,
 }
 
 /// All documents of a text; broken ones are reported and left out.
-pub(super) fn documents(source: &Text, report: &mut dyn FnMut(Draft)) -> Vec<Document> {
+pub(crate) fn documents(source: &Text, report: &mut dyn FnMut(Draft)) -> Vec<Document> {
     let text = &*source.text;
     let mut out = Vec::new();
     let mut start = 0;

@@ -110,6 +110,7 @@ cases! {
     field_type
     flip_approved
     flip_unapproved
+    image_floating
     inherited_mistake
     inherited_mistake_shows_once
     issuer_other_namespace_by_argument

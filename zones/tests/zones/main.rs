@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test may panic anywhere")]
 
 mod cases;
+mod charts;
 mod fixture;
 mod laws;
 mod registry;

@@ -254,8 +254,12 @@ fn kubernetes() -> ProviderSchema {
     manifest.form = Form::Manifest;
     let attrs = vec![
         text("chart"),
-        text("version"),
-        text("namespace"),
+        maybe("repository", Type::String),
+        maybe("version", Type::String),
+        maybe("namespace", Type::String),
+        maybe("kube_version", Type::String),
+        maybe("api_versions", Type::List(Box::new(Type::String))),
+        maybe("hooks", Type::OneOf(&["refuse", "drop"])),
         any("values"),
     ];
     let mut chart = kind("kubernetes.chart", attrs, vec![]);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use zonewright_zones::{
-    DiskFiles, FileError, Files, codes, explain, fmt, json_schema, reference_markdown,
+    DiskFiles, FileError, Files, Rendered, codes, explain, fmt, json_schema, reference_markdown,
 };
 
 use crate::fixture::{files, load_text};
@@ -161,7 +161,7 @@ fn facts_and_charts_are_there_in_spite_of_mistakes() {
     let chart = &loaded.charts[0];
     assert_eq!(
         (chart.rendered, &chart.values),
-        (false, &json!({ "a": "pz" }))
+        (Rendered::Not, &json!({ "a": "pz" }))
     );
 }
 
