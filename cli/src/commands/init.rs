@@ -10,21 +10,22 @@ use crate::exit::Exit;
 use crate::report::Failure;
 
 /// A file of a project: its path, and what is in it.
-type File = (&'static str, &'static str);
+type File = (&'static str, &'static [u8]);
+
+/// A file of the small project.
+macro_rules! hello {
+    ($path:literal) => {
+        ($path, include_bytes!(concat!("init/", $path)))
+    };
+}
 
 const HELLO: &[File] = &[
-    ("zonewright.toml", include_str!("init/zonewright.toml")),
-    ("zones/pz.toml", include_str!("init/zones/pz.toml")),
-    ("zones/bz.toml", include_str!("init/zones/bz.toml")),
-    (
-        "manifests/app.yaml",
-        include_str!("init/manifests/app.yaml"),
-    ),
-    (
-        "manifests/ingress.yaml",
-        include_str!("init/manifests/ingress.yaml"),
-    ),
-    (".gitignore", include_str!("init/gitignore")),
+    hello!("zonewright.toml"),
+    hello!("zones/pz.toml"),
+    hello!("zones/bz.toml"),
+    hello!("manifests/app.yaml"),
+    hello!("manifests/ingress.yaml"),
+    (".gitignore", include_bytes!("init/gitignore")),
 ];
 
 /// A file of the example.
@@ -32,7 +33,7 @@ macro_rules! example {
     ($path:literal) => {
         (
             $path,
-            include_str!(concat!("../../../examples/wordpress-dr/", $path)),
+            include_bytes!(concat!("../../../examples/wordpress-dr/", $path)),
         )
     };
 }
@@ -50,7 +51,16 @@ const WORDPRESS: &[File] = &[
     example!("manifests/read-only.yaml"),
     example!("manifests/wordpress.yaml"),
     example!("manifests/zone-header.yaml"),
-    (".gitignore", include_str!("init/gitignore")),
+    example!("helm/guardrails/Chart.yaml"),
+    example!("helm/guardrails/values.yaml"),
+    example!("helm/guardrails/templates/_labels.tpl"),
+    example!("helm/guardrails/templates/disruption.yaml"),
+    example!("helm/guardrails/templates/requests.yaml"),
+    example!("charts.lock"),
+    example!("charts/guardrails.tgz"),
+    example!("charts/bz/guardrails.yaml"),
+    example!("charts/pz/guardrails.yaml"),
+    (".gitignore", include_bytes!("init/gitignore")),
 ];
 
 fn files(template: Template) -> &'static [File] {
@@ -73,9 +83,9 @@ pub(crate) fn run(ctx: &Context, args: &InitArgs) -> Result<Exit, Failure> {
             );
         }
     }
-    for (name, text) in files {
+    for (name, bytes) in files {
         let path = dir.join(name);
-        write_new(&path, text).map_err(|e| Failure::file("write", &path, e))?;
+        write_new(&path, bytes).map_err(|e| Failure::file("write", &path, e))?;
         ctx.term.data(&format!("{name}\n"));
     }
     let at = match args.dir.to_str() {
@@ -88,7 +98,7 @@ pub(crate) fn run(ctx: &Context, args: &InitArgs) -> Result<Exit, Failure> {
     Ok(Exit::DONE)
 }
 
-fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
@@ -96,7 +106,7 @@ fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
         .write(true)
         .create_new(true)
         .open(path)?;
-    file.write_all(text.as_bytes())
+    file.write_all(bytes)
 }
 
 #[cfg(test)]
@@ -110,8 +120,8 @@ mod tests {
     fn the_skeleton_is_valid_and_not_written_twice() {
         for template in [Template::Hello, Template::Wordpress] {
             let dir = tempfile::tempdir().unwrap();
-            for (name, text) in files(template) {
-                write_new(&dir.path().join(name), text).unwrap();
+            for (name, bytes) in files(template) {
+                write_new(&dir.path().join(name), bytes).unwrap();
             }
             let disk = DiskFiles::new(dir.path());
             let vendored = VendoredCharts(&disk);
@@ -122,7 +132,7 @@ mod tests {
             let config = loaded.config.unwrap();
             assert_eq!(config.active.as_str(), "pz");
             assert_eq!(config.zones.len(), 2);
-            assert!(write_new(&dir.path().join("zonewright.toml"), "").is_err());
+            assert!(write_new(&dir.path().join("zonewright.toml"), b"").is_err());
         }
     }
 }

@@ -10,9 +10,9 @@ use zonewright_zones::{Charts, Loaded, MemoryFiles, Rendering};
 
 /// The files of a project by their paths.
 #[derive(Debug, Clone, Default)]
-pub struct Project(BTreeMap<String, String>);
+pub struct Project(BTreeMap<String, Vec<u8>>);
 
-/// The sandbox's stand-ins for charts: nothing is vendored in a simulation.
+/// The sandbox's stand-ins for charts that the example does not vendor.
 struct StandIns;
 
 impl Charts for StandIns {
@@ -62,9 +62,10 @@ impl Project {
     /// # Panics
     /// The file does not hold it.
     pub fn edit(&mut self, file: &str, from: &str, to: &str) {
-        let text = self.0.get_mut(file).expect("the file is there");
+        let bytes = self.0.get_mut(file).expect("the file is there");
+        let text = String::from_utf8_lossy(bytes).into_owned();
         assert!(text.contains(from), "{file} does not hold {from:?}");
-        *text = text.replacen(from, to, 1);
+        *bytes = text.replacen(from, to, 1).into_bytes();
     }
 
     /// Reads the spec.
@@ -81,7 +82,7 @@ impl Project {
     }
 }
 
-fn read(dir: &Path, prefix: &str, out: &mut BTreeMap<String, String>) {
+fn read(dir: &Path, prefix: &str, out: &mut BTreeMap<String, Vec<u8>>) {
     for entry in std::fs::read_dir(dir)
         .expect("the example is there")
         .flatten()
@@ -95,8 +96,8 @@ fn read(dir: &Path, prefix: &str, out: &mut BTreeMap<String, String>) {
         if entry.path().is_dir() {
             read(&entry.path(), &format!("{path}/"), out);
         } else {
-            let text = std::fs::read_to_string(entry.path()).expect("a text");
-            out.insert(path, text);
+            let bytes = std::fs::read(entry.path()).expect("a file");
+            out.insert(path, bytes);
         }
     }
 }

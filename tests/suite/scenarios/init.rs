@@ -84,14 +84,18 @@ fn init_writes_the_example() {
     let written = env.expect(0, &["init", "--template", "wordpress"]).stdout;
     let example = root().join("examples/wordpress-dr");
     for file in written.lines().filter(|f| *f != ".gitignore") {
-        let ours = std::fs::read_to_string(env.path().join(file)).unwrap();
-        let theirs = std::fs::read_to_string(example.join(file)).unwrap();
-        assert_eq!(ours, theirs, "{file}");
+        let ours = std::fs::read(env.path().join(file)).unwrap();
+        let theirs = std::fs::read(example.join(file)).unwrap();
+        assert!(ours == theirs, "{file}");
     }
-    for folder in ["zones", "manifests"] {
-        for file in std::fs::read_dir(example.join(folder)).unwrap() {
-            let name = file.unwrap().file_name();
-            let name = format!("{folder}/{}", name.to_str().unwrap());
+    let mut left: Vec<String> = ["zones", "manifests", "helm", "charts"]
+        .map(str::to_owned)
+        .into();
+    while let Some(name) = left.pop() {
+        if let Ok(folder) = std::fs::read_dir(example.join(&name)) {
+            let inside = folder.map(|f| f.unwrap().file_name());
+            left.extend(inside.map(|f| format!("{name}/{}", f.to_str().unwrap())));
+        } else {
             assert!(written.lines().any(|l| l == name), "{name} is left out");
         }
     }

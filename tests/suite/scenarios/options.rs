@@ -167,7 +167,7 @@ fn option_b_has_no_database_until_activation() {
 fn the_commands_that_show_show() {
     let env = applied();
     let listed = env.expect(0, &["state", "list"]).stdout;
-    assert_eq!(listed.lines().count(), 184, "{listed}");
+    assert_eq!(listed.lines().count(), 190, "{listed}");
     let output = env
         .expect(0, &["output", "pz/digitalocean.vpc.main.id"])
         .stdout;
