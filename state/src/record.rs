@@ -163,7 +163,7 @@ pub(crate) fn encode<T: Bound + Serialize>(
     kind: Kind,
     seal: &Seal,
 ) -> (Vec<u8>, Digest) {
-    seal.seal_chained(&record.binding(kind), &canon::bytes(record))
+    seal.seal_chained(&record.binding(kind), canon::bytes(record))
 }
 
 /// Reads the payload of a frame, sealed or not.
@@ -185,7 +185,7 @@ pub(crate) fn open<T: Bound + serde::de::DeserializeOwned>(
         .map_err(DecodeError::Sealed)?;
     Ok(Recorded {
         record,
-        digest: opened.digest,
+        digest: opened.digest(),
         sealed: opened.is_sealed(),
     })
 }

@@ -57,6 +57,14 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether the next one of its kind names its digest.
+    fn is_chained(self) -> bool {
+        match self {
+            Kind::Batch | Kind::Rescue => true,
+            Kind::Snapshot | Kind::Journal | Kind::Plan => false,
+        }
+    }
+
     /// The format that the envelope names.
     fn format(self) -> &'static str {
         match self {
@@ -175,14 +183,19 @@ pub struct Opened<'a> {
     pub body: std::borrow::Cow<'a, [u8]>,
     /// What it says that it is, if it was sealed.
     pub binding: Option<Binding>,
-    /// What the next batch of a log has to name.
-    pub digest: Digest,
+    /// Of what is one of a log and was sealed, what the next one has to name.
+    chained: Option<Digest>,
 }
 
 impl Opened<'_> {
     /// Whether it was sealed.
     pub fn is_sealed(&self) -> bool {
         self.binding.is_some()
+    }
+
+    /// What the next one of a log has to name.
+    pub fn digest(&self) -> Digest {
+        self.chained.unwrap_or_else(|| Digest::of(&self.body))
     }
 
     /// Compares what it says that it is with what its contents are; what was in the clear says nothing.
@@ -246,14 +259,26 @@ impl Seal {
 
     /// The contents as they are kept.
     pub fn seal(&self, binding: &Binding, body: &[u8]) -> Vec<u8> {
-        self.seal_chained(binding, body).0
+        match self.enclosed(binding, body) {
+            Some((sealed, _)) => sealed,
+            None => body.to_vec(),
+        }
     }
 
     /// The same, and the digest that a log goes on from.
-    pub(crate) fn seal_chained(&self, binding: &Binding, body: &[u8]) -> (Vec<u8>, Digest) {
-        let Some(keys) = self.keys.as_deref().filter(|keys| keys.seals()) else {
-            return (body.to_vec(), Digest::of(body));
-        };
+    pub(crate) fn seal_chained(&self, binding: &Binding, body: Vec<u8>) -> (Vec<u8>, Digest) {
+        match self.enclosed(binding, &body) {
+            Some((sealed, inside)) => (sealed, Digest::of(&inside)),
+            None => {
+                let digest = Digest::of(&body);
+                (body, digest)
+            }
+        }
+    }
+
+    /// The envelope and what is in it; none without somebody to seal for.
+    fn enclosed(&self, binding: &Binding, body: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+        let keys = self.keys.as_deref().filter(|keys| keys.seals())?;
         let recipients = keys.recipients();
         let mut inside = canon::bytes(&Inside {
             binding: binding.clone(),
@@ -268,7 +293,7 @@ impl Seal {
             sealed: STANDARD.encode(encrypt(&keys.public, &inside)),
             version: VERSION,
         });
-        (sealed, Digest::of(&inside))
+        Some((sealed, inside))
     }
 
     /// The contents of what was read, which may be in the clear.
@@ -290,7 +315,7 @@ impl Seal {
                 false => Ok(Opened {
                     body: bytes.into(),
                     binding: None,
-                    digest: Digest::of(bytes),
+                    chained: None,
                 }),
             };
         };
@@ -326,7 +351,7 @@ impl Seal {
             return Err(ELSEWHERE);
         }
         Ok(Opened {
-            digest: Digest::of(&inside),
+            chained: kind.is_chained().then(|| Digest::of(&inside)),
             body: after(inside, from).into(),
             binding: Some(binding),
         })

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt;
 use proptest::prelude::*;
 use zonewright_engine::address::ZoneName;
@@ -479,7 +481,7 @@ fn the_same_contents_have_another_digest_each_time() {
     let digest = || {
         let bytes = seal.seal(&binding(), b"{}");
         let opened = seal.open(Kind::Batch, &Expected::default(), &bytes);
-        opened.expect("it opens").digest
+        opened.expect("it opens").digest()
     };
     assert_ne!(digest(), digest());
 }
@@ -602,6 +604,33 @@ proptest! {
         });
         let opened = seal().open(Kind::Batch, &Expected::default(), text.to_string().as_bytes()).map(drop);
         prop_assert!(opened.is_err());
+    }
+
+    /// As above, with what can be decoded: an age file that was changed in places, cut or lengthened.
+    #[test]
+    fn a_changed_age_file_is_an_error(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in proptest::option::of(any::<prop::sample::Index>()),
+        more in proptest::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let seal = seal();
+        let good = seal.seal(&binding(), b"some contents of a batch");
+        let mut envelope: serde_json::Value = serde_json::from_slice(&good).expect("it is JSON");
+        let mut file = STANDARD.decode(envelope["sealed"].as_str().expect("text")).expect("base64");
+        let before = file.clone();
+        for (at, byte) in changes {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        if let Some(cut) = cut {
+            file.truncate(cut.index(file.len()));
+        }
+        file.extend(more);
+        prop_assume!(file != before);
+        envelope["sealed"] = STANDARD.encode(file).into();
+        let text = envelope.to_string();
+        let opened = seal.open(Kind::Batch, &Expected::default(), text.as_bytes());
+        prop_assert!(matches!(opened, Err(SealError::Damaged(_))), "{:?}", opened);
     }
 
     #[test]

@@ -13,9 +13,9 @@ use age::{scrypt, x25519};
 use zeroize::Zeroizing;
 use zonewright_engine::canon::{self, Digest};
 
-/// The costliest passphrase that is tried, as the power of two that age writes into a file: some seconds, and
-/// no file can make a run wait for ever.
-const COSTLIEST: u8 = 22;
+/// The costliest passphrase that is tried, as the power of two that age writes into a file: some seconds and a
+/// gigabyte, and no file can make a run wait for ever.
+const COSTLIEST: u8 = 20;
 
 /// Where a recipient begins.
 const PUBLIC: &str = "age1";
