@@ -9,7 +9,7 @@ use zonewright_tests::simulation::fuse::{Death, Passed};
 use zonewright_tests::simulation::weather::Dice;
 use zonewright_tests::simulation::{Ended, Simulation, Trial, options, simulate};
 
-use crate::recovery::{ALL_KINDS, complete, move_pz, settings, settle, undisturbed, without_bz};
+use crate::recovery::{ALL_KINDS, fair, move_pz, settings, settle, undisturbed, without_bz};
 
 fn deaths(passed: Passed) -> Vec<Death> {
     let requests = 1..=passed.requests;
@@ -20,21 +20,14 @@ fn deaths(passed: Passed) -> Vec<Death> {
         .collect()
 }
 
-/// A process that dies there. Half of what it has under way arrives all the same.
-async fn die(
-    simulation: &mut Simulation,
-    options: Options,
-    death: Death,
-    seed: u64,
-) -> Result<(), String> {
-    let trial = Trial {
-        weather: Some((Dice::of(seed), u64::MAX)),
-        death: Some(death),
-    };
-    match simulation.attempt(options, trial).await.0 {
+/// A process that dies there.
+async fn die(simulation: &mut Simulation, options: Options, death: Death) -> Result<(), String> {
+    match simulation
+        .attempt(options, Trial::mortal(Some(death)))
+        .await
+        .0
+    {
         Ended::Died => Ok(()),
-        // What arrives on its own shifts the last points by one: the run may be over before them.
-        Ended::Ran(_) if matches!(death, Death::AtEffect(n) if n > 150) => Ok(()),
         _ => Err(format!("{death:?} is not reached")),
     }
 }
@@ -45,7 +38,7 @@ fn killed_at_any_point_while_everything_is_made() {
     let deaths = deaths(undisturbed.making);
     many("deaths in an apply", part(deaths.len(), 40), |n| {
         simulate(settings(ALL_KINDS, 0), async |simulation| {
-            die(simulation, options(&[]), deaths[index(n)], n).await?;
+            die(simulation, options(&[]), deaths[index(n)]).await?;
             settle(simulation, options(&[]), &undisturbed.whole).await
         })
     });
@@ -57,8 +50,8 @@ fn killed_at_any_point_while_a_zone_is_destroyed() {
     let deaths = deaths(undisturbed.destroying);
     many("deaths in a destroy", part(deaths.len(), 20), |n| {
         simulate(settings(ALL_KINDS, 0), async |simulation| {
-            complete(simulation.attempt(options(&[]), Trial::default()).await.0)?;
-            die(simulation, without_bz(), deaths[index(n)], n).await?;
+            fair(simulation, options(&[])).await?;
+            die(simulation, without_bz(), deaths[index(n)]).await?;
             settle(simulation, without_bz(), &undisturbed.without_bz).await
         })
     });
@@ -70,9 +63,9 @@ fn killed_at_any_point_while_a_zone_is_replaced() {
     let deaths = deaths(undisturbed.moving.unwrap());
     many("deaths in a replacement", part(deaths.len(), 20), |n| {
         simulate(settings(ALL_KINDS, 0), async |simulation| {
-            complete(simulation.attempt(options(&[]), Trial::default()).await.0)?;
+            fair(simulation, options(&[])).await?;
             move_pz(simulation);
-            die(simulation, options(&[]), deaths[index(n)], n).await?;
+            die(simulation, options(&[]), deaths[index(n)]).await?;
             settle(simulation, options(&[]), &undisturbed.whole).await
         })
     });
@@ -86,11 +79,11 @@ fn killed_twice() {
     many("pairs of deaths", part(deaths.len(), 20), |n| {
         simulate(settings(ALL_KINDS, 0), async |simulation| {
             let mut dice = Dice::of(n);
-            die(simulation, options(&[]), deaths[index(n)], n).await?;
+            die(simulation, options(&[]), deaths[index(n)]).await?;
             simulation.elapse(Duration::from_secs(dice.below(60))).await;
             let second = deaths[dice.index(deaths.len())];
             // What is left to do may pass fewer points.
-            let _ = die(simulation, options(&[]), second, n + 1).await;
+            let _ = die(simulation, options(&[]), second).await;
             settle(simulation, options(&[]), &undisturbed.whole).await
         })
     });

@@ -37,39 +37,38 @@ pub(crate) struct Undisturbed {
 }
 
 pub(crate) fn undisturbed(project: &str) -> Undisturbed {
-    simulate(settings(project, 0), async |simulation| {
-        let making = fair(simulation, options(&[])).await;
+    let mut found = simulate(settings(project, 0), async |simulation| {
+        let making = fair(simulation, options(&[])).await.unwrap();
         let whole = simulation.census().await;
-        let destroying = fair(simulation, without_bz()).await;
-        let without_bz = simulation.census().await;
-        let moving = match project {
-            ALL_KINDS => {
-                fair(simulation, options(&[])).await;
-                move_pz(simulation);
-                let moving = fair(simulation, options(&[])).await;
-                same(&simulation.census().await, &whole).unwrap();
-                Some(moving)
-            }
-            _ => None,
-        };
+        let destroying = fair(simulation, without_bz()).await.unwrap();
         Undisturbed {
             whole,
-            without_bz,
+            without_bz: simulation.census().await,
             making,
             destroying,
-            moving,
+            moving: None,
         }
-    })
+    });
+    if project == ALL_KINDS {
+        found.moving = simulate(settings(project, 0), async |simulation| {
+            fair(simulation, options(&[])).await.unwrap();
+            move_pz(simulation);
+            let moving = fair(simulation, options(&[])).await.unwrap();
+            same(&simulation.census().await, &found.whole).unwrap();
+            Some(moving)
+        });
+    }
+    found
 }
 
-async fn fair(simulation: &mut Simulation, options: Options) -> Passed {
-    let (ended, passed) = simulation.attempt(options, Trial::default()).await;
-    complete(ended).unwrap();
-    passed
+/// A process that nothing happens to.
+pub(crate) async fn fair(simulation: &mut Simulation, options: Options) -> Result<Passed, String> {
+    let (ended, passed) = simulation.attempt(options, Trial::mortal(None)).await;
+    complete(ended).map(|()| passed)
 }
 
 /// Everything was done.
-pub(crate) fn complete(ended: Ended) -> Result<(), String> {
+fn complete(ended: Ended) -> Result<(), String> {
     match ended {
         Ended::Ran(applied) if applied.report.is_complete() => Ok(()),
         Ended::Ran(applied) => {

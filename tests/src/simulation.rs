@@ -121,6 +121,17 @@ pub struct Trial {
     pub death: Option<Death>,
 }
 
+impl Trial {
+    /// Fair weather, in which half of what a process has under way arrives although it died. Until it dies it
+    /// passes the same points every time.
+    pub fn mortal(death: Option<Death>) -> Trial {
+        Trial {
+            weather: Some((Dice::of(0), u64::MAX)),
+            death,
+        }
+    }
+}
+
 /// How a process ended.
 pub enum Ended {
     /// It ran to its end.
@@ -194,7 +205,7 @@ impl Simulation {
 
     /// Plans and applies in a process that may fare badly; says how it ended, and what points it passed.
     pub async fn attempt(&mut self, options: Options, trial: Trial) -> (Ended, Passed) {
-        let mut dice = trial.weather.as_ref().map_or(Dice::of(0), |w| w.0.clone());
+        let dice = trial.weather.as_ref().map_or(Dice::of(0), |w| w.0.clone());
         let (fuse, store) = self.process(trial);
         let ended = {
             let run = self.run(&store, options);
@@ -209,10 +220,11 @@ impl Simulation {
             true => Ended::Died,
             false => ended,
         };
+        let passed = fuse.passed();
         if let Ended::Died = ended {
-            self.store.crash(&mut dice);
+            self.store.crash(dice, passed);
         }
-        (ended, fuse.passed())
+        (ended, passed)
     }
 
     /// A process begins.

@@ -10,10 +10,10 @@ use zonewright_engine::config::Config;
 use zonewright_engine::journal::{Entry, Holder, Journal, JournalError};
 use zonewright_engine::plan::Options;
 use zonewright_engine::snapshot::State;
-use zonewright_state::vfs::model::{Image, ModelVfs};
+use zonewright_state::vfs::model::ModelVfs;
 use zonewright_state::{SeededRng, StateDir, StateError, StateOptions, Writer};
 
-use super::fuse::{Fuse, MortalDisk};
+use super::fuse::{Fuse, MortalDisk, Passed};
 use super::weather::Dice;
 
 /// A state directory in memory.
@@ -71,19 +71,12 @@ impl Store {
     }
 
     /// The power fails: what was not synced is there, or not, or in part.
-    pub(super) fn crash(&mut self, dice: &mut Dice) {
+    pub(super) fn crash(&mut self, mut dice: Dice, passed: Passed) {
+        // Another choice at every point.
+        let point = (passed.requests * 1_000_000 + passed.effects) as u64;
+        let mut dice = Dice::of(dice.below(u64::MAX) ^ point);
         let image = self.disk.crash(|n| dice.index(n));
         self.disk = ModelVfs::from_image(&image);
-    }
-
-    /// What is on the disk.
-    pub fn image(&self) -> Image {
-        self.disk.image()
-    }
-
-    /// Somebody puts back what was on the disk.
-    pub fn put_back(&mut self, image: &Image) {
-        self.disk = ModelVfs::from_image(image);
     }
 }
 

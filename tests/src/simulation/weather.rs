@@ -97,7 +97,7 @@ impl Weather {
         }
         let code = [500, 502, 503, 504][self.dice.index(4)];
         let millis = |n: u64| Duration::from_millis(n);
-        match self.dice.below(11) {
+        match self.dice.below(12) {
             0 => Fate::Refused,
             1 => Fate::Struck(Kind::DropBefore),
             2 | 3 => Fate::Struck(Kind::DropAfter),
@@ -111,7 +111,8 @@ impl Weather {
             8 => Fate::LateReply(millis(self.dice.below(LONGEST_LATE))),
             9 => Fate::LateArrival(millis(self.dice.below(LONGEST_ARRIVAL))),
             // What is created twice by the way itself cannot be told from two creates.
-            _ if method != Method::POST => Fate::Doubled,
+            10 if method == Method::POST => Fate::Fair,
+            10 => Fate::Doubled,
             _ => {
                 self.limited = self.dice.below(12);
                 self.later()

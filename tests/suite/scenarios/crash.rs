@@ -3,32 +3,20 @@
 use std::collections::BTreeSet;
 
 use zonewright_sandbox::fault::Kind;
+use zonewright_tests::simulation::weather::Dice;
 use zonewright_tests::{Env, finish};
 
 use super::{assert_complete_once, example};
 
-/// splitmix64.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (x ^ (x >> 31)) % n
-    }
-}
-
 /// Kills an apply at the nth request that changes something, before or after its effect.
-fn kill_at(env: &Env, rng: &mut Rng) -> bool {
-    let method = ["POST", "PATCH", "PUT", ""][usize::try_from(rng.below(4)).unwrap()];
-    let kind = if rng.below(2) == 0 {
+fn kill_at(env: &Env, dice: &mut Dice) -> bool {
+    let method = ["POST", "PATCH", "PUT", ""][dice.index(4)];
+    let kind = if dice.below(2) == 0 {
         Kind::HoldBefore
     } else {
         Kind::HoldAfter
     };
-    env.fault(method, "*", 1 + rng.below(12), kind);
+    env.fault(method, "*", 1 + dice.below(12), kind);
     let mut child = env.spawn(&["--profile", "instant", "apply", "--auto-approve"]);
     let held = env.wait_held(&mut child);
     child.kill().unwrap();
@@ -41,13 +29,13 @@ fn kill_at(env: &Env, rng: &mut Rng) -> bool {
 /// killed one left; when one gets through, nothing may be there twice and nothing left to do.
 #[test]
 fn killed_at_any_request_it_converges() {
-    let mut rng = Rng(0x20_26_11_23);
+    let mut dice = Dice::of(0x20_26_11_23);
     let mut kills = 0;
     for _ in 0..60 {
         let env = example();
         env.run(&["--profile", "instant", "sandbox", "requests"]);
         for _ in 0..10 {
-            if !kill_at(&env, &mut rng) {
+            if !kill_at(&env, &mut dice) {
                 break;
             }
             kills += 1;
