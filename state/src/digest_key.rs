@@ -2,25 +2,21 @@
 
 use std::path::Path;
 
+use zeroize::Zeroizing;
 use zonewright_engine::canon::hex;
 use zonewright_engine::secret::DigestKey;
 
 use crate::error::StateError;
+use crate::private_file::{self, unfit};
 use crate::rng::Rng;
-use crate::vfs::real::{RealVfs, split};
-use crate::vfs::{self, Refusal, Vfs};
 
 /// Reads the key; `None` when the file does not exist.
 ///
 /// # Errors
 /// Others can read or write the file, or it does not hold a key.
 pub fn load(path: &Path) -> Result<Option<DigestKey>, StateError> {
-    let io = |e| StateError::io(path, "read", e);
-    let (dir, name) = split(path).map_err(io)?;
-    match RealVfs::open(dir, false).map_err(io)? {
-        Some(vfs) => load_in(&vfs, name, path),
-        None => Ok(None),
-    }
+    let contents = private_file::load(path)?;
+    contents.map(|bytes| key(path, &bytes)).transpose()
 }
 
 /// Reads the key, or makes one when the file does not exist.
@@ -28,48 +24,19 @@ pub fn load(path: &Path) -> Result<Option<DigestKey>, StateError> {
 /// # Errors
 /// As for [`load`], or the file cannot be made.
 pub fn load_or_create(path: &Path, rng: &mut dyn Rng) -> Result<DigestKey, StateError> {
-    let io = |e| StateError::io(path, "create", e);
-    let (dir, name) = split(path).map_err(io)?;
-    let vfs = RealVfs::create(dir, false).map_err(io)?;
-    if let Some(key) = load_in(&vfs, name, path)? {
-        return Ok(key);
-    }
-    let mut bytes = [0; 32];
-    rng.fill(&mut bytes);
-    let tmp = format!(".{name}.tmp.{}", rng.hex128());
-    vfs::write_new(&vfs, &tmp, format!("{}\n", hex(&bytes)).as_bytes()).map_err(io)?;
-    // Of two that make it at once, both use the one that was first.
-    let linked = vfs.link(&tmp, name);
-    vfs.unlink(&tmp).map_err(io)?;
-    match linked {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(io(e)),
-        _ => vfs.sync_dir("").map_err(io)?,
-    }
-    load_in(&vfs, name, path)?.ok_or_else(|| io(std::io::ErrorKind::NotFound.into()))
+    let contents = private_file::load_or_create(path, rng, |rng| {
+        let mut bytes = Zeroizing::new([0; 32]);
+        rng.fill(bytes.as_mut());
+        Zeroizing::new(format!("{}\n", hex(bytes.as_ref())).into_bytes())
+    })?;
+    key(path, &contents)
 }
 
-fn load_in(vfs: &RealVfs, name: &str, path: &Path) -> Result<Option<DigestKey>, StateError> {
-    let io = |e| StateError::io(path, "read", e);
-    let Some(bytes) = vfs::read(vfs, name).map_err(io)? else {
-        return Ok(None);
-    };
-    let mode = vfs.mode(name).map_err(io)?;
-    if mode & 0o077 != 0 {
-        return Err(StateError::Insecure(Refusal::Readable {
-            path: path.to_owned(),
-            mode,
-        }));
-    }
-    match parse(&bytes) {
-        Some(key) => Ok(Some(DigestKey::new(key))),
-        None => Err(StateError::Damaged {
-            file: path.to_owned(),
-            offset: 0,
-            what: "it does not hold 64 hex digits; restore it, or remove it (all secrets then show as changed once)"
-                .to_owned(),
-            history: Vec::new(),
-        }),
-    }
+fn key(path: &Path, bytes: &[u8]) -> Result<DigestKey, StateError> {
+    const WRONG: &str = "it does not hold 64 hex digits; restore it, or remove it (all secrets then show as changed once)";
+    parse(bytes)
+        .map(DigestKey::new)
+        .ok_or_else(|| unfit(path, WRONG))
 }
 
 fn parse(bytes: &[u8]) -> Option<[u8; 32]> {

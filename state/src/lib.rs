@@ -21,6 +21,7 @@ pub mod home;
 pub mod journal;
 pub mod lock;
 pub mod meta;
+mod private_file;
 mod reactor;
 pub mod record;
 mod rekey;
