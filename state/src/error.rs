@@ -116,12 +116,12 @@ pub enum StateError {
         supported: u64,
     },
     /// It cannot be opened with the keys that there are.
-    #[error("{} {source}; {}", file.display(), KeyRemedy(source))]
+    #[error("{} {why}; {}", file.display(), KeyRemedy(why))]
     Sealed {
         /// The file.
         file: PathBuf,
-        /// Whom it is sealed for, and whose keys there are.
-        source: SealError,
+        /// Whom it is sealed for, and whose keys there are. Part of the message, so no source of it.
+        why: SealError,
     },
     /// It is in the clear where it must not be: somebody may have put it in the place of what was sealed.
     #[error(
@@ -301,12 +301,12 @@ impl StateError {
         file: impl AsRef<Path>,
         offset: u64,
         history: &[PathBuf],
-        source: SealError,
+        why: SealError,
     ) -> StateError {
         let file = file.as_ref().to_owned();
-        match source {
+        match why {
             SealError::NoKey { .. } | SealError::WrongKey { .. } => {
-                StateError::Sealed { file, source }
+                StateError::Sealed { file, why }
             }
             SealError::Damaged(what) => StateError::Damaged {
                 file,
