@@ -3,6 +3,9 @@
 //! Only the feature `failpoints` makes them something; no release has it. With it,
 //! `ZONEWRIGHT_FAIL=label:k` ends the process where it passes the point `label` for the k-th time, and
 //! `ZONEWRIGHT_FAIL_LOG=FILE` writes the label of every point that is passed to a file, a line each.
+//!
+//! `ZONEWRIGHT_BREAK=name` leaves out a precaution. A test must miss each of them, which
+//! `cargo xtask precautions` finds out.
 
 /// The process passes a point.
 #[cfg(not(feature = "failpoints"))]
@@ -15,7 +18,24 @@ pub fn pass(label: &'static str) {
     armed::pass(label);
 }
 
+/// Whether a precaution is left out.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub fn without(_precaution: &'static str) -> bool {
+    false
+}
+
+/// Whether a precaution is left out.
 #[cfg(feature = "failpoints")]
+pub fn without(precaution: &'static str) -> bool {
+    armed::left_out().is_some_and(|name| name == precaution)
+}
+
+#[cfg(feature = "failpoints")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a build for tests is told where to fail by its environment, wherever it is"
+)]
 mod armed {
     use std::collections::BTreeMap;
     use std::fs::{File, OpenOptions};
@@ -43,6 +63,13 @@ mod armed {
             passed: BTreeMap::new(),
         })
     });
+
+    /// The precaution that is left out.
+    pub(super) fn left_out() -> Option<&'static str> {
+        static LEFT_OUT: LazyLock<Option<String>> =
+            LazyLock::new(|| std::env::var("ZONEWRIGHT_BREAK").ok());
+        LEFT_OUT.as_deref()
+    }
 
     pub(super) fn pass(label: &'static str) {
         let mut armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::address::{Address, AttrPath, InstanceId, ZoneName};
 use crate::config::{Config, Instance};
 use crate::expr::{Lookup, Reference};
+use crate::failpoint;
 use crate::plan::{Move, Options, Refresh};
 use crate::provider::{Live, Mark, Marker, Observed, ProviderError, ReadTarget, Status};
 use crate::schema::Registry;
@@ -258,11 +259,14 @@ pub(crate) fn received(inputs: &Inputs, address: &Address, observed: Observed) -
     match observed {
         Observed::Present(live) => Observed::Present(rekey(live)),
         Observed::Foreign(live)
-            if claimed(inputs, address, &live) || only_observed(inputs, address) =>
+            if claimed(inputs, address, &live)
+                || only_observed(inputs, address)
+                || failpoint::without("foreign-left") =>
         {
             Observed::Present(rekey(live))
         }
         Observed::Foreign(live) => Observed::Foreign(rekey(live)),
+        Observed::Unreadable(_) if failpoint::without("unread-is-not-gone") => Observed::Gone,
         other => other,
     }
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::Value as Json;
+use zonewright_engine::failpoint;
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 use zonewright_engine::retry::Policy;
 use zonewright_engine::secret::{LEAST_MASKED, Purpose, Secret};
@@ -147,7 +148,8 @@ impl Api {
 
     /// Makes something; repeated only if surely nothing was made.
     pub(crate) async fn post(&self, path: &str, body: &Json) -> Result<Json, ApiError> {
-        self.call(Method::POST, path, Some(body), false).await
+        let repeated = failpoint::without("post-not-repeated");
+        self.call(Method::POST, path, Some(body), repeated).await
     }
 
     /// A POST that may be repeated.

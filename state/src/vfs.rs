@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use zonewright_engine::failpoint;
+
 pub mod model;
 pub mod real;
 
@@ -165,12 +167,23 @@ pub(crate) fn read(vfs: &dyn Vfs, path: &str) -> io::Result<Option<Vec<u8>>> {
 pub(crate) fn write_new(vfs: &dyn Vfs, path: &str, bytes: &[u8]) -> io::Result<()> {
     let mut file = vfs.open(path, Open::New)?;
     file.write_at(0, bytes)?;
-    file.sync_all()
+    match failpoint::without("snapshot-synced") {
+        true => Ok(()),
+        false => file.sync_all(),
+    }
 }
 
 /// Replaces a file so that after a crash it is wholly old or wholly new.
 pub(crate) fn replace(vfs: &dyn Vfs, tmp: &str, path: &str, bytes: &[u8]) -> io::Result<()> {
     write_new(vfs, tmp, bytes)?;
     vfs.rename(tmp, path)?;
-    vfs.sync_dir(parent(path))
+    sync_names(vfs, parent(path))
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_names(vfs: &dyn Vfs, dir: &str) -> io::Result<()> {
+    match failpoint::without("names-synced") {
+        true => Ok(()),
+        false => vfs.sync_dir(dir),
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use zonewright_engine::journal::{Entry, Journal, OpResult};
 use zonewright_engine::snapshot::Snapshot;
+use zonewright_state::frame::{self, Next};
 use zonewright_state::restore::{Source, Taken};
 use zonewright_state::{
     Class, Loaded, Notice, OsRng, SeededRng, StateDir, StateError, StateOptions, Writer, digest_key,
@@ -228,6 +229,38 @@ fn a_hole_in_the_journal_names_file_and_offset() {
         text.contains(&format!("pz.journal is damaged at byte {head}")),
         "{text}"
     );
+}
+
+/// Each record by itself is whole: only that they follow each other tells that one is missing, or that two
+/// changed places.
+#[test]
+fn a_record_that_is_taken_out_or_moved_is_noticed() {
+    let project = Project::used().without_marks();
+    let writer = project.writer();
+    for name in ["x", "y", "z"] {
+        let batch = vec![intent(name, name), created(name, name)];
+        writer.append_now(&shard(), batch).expect("it is durable");
+    }
+    drop(writer);
+    let good = fs::read(project.file("pz.journal")).expect("it is there");
+    let (mut at, mut frames) = (0, Vec::new());
+    while let Next::Frame { end, .. } = frame::next(&good, at) {
+        frames.push(good[at..end].to_vec());
+        at = end;
+    }
+    assert!(frames.len() > 3, "a header and some records");
+    for i in 1..frames.len() - 1 {
+        let (mut without, mut swapped) = (frames.clone(), frames.clone());
+        without.remove(i);
+        swapped.swap(i, i + 1);
+        for bad in [without, swapped] {
+            fs::write(project.file("pz.journal"), bad.concat()).expect("it is written");
+            let error = project.read().expect_err("it is noticed");
+            assert_eq!(error.class(), Class::Damaged, "{error}");
+        }
+    }
+    fs::write(project.file("pz.journal"), good).expect("it is written");
+    project.read().expect("it is whole");
 }
 
 #[test]

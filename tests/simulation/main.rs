@@ -4,6 +4,7 @@
     reason = "a test that panics is a test that fails"
 )]
 
+mod deletes;
 mod durations;
 mod points;
 mod recovery;

@@ -147,6 +147,7 @@ impl Env {
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.path())
             .env("COLUMNS", "100")
+            .envs(std::env::var_os("ZONEWRIGHT_BREAK").map(|v| ("ZONEWRIGHT_BREAK", v)))
             .envs(self.extra.iter().map(|(n, v)| (n, v)))
             .current_dir(self.path())
             .args(args)

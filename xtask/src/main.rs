@@ -1,7 +1,9 @@
-//! Developer tasks: `cargo xtask kubernetes-tables [--specs DIR]` and `cargo xtask digitalocean-names [--specs DIR]`.
+//! Developer tasks: `cargo xtask kubernetes-tables [--specs DIR]`, `cargo xtask digitalocean-names [--specs DIR]`
+//! and `cargo xtask precautions`.
 
 mod digitalocean_names;
 mod kubernetes_tables;
+mod precautions;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,13 +16,26 @@ fn main() -> ExitCode {
         Some("digitalocean-names") => {
             generate(&args.collect::<Vec<_>>(), digitalocean_names::write)
         }
+        Some("precautions") => done(precautions::run(&args.collect::<Vec<_>>())),
         _ => usage(),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a developer's command line")]
+fn done(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
     }
 }
 
 #[expect(clippy::print_stderr, reason = "a developer's command line")]
 fn usage() -> ExitCode {
     eprintln!("usage: cargo xtask kubernetes-tables|digitalocean-names [--specs DIR]");
+    eprintln!("       cargo xtask precautions [--sample K/N] [--write] [NAME…]");
     ExitCode::FAILURE
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Apply, Command, Input, Verdict};
 use crate::address::{Address, ZoneName};
+use crate::failpoint;
 use crate::journal::{Entry, OpResult};
 use crate::plan::{Action, Change, StepNode};
 use crate::provider::{ErrorClass, Live, ProviderError, Wait};
@@ -138,6 +139,11 @@ impl Task {
         };
         // What was accepted and is still being worked on stays open: the next run goes on with it.
         let accepted = matches!(self.phase, Phase::Polling(_)) && !self.id.is_empty();
+        if accepted && failpoint::without("failed-poll-forgets-nothing") {
+            let reason = String::new();
+            let entry = Entry::Forget { address, reason };
+            return self.journal(run, vec![entry], Then::Over(Verdict::Failed(error)));
+        }
         if accepted {
             return Turn::Over(Verdict::Failed(error));
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use zonewright_engine::address::ZoneName;
 use zonewright_engine::canon::Digest;
+use zonewright_engine::failpoint;
 use zonewright_engine::journal::{Entry, Holder};
 use zonewright_engine::snapshot::Snapshot;
 
@@ -95,7 +96,7 @@ impl ShardLog {
             move |e| StateError::io(&file, doing, e)
         };
         let mut file = vfs.open(&path, Open::Write).map_err(io("open"))?;
-        if end.torn > 0 {
+        if end.torn > 0 && !failpoint::without("torn-tail-cut") {
             file.set_len(end.valid).map_err(io("cut"))?;
         }
         // A record that was read need not be durable: its writer may have died before its sync.
@@ -195,6 +196,9 @@ impl ShardLog {
         }
         let written = self.file.write_at(self.len, bytes);
         self.durable(written, "write")?;
+        if failpoint::without("journal-synced") {
+            return Ok(());
+        }
         let synced = self.file.sync_data();
         self.durable(synced, "sync")
     }
@@ -206,7 +210,7 @@ impl ShardLog {
         doing: &'static str,
     ) -> Result<T, StateError> {
         result.map_err(|e| {
-            self.poisoned = true;
+            self.poisoned = !failpoint::without("failed-sync-is-final");
             self.io(doing, e)
         })
     }
@@ -225,6 +229,9 @@ impl ShardLog {
             epoch: self.epoch,
         };
         let old_serial = self.base_serial;
+        if failpoint::without("snapshot-first") {
+            self.restart_journal()?;
+        }
         let vfs = self.vfs.as_ref();
         let done = write_snapshot(vfs, &stored, &self.nonce, Some(old_serial), &self.seal);
         self.poison_on(done)?;
@@ -346,11 +353,11 @@ pub(crate) fn write_snapshot(
             other => other,
         };
         linked
-            .and_then(|()| vfs.sync_dir(&history::dir(shard)))
+            .and_then(|()| vfs::sync_names(vfs, &history::dir(shard)))
             .map_err(io)?;
     }
     vfs.rename(&tmp, &path)
-        .and_then(|()| vfs.sync_dir(""))
+        .and_then(|()| vfs::sync_names(vfs, ""))
         .map_err(io)
 }
 

@@ -73,12 +73,16 @@ fn f3_a_failed_poll_does_not_forget_what_was_made() {
     env.fault("GET", "/v2/databases/*", 1, failing());
     let failed = env.run(APPLY);
     assert!(matches!(failed.code, 3 | 9), "{}", failed.text());
-    for address in [
-        "pz/digitalocean.kubernetes_cluster.main",
-        "pz/digitalocean.database_cluster.main",
+    for (kind, table, name) in [
+        ("kubernetes_cluster", "kubernetes_clusters", "one-pz"),
+        ("database_cluster", "databases", "one-pz-mysql"),
     ] {
-        let kept = env.expect(0, &["state", "show", address]);
-        assert!(kept.stdout.contains("id"), "{}", kept.text());
+        let made = env.table("digitalocean", table);
+        let made = made.iter().find(|o| o["name"] == name).unwrap();
+        let address = format!("pz/digitalocean.{kind}.main");
+        let kept = env.expect(0, &["state", "show", &address]);
+        let id = made["id"].as_str().unwrap();
+        assert!(kept.stdout.contains(id), "{}", kept.text());
     }
     env.clear_faults();
     env.expect(0, APPLY);

@@ -8,6 +8,33 @@ use zonewright_tests::finish;
 use super::{applied, assert_complete_once, example};
 
 #[test]
+fn what_has_our_name_and_is_not_ours_is_left_alone() {
+    let env = example();
+    let token = super::token(&env, "DIGITALOCEAN_TOKEN");
+    let network = serde_json::json!({
+        "name": "vpc-wp-pz", "region": "nyc3", "ip_range": "10.10.0.0/16", "description": "the other team",
+    });
+    let (status, made) = env.meddle("POST", "/v2/vpcs", &token, Some(&network));
+    assert_eq!(status, 201, "{made}");
+    let id = made["vpc"]["id"].as_str().unwrap();
+    env.clear_requests();
+    for command in [&["plan"][..], &["apply", "--auto-approve"]] {
+        let refused = env.expect(1, command);
+        assert!(refused.stderr.contains("ZW3101"), "{}", refused.text());
+        assert!(refused.stderr.contains(id), "{}", refused.text());
+    }
+    assert!(env.mutations().is_empty());
+    let there = env.table("digitalocean", "vpcs");
+    let theirs = there.iter().find(|v| v["id"] == id).unwrap();
+    assert_eq!(theirs["description"], "the other team");
+    // Out of the way, everything is made.
+    let (status, _) = env.meddle("DELETE", &format!("/v2/vpcs/{id}"), &token, None);
+    assert_eq!(status, 204);
+    env.expect(0, &["apply", "--auto-approve"]);
+    env.assert_settled();
+}
+
+#[test]
 fn a_saved_plan_applies_once_and_only_as_it_is() {
     let env = example();
     env.expect(0, &["plan", "-o", "p"]);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{LOOKS, MISSING_LIMIT, Phase, Step, Task, Then, Turn, fail, moved, outcome};
 use crate::apply::{Apply, Input, Verdict};
+use crate::failpoint;
 use crate::journal::{Entry, OpResult};
 use crate::plan::{Action, StepNode};
 use crate::provider::{ErrorClass, Live, Observed, Outcome, ProviderError, Status, Wait};
@@ -100,6 +101,9 @@ impl Task {
             Ok(Outcome::Gone) => self.gone(run),
             Ok(Outcome::Found(_)) => Err(fail(ErrorClass::Bug, "found what nobody looked for")),
             Err(error) if creates && error.class == ErrorClass::Ambiguous => {
+                if failpoint::without("create-sent-once") {
+                    return self.retry(run, error, true, Then::Send);
+                }
                 self.detail = Some(format!("the reply was lost, looking for it: {error}"));
                 self.find(run)
             }
@@ -125,7 +129,7 @@ impl Task {
                 let live = found.remove(0);
                 self.submitted(run, live.id, live.attrs, Duration::ZERO)
             }
-            0 if self.looks < LOOKS => {
+            0 if self.looks < LOOKS && !failpoint::without("lost-create-settles") => {
                 let delay = run.options.settle;
                 Ok(self.pause(delay, Then::Find))
             }
@@ -226,6 +230,10 @@ impl Task {
         let op = self.open_op(run).map(|(_, op)| op).unwrap_or_default();
         self.attempt = 0;
         match action {
+            Action::Delete if failpoint::without("delete-followed") => {
+                let deleted = outcome(&op, change, OpResult::Deleted);
+                Ok(self.journal(run, vec![deleted], Then::Over(Verdict::Done)))
+            }
             Action::Delete => {
                 let deleting = outcome(&op, change, OpResult::Deleting);
                 Ok(self.journal(run, vec![deleting], Then::Poll(Wait::Gone)))
@@ -233,6 +241,9 @@ impl Task {
             Action::Update => self.poll(run, Wait::Ready),
             _ => {
                 self.id = id;
+                if failpoint::without("id-kept-at-once") {
+                    return self.poll(run, Wait::Ready);
+                }
                 let attrs = attrs.rekeyed(run.inputs.digest_key.as_ref());
                 let record = Box::new(run.make_record(
                     change,
