@@ -10,7 +10,9 @@ use zonewright_engine::address::{InstanceId, ZoneName};
 use zonewright_engine::config::Config;
 use zonewright_engine::cost::{ByMode, PriceLists};
 use zonewright_engine::journal::{Entry, Holder};
-use zonewright_engine::observe::{Inputs, Observations, ObserveError, OnWait, Sessions, observe};
+use zonewright_engine::observe::{
+    Inputs, Observations, ObserveError, OnWait, Sessions, observe, try_all,
+};
 use zonewright_engine::plan::build::plan;
 use zonewright_engine::plan::{Options, Plan, Refresh, moves};
 use zonewright_engine::provider::{ErrorClass, Observed, ProviderError};
@@ -241,7 +243,8 @@ impl Stage {
         let mut moves = moves::settle(&mut inputs.state, &self.config.moved)?;
         moves.retain(|m| inputs.options.selects(&m.from.zone));
         inputs.moves = moves;
-        let (inputs, seen) = self.see(inputs).await?;
+        let (inputs, mut seen) = self.see(inputs).await?;
+        try_all(&inputs, &mut seen, &self.sessions).await;
         let plan = plan(&inputs, &seen)?;
         let blind = blind(&plan, &unread(&plan, &inputs, &seen));
         let prices = self.prices(&plan).await;

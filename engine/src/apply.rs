@@ -22,7 +22,7 @@ use crate::canon::Digest;
 use crate::journal::{Entry, fold};
 use crate::observe::{Inputs, Observations};
 use crate::plan::{Change, Plan, edges, estimate};
-use crate::provider::{ErrorClass, Live, Observed, Op, Outcome, ProviderError, ReadTarget};
+use crate::provider::{ErrorClass, Live, Observed, Op, Outcome, ProviderError, ReadTarget, Trial};
 use crate::retry::Policy;
 use crate::snapshot::{Identity, State};
 use crate::value::Value;
@@ -76,6 +76,15 @@ pub enum Command {
         /// The operation.
         op: Box<Op>,
     },
+    /// Have an operation tried that changes nothing.
+    Try {
+        /// The step that waits.
+        step: usize,
+        /// Through this instance.
+        instance: InstanceId,
+        /// The operation.
+        op: Box<Op>,
+    },
     /// Let time pass.
     Wait {
         /// The step that waits.
@@ -98,6 +107,8 @@ pub enum Input {
     Journaled,
     /// What came of the operation.
     Replied(Result<Outcome, ProviderError>),
+    /// What the other side says of the trial; nothing when nobody can try it.
+    Tried(Option<Trial>),
     /// The time has passed.
     Woke,
 }

@@ -12,7 +12,7 @@ use crate::config::{Config, Instance};
 use crate::expr::{Lookup, Reference};
 use crate::failpoint;
 use crate::plan::{Move, Options, Refresh};
-use crate::provider::{Live, Mark, Marker, Observed, ProviderError, ReadTarget, Status};
+use crate::provider::{Live, Mark, Marker, Observed, ProviderError, ReadTarget, Status, Trial};
 use crate::schema::Registry;
 use crate::secret::{DigestKey, Secret};
 use crate::snapshot::{IntentAction, Record, State};
@@ -22,11 +22,14 @@ mod identity;
 mod patience;
 mod read;
 mod sessions;
+mod trial;
 mod wave;
 
 pub use identity::check as check_identity;
 pub use read::{ObserveError, observe, with_observed};
 pub use sessions::{ContainerRef, Link, OnWait, Sessions};
+pub use trial::try_all;
+pub(crate) use trial::try_one;
 pub use wave::{Wave, next_wave};
 
 /// Everything that planning starts from.
@@ -148,6 +151,8 @@ pub struct Observations {
     pub absent: BTreeSet<InstanceId>,
     /// The domains that credentials open, where something was read with them and they tell.
     pub reach: BTreeMap<InstanceId, Vec<String>>,
+    /// What servers say of the changes that a draft of the plan had them try.
+    pub trials: BTreeMap<Address, Trial>,
 }
 
 impl Observations {

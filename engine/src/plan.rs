@@ -14,6 +14,7 @@ use crate::cost::Bills;
 use crate::expr::{Expr, Reference};
 use crate::objectives::Forecast;
 use crate::value::Value;
+use tier::Tier;
 
 pub mod build;
 mod decide;
@@ -28,6 +29,7 @@ pub mod pages;
 pub mod roles;
 mod scope;
 pub mod stale;
+pub mod tier;
 pub(crate) mod tokens;
 
 /// The version of the saved form. A change that old readers would misread raises it.
@@ -207,6 +209,13 @@ pub struct Change {
     pub reason: Reason,
     /// How sure the plan is.
     pub certainty: Certainty,
+    /// How the change of an object was computed; absent where nothing is written, and for what is no
+    /// object of a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+    /// The digest of what the server said an update would do: it must say so again before it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Digest>,
     /// The attributes that change, by path.
     pub attrs: Vec<AttrChange>,
     /// What shall be there, known parts as literals; absent for deletions.

@@ -89,6 +89,11 @@ pub trait Session: Send + Sync {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    /// Has the other side try an operation without carrying it out; `None` where nothing can be tried.
+    fn try_out<'a>(&'a self, _op: &'a Op) -> BoxFuture<'a, Option<Trial>> {
+        Box::pin(async { None })
+    }
+
     /// How long the other side has been silent: since its last answer, or the end of a pause that it
     /// asked for. `None` as long as it never answered, and from whoever does not keep count.
     fn silent_for(&self) -> Option<Duration> {
@@ -361,6 +366,17 @@ pub enum Outcome {
     Gone,
     /// What [`Verb::Find`] found.
     Found(Vec<Live>),
+}
+
+/// What the other side says of an operation that it only tried.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trial {
+    /// It would do it, and this is what would be there.
+    Accepted(Box<Live>),
+    /// It would refuse it, whatever else is done before.
+    Refused(ProviderError),
+    /// It cannot say: it may not be asked, does not answer, or something else has to be there first.
+    Untried(String),
 }
 
 /// Why something did not work, and what follows from that.

@@ -416,6 +416,15 @@ pub struct Implied {
     pub why: &'static str,
 }
 
+/// What objects need to be tried at all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ground {
+    /// A namespace, by name.
+    Namespace(String),
+    /// A kind, by group and name.
+    Kind(String, String),
+}
+
 /// How an object makes something reachable from outside.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Exposure {
@@ -476,6 +485,10 @@ pub struct ObjectRules {
     pub misfits: fn(&Json) -> Vec<Misfit>,
     /// Fields that the server does not keep while they are false, zero or empty.
     pub zero_is_unset: &'static [&'static str],
+    /// What an object brings into being for others: without it the server cannot even try them.
+    pub brings: fn(&Value) -> Option<Ground>,
+    /// What has to be there for the server to try an object.
+    pub stands_on: fn(&Value) -> Vec<Ground>,
 }
 
 /// What a provider's configuration table links it to.

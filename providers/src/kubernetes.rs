@@ -43,6 +43,7 @@ mod session;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod told;
+mod trial;
 mod types;
 
 pub use client::Options;
@@ -113,6 +114,8 @@ impl Provider for Kubernetes {
                 typical: rules::typical,
                 list_key: rules::list_key,
                 zero_is_unset: rules::ZERO_IS_UNSET,
+                brings: rules::brings,
+                stands_on: rules::stands_on,
                 misfits: types::misfits,
                 canonical: canonical::canonical,
             }),

@@ -8,6 +8,7 @@
 mod charts;
 mod lab;
 mod objects;
+mod tiers;
 
 use lab::{Lab, Target};
 
@@ -40,5 +41,7 @@ on_both! {
     objects::one_mistake_does_not_stop_the_others
     objects::a_load_balancer_has_an_address
     objects::a_cluster_is_known_by_its_uid
+    tiers::a_plan_says_how_each_object_was_computed
+    tiers::what_the_server_would_refuse_is_no_plan
     charts::real_charts_converge_in_one_run
 }

@@ -114,7 +114,7 @@ spec:
   metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
 "#;
 
-const SMALL: &str = r#"
+pub(crate) const SMALL: &str = r#"
 apiVersion: v1
 kind: Namespace
 metadata: {name: NAME}
@@ -125,7 +125,7 @@ metadata: {name: settings, namespace: NAME}
 data: {mode: quiet}
 "#;
 
-const SECOND: &str = r#"
+pub(crate) const SECOND: &str = r#"
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -133,7 +133,7 @@ metadata: {name: second, namespace: NAME}
 data: {a: b}
 "#;
 
-const WIDGETS: &str = r#"
+pub(crate) const WIDGETS: &str = r#"
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: widgets.NAME.example.com}
@@ -166,7 +166,7 @@ spec: {colour: red}
 "#;
 
 /// The path of the settings.
-fn settings(lab: &Lab) -> String {
+pub(crate) fn settings(lab: &Lab) -> String {
     format!("/api/v1/namespaces/{}/configmaps/settings", lab.name())
 }
 

@@ -75,6 +75,7 @@ fn resource_change(change: &Change, record: Option<&Record>) -> Json {
         },
         "reason": change.reason,
         "certainty": change.certainty,
+        "tier": change.tier,
         "declared": change.declared,
         "stand_in": change.stand_in,
     })

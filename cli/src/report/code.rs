@@ -72,6 +72,8 @@ MoveBlocked "ZW3130"
 "what moved cannot be recorded under its new address\n\nSomething is recorded there already, or an operation on it has no known outcome. Take the entry of `[[moved]]` out and apply: that settles what is open. If both exist, they are two things: import or remove one of them first."
 Kept "ZW3131"
 "something that is to be kept would go all the same\n\n`zonewright = { keep = true }` leaves an object alone when it leaves the spec or its zone is destroyed. A replacement deletes the old object, and what lives in a cluster goes with the cluster: there is no way to keep it then. Set `keep = false` and apply that first."
+WouldRefuse "ZW3132"
+"the cluster would refuse an object\n\nWhile planning, every object that can be tried is sent to the API server as a dry-run: it checks it with all its rules and changes nothing. It would not take this one, so an apply would fail on it half way; nothing is applied at all until that is settled. The message is the server's, values of Secrets are left out of it. Correct the object where it is declared, or disable it. What the server cannot try (its namespace or its kind is made by the same plan, a webhook is down, the credentials may not write) is no error: the plan says `predicted` or `deferred` there, and why."
 WideToken "ZW3127"
 "the DNS provider's token opens more than it has to\n\nThe spec says `narrow = \"required\"` for the provider, and the token that the plan was made with sees domains in which the spec has no record: whoever gets hold of it can change those, too. Make a token with Zone Read and DNS Edit on the spec's domains alone, and give it to zonewright; the message names them. Nothing was sent. Without `narrow` this is a warning (ZW3033)."
 MarkTaken "ZW3128"
@@ -270,6 +272,7 @@ impl From<&PlanError> for Code {
             PlanError::NothingToReplace { .. } => Code::NothingToReplace,
             PlanError::Cycle { .. } => Code::PlanCycle,
             PlanError::Exposes { .. } => Code::Exposes,
+            PlanError::Refused { .. } => Code::WouldRefuse,
             PlanError::EmptyDatabase { .. } => Code::EmptyDatabase,
             PlanError::NoDatabase { .. } => Code::NoDatabase,
             PlanError::FlipTooEarly { .. } => Code::FlipTooEarly,

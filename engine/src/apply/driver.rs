@@ -14,10 +14,12 @@ use crate::address::{Address, InstanceId, ZoneName};
 use crate::expr::Reference;
 use crate::failpoint;
 use crate::journal::{Entry, Journal, JournalError};
-use crate::observe::{ContainerRef, Inputs, Observations, Sessions, lookup_seen, received};
+use crate::observe::{
+    ContainerRef, Inputs, Observations, Sessions, lookup_seen, received, try_one,
+};
 use crate::plan::{Action, Plan};
 use crate::provider::{
-    ErrorClass, Observed, Op, Outcome, ProviderError, ReadTarget, Session, Verb,
+    ErrorClass, Observed, Op, Outcome, ProviderError, ReadTarget, Session, Trial, Verb,
 };
 use crate::snapshot::Identity;
 use crate::value::Value;
@@ -211,6 +213,9 @@ impl<'a> Shell<'a> {
                             .boxed(),
                     );
                 }
+                Command::Try { step, instance, op } => self.flights.push(
+                    async move { (step, Input::Tried(try_out(run, &instance, &op).await)) }.boxed(),
+                ),
                 Command::Open {
                     step,
                     instance,
@@ -266,6 +271,7 @@ impl<'a> Shell<'a> {
                     Command::Wait { .. }
                     | Command::Look { .. }
                     | Command::Send { .. }
+                    | Command::Try { .. }
                     | Command::Open { .. } => {}
                 }
             }
@@ -375,6 +381,13 @@ async fn look(
             ErrorClass::Bug,
             "a read answered nothing",
         )),
+    }
+}
+
+async fn try_out(run: &Run<'_>, id: &InstanceId, op: &Op) -> Option<Trial> {
+    match session(run, id).await {
+        Ok(session) => try_one(run.inputs, session, op).await,
+        Err(error) => Some(Trial::Untried(error.message)),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::provider::{ErrorClass, Live, ProviderError, Wait};
 use crate::value::Value;
 
 mod reply;
+mod trial;
 mod write;
 
 /// How often a create is looked for after its reply was lost, before it is believed not to exist.
@@ -37,6 +38,8 @@ enum Phase {
     Begin,
     Opening,
     Looking,
+    /// The server tries again what the plan shows.
+    Trying,
     /// The intent is being journaled; `send` follows.
     Announcing,
     Sending,

@@ -15,6 +15,8 @@ fn rules() -> ObjectRules {
         list_key: |path| (path.last() == Some(&"env")).then_some(&["name"]),
         misfits: |_| Vec::new(),
         zero_is_unset: &["hostNetwork"],
+        brings: |_| None,
+        stands_on: |_| Vec::new(),
     }
 }
 
@@ -142,4 +144,65 @@ fn a_zero_that_the_server_does_not_keep_is_no_difference() {
     assert_eq!(find(Value::from_json(unset).unwrap()), ["spec.other"]);
     let on = live(serde_json::json!({"hostNetwork": true, "other": false}));
     assert_eq!(find(Value::from_json(on).unwrap()), ["spec.hostNetwork"]);
+}
+
+/// What a server says would be there after an update decides what the update is.
+#[test]
+fn a_trial_decides_what_an_update_changes() {
+    use crate::plan::tier;
+    use crate::provider::{Live, Mark, Status};
+    let shown = |desired: &str, live: &str, recorded: &str, after: &str| -> Vec<String> {
+        let after = Live {
+            id: String::new(),
+            attrs: value(after),
+            mark: Mark::Missing,
+            status: Status::Ready,
+        };
+        let (desired, live, recorded) = (value(desired), value(live), value(recorded));
+        let found = tier::differences(
+            &schema(),
+            &rules(),
+            &desired,
+            &live,
+            Some(&recorded),
+            &after,
+        );
+        let side = |v: Option<Value>| v.map_or("-".to_owned(), |v| v.to_json().to_string());
+        let line = |d: Difference| format!("{}: {} -> {}", d.path, side(d.before), side(d.after));
+        found.into_iter().map(line).collect()
+    };
+    let object = |spec: &str| format!(r#"{{"apiVersion": "v1", "kind": "X", "spec": {spec}}}"#);
+    // It is written otherwise, and nothing would change.
+    let (said, there) = (object(r#"{"size": "1000m"}"#), object(r#"{"size": "1"}"#));
+    assert_eq!(shown(&said, &there, &said, &there), [""; 0]);
+    // A webhook decides: its value is what will be there. What it adds elsewhere is its own.
+    let after = object(r#"{"size": "7", "extra": true}"#);
+    assert_eq!(
+        shown(&said, &there, &said, &after),
+        [r#"spec.size: "1" -> "7""#]
+    );
+    // What left the spec goes, unless somebody else applies it as well.
+    let was = object(r#"{"size": "1", "old": "x"}"#);
+    let only = object(r#"{"size": "1"}"#);
+    assert_eq!(shown(&only, &was, &was, &only), [r#"spec.old: "x" -> -"#]);
+    assert_eq!(shown(&only, &was, &was, &was), [""; 0]);
+}
+
+/// The digest of an effect is the same for the same effect only.
+#[test]
+fn an_effect_is_known_by_its_digest() {
+    use crate::plan::tier::effect;
+    let change = |before: &str, after: &str| {
+        vec![Difference {
+            path: "spec.a".parse().unwrap(),
+            before: Some(Value::text(before)),
+            after: Some(Value::text(after)),
+            replaces: false,
+        }]
+    };
+    let one = effect(&change("a", "b"), None);
+    assert_eq!(one, effect(&change("a", "b"), None));
+    assert_ne!(one, effect(&change("a", "c"), None));
+    assert_ne!(one, effect(&change("x", "b"), None));
+    assert_ne!(one, effect(&[], None));
 }

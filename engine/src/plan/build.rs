@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::decide::{Decided, Decider, identity_text};
 use super::edges::{self, Dependencies};
 use super::scope::PlanScope;
+use super::tier;
 use super::tokens;
 use super::{
     Action, AttrChange, Base, Certainty, Change, FORMAT_VERSION, Note, Plan, PlannedInstance,
@@ -66,7 +67,7 @@ pub(crate) fn plan_despite(
         errors.dedup();
         return Err(errors);
     }
-    let changes = changes(inputs, &dependencies, &exports, &decider.decided);
+    let changes = changes(inputs, seen, &dependencies, &exports, &decider.decided);
     let steps = steps(inputs, &changes);
     let mut edges = edges::edges(inputs, &dependencies, &changes, &steps);
     roles::order(inputs, &values, &changes, &steps, &mut edges);
@@ -232,24 +233,31 @@ fn decide_all<'a>(
     Ok(decider)
 }
 
+/// What would be done, as far as it is decided without trying anything; nothing when something is in the
+/// way of a plan.
+pub(super) fn drafted(inputs: &Inputs, seen: &Observations) -> Option<BTreeMap<Address, Decided>> {
+    let values = object_values(inputs, seen);
+    let dependencies = inputs.dependencies(&values);
+    let exports = exports(inputs);
+    let decider = decide_all(inputs, seen, &dependencies, &exports).ok()?;
+    decider.errors.is_empty().then_some(decider.decided)
+}
+
 fn changes(
     inputs: &Inputs,
+    seen: &Observations,
     dependencies: &Dependencies,
     exports: &Exports<'_>,
     decided: &BTreeMap<Address, Decided>,
 ) -> Vec<Change> {
+    let grounds = tier::grounds(inputs, decided);
     decided
         .iter()
         .filter_map(|(address, decided)| {
             let instance = inputs.instance_of(address)?;
-            Some(change(
-                inputs,
-                dependencies,
-                exports,
-                address,
-                instance,
-                decided,
-            ))
+            let tier = tier::tier(inputs, seen, &grounds, address, decided);
+            let change = change(inputs, dependencies, exports, address, instance, decided);
+            Some(Change { tier, ..change })
         })
         .collect()
 }
@@ -279,6 +287,8 @@ fn change(
         actions: decided.actions.clone(),
         reason: decided.reason.clone(),
         certainty: decided.certainty,
+        tier: None,
+        effect: decided.effect,
         attrs: attrs.collect(),
         desired: decided.expr.clone(),
         generation: decided.generation,

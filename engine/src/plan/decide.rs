@@ -19,6 +19,7 @@ use crate::snapshot::{IntentAction, Record, RecordStatus};
 use crate::value::Value;
 
 mod known;
+mod tried;
 
 /// The decision about one resource.
 #[derive(Debug, Clone)]
@@ -32,6 +33,7 @@ pub(super) struct Decided {
     pub(super) live: Option<Live>,
     pub(super) generation: u32,
     pub(super) seen: Option<Digest>,
+    pub(super) effect: Option<Digest>,
     pub(super) container: Option<Address>,
     pub(super) replace_when: Vec<Trigger>,
 }
@@ -106,6 +108,7 @@ impl<'a> Decider<'a> {
             triggers: known::triggers(resource, &scope),
         };
         let decided = self.decide_wanted(&want);
+        let decided = decided.and_then(|d| self.tried(&want, d));
         if let Some(decided) = decided {
             self.decided.insert(resource.address.clone(), decided);
         }
@@ -584,6 +587,7 @@ impl Wanted<'_> {
             live: None,
             generation: 1,
             seen: None,
+            effect: None,
             container: self.container.clone(),
             replace_when: self.triggers.iter().map(|(t, _)| t.clone()).collect(),
         }
@@ -618,6 +622,7 @@ fn removal(record: &Record, action: Action, reason: Reason) -> Decided {
         live: None,
         generation: record.generation,
         seen: None,
+        effect: None,
         container: record.contained_in.as_ref().map(|c| c.address.clone()),
         replace_when: Vec::new(),
     }

@@ -165,6 +165,16 @@ pub enum PlanError {
         /// What it refers to.
         target: Address,
     },
+    /// The server would refuse it.
+    #[error("{address} would be refused: {message}{}", declared.as_ref().map(|d| format!(" ({d})")).unwrap_or_default())]
+    Refused {
+        /// The resource.
+        address: Address,
+        /// What the server says.
+        message: String,
+        /// Where the spec says so.
+        declared: Option<String>,
+    },
     /// Steps wait for each other.
     #[error("these wait for each other: {}", nodes.join(", "))]
     Cycle {
@@ -263,6 +273,9 @@ impl PlanError {
                 "run `zonewright apply --zone {0}` first, or apply everything at once: then the flip waits for {0}",
                 target.zone
             ),
+            PlanError::Refused { .. } => {
+                "nothing was sent but a trial; correct it in the spec, or leave it out with `zonewright = { enabled = false }`".to_owned()
+            }
             PlanError::Cycle { .. } => {
                 "this is a contradiction in the plan: please report it with the spec".to_owned()
             }

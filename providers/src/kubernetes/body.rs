@@ -12,6 +12,7 @@ use zonewright_engine::secret::{DigestKey, Secret};
 use zonewright_engine::value::{Map, Value};
 
 use super::canonical::{SERVER_METADATA, digest_key};
+use super::kinds::Identity;
 use super::{ready, rules};
 
 /// The label that selects what a project owns in a zone.
@@ -152,6 +153,13 @@ fn default_protocol(port: &mut Json) {
     {
         port.entry("protocol").or_insert_with(|| "TCP".into());
     }
+}
+
+/// Whether what the server says of an object may hold a secret: it quotes values.
+pub(crate) fn is_secret(id: &Identity, object: &Value) -> bool {
+    let mut secret = id.kind == "Secret" && id.group.is_empty();
+    object.visit(&mut |leaf| secret |= matches!(leaf, Value::Secret(_)));
+    secret
 }
 
 /// Whose an object is.

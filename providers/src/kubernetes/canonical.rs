@@ -124,7 +124,8 @@ fn deep(key: &str, value: &Value, kind: &str) -> Value {
                 QUANTITY_MAPS.contains(&key) || (kind == "LimitRange" && LIMIT_MAPS.contains(&key));
             let mut out = Map::new();
             for (key, value) in map {
-                let value = if quantities || QUANTITIES.contains(&key.as_str()) {
+                let target = kind == "HorizontalPodAutoscaler" && key == "value";
+                let value = if quantities || target || QUANTITIES.contains(&key.as_str()) {
                     as_quantity(value, key, kind)
                 } else {
                     deep(key, value, kind)

@@ -107,6 +107,15 @@ impl Failure {
     }
 }
 
+/// How an object is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Apply {
+    /// Whether fields that others manage are taken from them.
+    pub(crate) force: bool,
+    /// Whether it is only tried: everything is checked, nothing is kept.
+    pub(crate) dry: bool,
+}
+
 /// What a visit through a proxy brought back.
 #[derive(Debug)]
 pub(crate) struct Visited {
@@ -247,14 +256,12 @@ impl Api {
         }
     }
 
-    /// Applies an object.
-    pub(crate) async fn patch(
-        &self,
-        path: &str,
-        force: bool,
-        body: &Json,
-    ) -> Result<Json, Failure> {
-        let path = format!("{path}?fieldManager=zonewright&force={force}&fieldValidation=Strict");
+    /// Applies an object, or only tries to.
+    pub(crate) async fn patch(&self, path: &str, how: Apply, body: &Json) -> Result<Json, Failure> {
+        let force = how.force;
+        let dry = if how.dry { "&dryRun=All" } else { "" };
+        let path =
+            format!("{path}?fieldManager=zonewright&force={force}&fieldValidation=Strict{dry}");
         let request = Request::builder()
             .method(Method::PATCH)
             .uri(path)

@@ -29,7 +29,37 @@ const WEBHOOK_DOWN: [&str; 3] = [
     "no endpoints available for service",
 ];
 
+/// What a refusal of a trial says of the real request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It would be refused as well.
+    Refuses,
+    /// Nothing: the server could not try it as it would be.
+    Unable,
+}
+
 impl Refusal {
+    /// What it says when the request was only tried. A refusal that depends on something else (rights,
+    /// quotas, a webhook's opinion of the moment) is none.
+    pub(crate) fn verdict(&self) -> Verdict {
+        let message = self.message();
+        let opinion = message.contains("admission webhook") || message.contains("dry run");
+        let wrong = match self.code {
+            400 => !opinion,
+            413 => true,
+            // Another object has the name by now: that is for the comparison with what is there.
+            422 => !self.is_about_uid(),
+            404 => self.status["details"]["kind"] == "namespaces",
+            500 => message.contains("failed to create typed patch object"),
+            _ => false,
+        };
+        if wrong {
+            Verdict::Refuses
+        } else {
+            Verdict::Unable
+        }
+    }
+
     fn reason(&self) -> &str {
         self.status["reason"].as_str().unwrap_or_default()
     }
@@ -179,7 +209,7 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::Refusal;
+    use super::{Refusal, Verdict};
     use serde_json::{Value as Json, json};
 
     fn check(code: u16, status: Json, want: &str) {
@@ -253,6 +283,54 @@ mod tests {
             status,
             "Conflict: ConfigMap a/b: it was replaced by somebody else",
         );
+    }
+
+    #[test]
+    fn a_trial_is_refused_for_what_is_wrong_with_the_object_itself() {
+        let verdict = |code: u16, message: &str| {
+            let details = json!({"kind": "namespaces"});
+            let status = json!({"kind": "Status", "message": message, "details": details});
+            let refusal = Refusal {
+                code,
+                status,
+                text: String::new(),
+                after: None,
+            };
+            refusal.verdict()
+        };
+        for (code, message) in [
+            (
+                400,
+                "strict decoding error: unknown field \"spec.replicaz\"",
+            ),
+            (404, "namespaces \"a\" not found"),
+            (413, "Request entity too large"),
+            (
+                422,
+                "Service \"a\" is invalid: spec.ports[0].port: Invalid value: 99999",
+            ),
+            (
+                500,
+                "failed to create typed patch object: .spec.x: field not declared in schema",
+            ),
+        ] {
+            assert_eq!(verdict(code, message), Verdict::Refuses, "{message}");
+        }
+        for (code, message) in [
+            (400, "admission webhook \"w\" does not support dry run"),
+            (400, "admission webhook \"w\" denied the request: no"),
+            (
+                403,
+                "deployments.apps is forbidden: User \"x\" cannot patch resource",
+            ),
+            (403, "exceeded quota: q"),
+            (409, "Operation cannot be fulfilled"),
+            (429, "too many requests"),
+            (500, "Internal error occurred: failed calling webhook \"w\""),
+            (503, "service unavailable"),
+        ] {
+            assert_eq!(verdict(code, message), Verdict::Unable, "{message}");
+        }
     }
 
     #[test]

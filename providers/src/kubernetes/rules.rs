@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use zonewright_engine::schema::Ground;
 use zonewright_engine::value::Value;
+
+use super::kinds::{self, Identity};
 
 /// Paths that the server refuses to change. Secret and ConfigMap `data` is so only for objects that
 /// say `immutable: true`; that is left to the server's answer.
@@ -101,6 +104,32 @@ pub(super) fn text<'a>(object: &'a Value, keys: &[&str]) -> Option<&'a str> {
     keys.iter()
         .try_fold(object, |value, key| value.get(key))
         .and_then(Value::as_str)
+}
+
+/// What an object brings: a namespace, or the kind that it defines.
+pub(crate) fn brings(object: &Value) -> Option<Ground> {
+    match text(object, &["kind"])? {
+        "Namespace" if text(object, &["apiVersion"]) == Some("v1") => Some(Ground::Namespace(
+            text(object, &["metadata", "name"])?.to_owned(),
+        )),
+        "CustomResourceDefinition" => Some(Ground::Kind(
+            text(object, &["spec", "group"])?.to_owned(),
+            text(object, &["spec", "names", "kind"])?.to_owned(),
+        )),
+        _ => None,
+    }
+}
+
+/// What has to be there before the server can try an object: its namespace, and its kind unless every
+/// server has it.
+pub(crate) fn stands_on(object: &Value) -> Vec<Ground> {
+    let Some(id) = Identity::of_object(object) else {
+        return Vec::new();
+    };
+    let kind = Ground::Kind(id.group.clone(), id.kind.clone());
+    let custom = (!kinds::is_built_in_group(&id.group)).then_some(kind);
+    let namespace = id.namespace.map(Ground::Namespace);
+    namespace.into_iter().chain(custom).collect()
 }
 
 /// Whether something outside the cluster hangs on the object: a load balancer, a volume.

@@ -9,18 +9,18 @@ use tokio::time::Instant;
 use zonewright_engine::address::Kind;
 use zonewright_engine::provider::{
     ErrorClass, Live, Mark, Observed, Op, Outcome, Owned, ProviderError, ReadTarget, Search,
-    Session, Status, Verb, Wait,
+    Session, Status, Trial, Verb, Wait,
 };
 use zonewright_engine::secret::Secret;
 use zonewright_engine::value::Value;
 
 use super::body::{self, Ownership};
-use super::client::{Api, Failure};
+use super::client::{Api, Apply, Failure};
 use super::discovery::Discovery;
 use super::failure::Refusal;
 use super::kinds::{Identity, Resource};
 use super::told::{Quote, told};
-use super::{owned, ready, refresh, scale};
+use super::{owned, ready, refresh, scale, trial};
 
 /// Between two attempts of a create.
 const SETTLE_PAUSE: Duration = Duration::from_secs(1);
@@ -51,6 +51,10 @@ impl Session for Cluster {
 
     fn apply<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, Result<Outcome, ProviderError>> {
         self.carry_out(op).boxed()
+    }
+
+    fn try_out<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, Option<Trial>> {
+        trial::try_out(&self.api, &self.discovery, op).boxed()
     }
 
     fn ephemeral<'a>(
@@ -92,10 +96,7 @@ impl Subject<'_> {
     }
 
     fn error(&self, failure: Failure) -> ProviderError {
-        let mut secret = self.id.kind == "Secret" && self.id.group.is_empty();
-        self.body
-            .visit(&mut |leaf| secret |= matches!(leaf, Value::Secret(_)));
-        failure.error(&self.id.to_string(), secret)
+        failure.error(&self.id.to_string(), body::is_secret(&self.id, self.body))
     }
 
     fn fault(&self, class: ErrorClass, message: &str) -> ProviderError {
@@ -252,7 +253,8 @@ impl Cluster {
         if let Some(stage) = stage {
             json["spec"]["replicas"] = stage.into();
         }
-        let answer = self.api.patch(&subject.path(), force, &json).await;
+        let how = Apply { force, dry: false };
+        let answer = self.api.patch(&subject.path(), how, &json).await;
         let object = match answer {
             Ok(object) => object,
             Err(failure) => {

@@ -9,6 +9,7 @@ use zonewright_engine::restore::finish::Heard;
 
 use super::cluster::{Cluster, is_gone};
 use super::{LABEL, failed, text};
+use crate::kubernetes::client::Apply;
 use crate::kubernetes::ready;
 use crate::kubernetes::told::{Quote, told};
 
@@ -288,6 +289,12 @@ async fn whole(cluster: &Cluster, namespace: &str, purpose: Purpose) -> Option<S
     (!said.is_empty()).then(|| said.to_owned())
 }
 
+/// What a rehearsal makes is its own.
+const FORCED: Apply = Apply {
+    force: true,
+    dry: false,
+};
+
 /// Makes an object and waits until it is ready, failed or gone. Where pods belong to it, why they do not run
 /// is told with its failure, also when they are gone by then: a Job that has had its time takes them along.
 async fn run(
@@ -297,7 +304,7 @@ async fn run(
     pods: Option<(&str, Purpose)>,
 ) -> Result<Ended, ProviderError> {
     let kind = text(body, "/kind").to_owned();
-    let made = cluster.api.patch(path, true, body).await;
+    let made = cluster.api.patch(path, FORCED, body).await;
     made.map_err(|f| f.error(&kind, true))?;
     let mut pause = Duration::from_millis(100);
     let mut waited_for = None;

@@ -235,6 +235,8 @@ fn objects() -> ObjectRules {
             text.then(misfit).into_iter().collect()
         },
         zero_is_unset: &[],
+        brings: |_| None,
+        stands_on: |_| Vec::new(),
     }
 }
 

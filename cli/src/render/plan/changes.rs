@@ -119,7 +119,8 @@ fn fold(class: Class, declaration: &Address, list: &[&Change], view: &View, out:
         list.len()
     );
     if let Some(first) = list.first() {
-        let why = reason::line(first).replace(" (stand-in)", "");
+        let why = reason::why(first).replace(" (stand-in)", "");
+        let why = format!("{}{}", escape(&why), reason::tiers(list));
         let _ = writeln!(out, "      {}", view.paint.tone(Tone::Faint, why));
     }
 }

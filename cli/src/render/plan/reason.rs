@@ -1,5 +1,7 @@
 //! Why a resource changes, in one line.
 
+use std::collections::BTreeMap;
+
 use zonewright_engine::address::Address;
 use zonewright_engine::plan::{Change, Reason};
 
@@ -7,6 +9,19 @@ use crate::render::text::{elide, escape};
 
 /// The reason in words, with where it is declared.
 pub(super) fn line(change: &Change) -> String {
+    let mut words = why(change);
+    if let Some(tier) = &change.tier {
+        words.push_str("; ");
+        words.push_str(tier.name());
+        if let Some(because) = tier.because() {
+            words.push_str(&format!(": {because}"));
+        }
+    }
+    escape(&words).into_owned()
+}
+
+/// The same without how the change was computed.
+pub(super) fn why(change: &Change) -> String {
     let mut words = words(&change.reason);
     // A stand-in is no file of the project.
     match spec_place(change) {
@@ -14,7 +29,26 @@ pub(super) fn line(change: &Change) -> String {
         Some(place) => words.push_str(&format!(" ({place})")),
         None => {}
     }
-    escape(&words).into_owned()
+    words
+}
+
+/// How many objects of a declaration were computed in which way.
+pub(super) fn tiers(changes: &[&Change]) -> String {
+    let mut counts = BTreeMap::new();
+    for tier in changes.iter().filter_map(|c| c.tier.as_ref()) {
+        *counts.entry(tier.name()).or_insert(0_usize) += 1;
+    }
+    let all: Vec<String> = counts
+        .iter()
+        .map(|(name, n)| format!("{n} {name}"))
+        .collect();
+    match (counts.len(), changes.len()) {
+        (0, _) => String::new(),
+        (1, n) if counts.values().all(|c| *c == n) => {
+            counts.keys().map(|name| format!("; all {name}")).collect()
+        }
+        _ => format!("; {}", all.join(", ")),
+    }
 }
 
 /// The line of the first changed attribute, else that of the declaration.

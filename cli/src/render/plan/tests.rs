@@ -55,6 +55,8 @@ pub(crate) fn change(address: &str, actions: &[Action], reason: Reason) -> Chang
         actions: actions.to_vec(),
         reason,
         certainty: Certainty::Seen,
+        tier: None,
+        effect: None,
         attrs: Vec::new(),
         desired: None,
         generation: 1,

@@ -23,6 +23,7 @@ impl Task {
                 self.attempt = 0;
                 self.looked(run, observed)
             }
+            (Phase::Trying, Input::Tried(said)) => self.tried(run, said),
             (Phase::Announcing, Input::Journaled) => {
                 self.recorded_entries(run)?;
                 self.send(run)

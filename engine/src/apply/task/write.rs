@@ -148,7 +148,7 @@ impl Task {
         self.desired = ignore::overlay(rules, &self.desired, &live.attrs, &change.ignore);
         self.id.clone_from(&live.id);
         self.live = Some(live);
-        self.announce(run)
+        self.try_out(run)
     }
 
     /// The live object must be what the plan was decided on.

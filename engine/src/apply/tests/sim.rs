@@ -478,6 +478,7 @@ impl Sim {
                 }
             },
             Command::Look { step, target, .. } => (step, Input::Looked(Ok(self.look(&target)))),
+            Command::Try { step, .. } => (step, Input::Tried(None)),
             Command::Wait { step, .. } => (step, Input::Woke),
             Command::Journal {
                 step,
