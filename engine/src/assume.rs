@@ -9,6 +9,7 @@ use crate::expr::Reference;
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::build::{object_values, recorded_inputs};
 use crate::plan::edges::ordered;
+use crate::plan::rolls::Rolls;
 use crate::plan::{Options, Refresh};
 use crate::schema::Registry;
 use crate::snapshot::{Contained, Record, RecordStatus, Snapshot, State};
@@ -38,12 +39,14 @@ pub(crate) fn applied(config: &Config, other: &Config, registry: &Registry) -> I
         .map(|zone| (zone.clone(), Snapshot::empty("", zone, "")))
         .collect();
     let nothing = Observations::default();
-    let dependencies = inputs.dependencies(&object_values(&inputs, &nothing));
+    let values = object_values(&inputs, &nothing);
+    let dependencies = inputs.dependencies(&values);
+    let rolls = Rolls::of(&inputs, &values);
     let wanted = wanted([config, other]);
     let keys: BTreeSet<&Address> = config.resources.keys().collect();
     // A spec with a cycle is refused before; without an order there is nothing to assume.
     for address in ordered(&keys, &dependencies).unwrap_or_default() {
-        if let Some(mut record) = record(&inputs, address, &wanted) {
+        if let Some(mut record) = record(&inputs, address, &wanted, &rolls) {
             record.depends_on = dependencies.addresses(address);
             let shard = inputs.state.shards.get_mut(&address.zone);
             shard.map(|s| s.records.insert(address.clone(), record));
@@ -64,14 +67,14 @@ fn wanted<'a>(configs: impl IntoIterator<Item = &'a Config>) -> Wanted {
     out
 }
 
-fn record(inputs: &Inputs, address: &Address, wanted: &Wanted) -> Option<Record> {
+fn record(inputs: &Inputs, address: &Address, wanted: &Wanted, rolls: &Rolls) -> Option<Record> {
     let resource = inputs.config.resources.get(address)?;
     if resource.meta.observe {
         return None;
     }
     let nothing = Observations::default();
     let scope = |reference: &Reference| lookup_seen(inputs, &nothing, reference);
-    let desired = resource.body.eval(&scope);
+    let desired = rolls.body(inputs, resource).eval(&scope);
     let paths = wanted.get(address).into_iter().flatten();
     let outputs: Map = paths
         .filter(|path| !path.is_empty() && desired.at(path).is_none())

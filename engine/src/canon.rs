@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use crate::address::text_serde;
+use crate::value::Value;
 
 /// The canonical bytes of a value.
 ///
@@ -26,6 +27,40 @@ pub fn bytes<T: Serialize>(value: &T) -> Vec<u8> {
 /// The SHA-256 of the canonical bytes.
 pub fn digest<T: Serialize>(value: &T) -> Digest {
     Digest::of(&bytes(value))
+}
+
+/// A short text that is another one when the value is. Secrets go in by their keyed digest: the text tells
+/// nothing of them, and begins with the key's id, because another key gives another text.
+pub fn fingerprint(value: &Value) -> String {
+    let mut key = None;
+    let digest = &digest(&unlabelled(value, &mut key)).hex()[..16];
+    match key {
+        None => digest.to_owned(),
+        Some(id) => format!("{id}.{digest}"),
+    }
+}
+
+/// Which key a fingerprint was made with, if secrets went in.
+pub fn key_of(fingerprint: &str) -> Option<&str> {
+    fingerprint.split_once('.').map(|(id, _)| id)
+}
+
+/// Where a secret comes from says nothing about what it is.
+fn unlabelled(value: &Value, key: &mut Option<String>) -> Value {
+    match value {
+        Value::List(items) => Value::List(items.iter().map(|v| unlabelled(v, key)).collect()),
+        Value::Map(map) => {
+            let entries = map.iter().map(|(k, v)| (k.clone(), unlabelled(v, key)));
+            Value::Map(entries.collect())
+        }
+        Value::Secret(secret) => {
+            let own = secret.key().map(|k| k.id());
+            // Without a key there is no digest, and nothing can be told.
+            *key = own.or(key.take()).or(Some("none".to_owned()));
+            secret.digest().map_or(Value::Null, Value::String)
+        }
+        leaf => leaf.clone(),
+    }
 }
 
 /// Canonical key order with two-space indentation: for files that people read.

@@ -10,6 +10,7 @@ use crate::expr::Reference;
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::AttrChange;
 use crate::plan::build::{COMPACT_KEY, recorded_inputs};
+use crate::plan::rolls;
 use crate::provider::{Live, Observed, Status};
 use crate::snapshot::{Record, RecordStatus, State};
 use crate::value::Value;
@@ -229,7 +230,7 @@ fn applied(inputs: &Inputs, seen: &Observations, record: &Record) -> Value {
         .config
         .resources
         .get(&record.address)
-        .map(|r| r.body.eval(&scope));
+        .map(|r| rolls::body(inputs, seen, r).eval(&scope));
     match desired {
         Some(value)
             if recorded_inputs(

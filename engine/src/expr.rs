@@ -130,6 +130,8 @@ pub enum Node {
     List(Vec<Expr>),
     /// A map.
     Map(BTreeMap<String, Expr>),
+    /// Text that is another one when the value is: see [`crate::canon::fingerprint`].
+    Fingerprint(Box<Expr>),
 }
 
 /// A piece of a template.
@@ -223,6 +225,7 @@ impl Expr {
             })),
             Node::List(items) => items.iter().for_each(|e| e.collect(out)),
             Node::Map(map) => map.values().for_each(|e| e.collect(out)),
+            Node::Fingerprint(inner) => inner.collect(out),
         }
     }
 
@@ -238,6 +241,16 @@ impl Expr {
                     .map(|(k, e)| (k.clone(), e.eval(scope)))
                     .collect(),
             ),
+            Node::Fingerprint(inner) => {
+                let value = inner.eval(scope);
+                if value.is_known() {
+                    return Value::String(crate::canon::fingerprint(&value));
+                }
+                Value::Unknown(Unknown {
+                    from: value.unknowns(),
+                    secret: false,
+                })
+            }
         }
     }
 
@@ -253,6 +266,10 @@ impl Expr {
                     .collect(),
             ),
             Node::Literal(_) => self.node.clone(),
+            Node::Fingerprint(inner) => match self.eval(scope) {
+                text @ Value::String(_) => Node::Literal(text),
+                _ => Node::Fingerprint(Box::new(inner.reduce(scope))),
+            },
             Node::Ref(_) | Node::Template(_) => {
                 let value = self.eval(scope);
                 let mut plain = value.is_known();
@@ -287,6 +304,7 @@ impl Expr {
             }
             Node::List(items) => Json::Array(items.iter().map(Expr::to_json).collect()),
             Node::Map(map) => wrap(map.iter().map(|(k, e)| (k.clone(), e.to_json())).collect()),
+            Node::Fingerprint(inner) => json!({ "$fingerprint": inner.to_json() }),
         }
     }
 
@@ -316,6 +334,10 @@ impl Expr {
             if let Some(Json::Array(parts)) = map.remove("$template") {
                 let parts = parts.into_iter().map(part_from_json);
                 return Ok(Expr::from(Node::Template(parts.collect::<Result<_, _>>()?)));
+            }
+            if let Some(inner) = map.remove("$fingerprint") {
+                let inner = Box::new(Expr::from_json(inner)?);
+                return Ok(Expr::from(Node::Fingerprint(inner)));
             }
             if map.contains_key("$secret") || map.contains_key("$unknown") {
                 return Ok(Expr::literal(Value::from_json(Json::Object(map))?));

@@ -27,6 +27,7 @@ pub mod moves;
 mod needed;
 pub mod pages;
 pub mod roles;
+pub(crate) mod rolls;
 mod scope;
 pub mod stale;
 pub mod tier;

@@ -487,6 +487,9 @@ pub struct ObjectRules {
     pub zero_is_unset: &'static [&'static str],
     /// What an object brings into being for others: without it the server cannot even try them.
     pub brings: fn(&Value) -> Option<Ground>,
+    /// What of other objects the pods of a workload read once, when they start: it is rolled when that
+    /// changes. Nothing for what runs no pods, or ends by itself.
+    pub reads_at_start: fn(&Value) -> Vec<Need>,
     /// What has to be there for the server to try an object.
     pub stands_on: fn(&Value) -> Vec<Ground>,
 }

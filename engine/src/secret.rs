@@ -25,6 +25,11 @@ impl DigestKey {
         DigestKey(Zeroizing::new(bytes))
     }
 
+    /// What tells the key from others, and nothing of it.
+    pub fn id(&self) -> String {
+        self.fingerprint("which key is this")[..6].to_owned()
+    }
+
     fn fingerprint(&self, value: &str) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice())
             .expect("invariant: HMAC takes keys of any length");

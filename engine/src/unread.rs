@@ -7,6 +7,7 @@
 use crate::address::Address;
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::build::recorded_inputs;
+use crate::plan::rolls;
 use crate::plan::{Certainty, Change, Plan, Reason};
 use crate::value::Value;
 
@@ -85,7 +86,8 @@ fn wanted_otherwise(inputs: &Inputs, seen: &Observations, change: &Change) -> bo
     let Some(record) = inputs.state.record(&change.address) else {
         return true;
     };
-    let desired: Value = resource.body.eval(&|r: &_| lookup_seen(inputs, seen, r));
+    let body = rolls::body(inputs, seen, resource);
+    let desired: Value = body.eval(&|r: &_| lookup_seen(inputs, seen, r));
     desired.is_known()
         && recorded_inputs(&inputs.registry, &change.address, &desired, &change.ignore)
             != record.inputs

@@ -115,6 +115,7 @@ impl Provider for Kubernetes {
                 list_key: rules::list_key,
                 zero_is_unset: rules::ZERO_IS_UNSET,
                 brings: rules::brings,
+                reads_at_start: pods::reads_at_start,
                 stands_on: rules::stands_on,
                 misfits: types::misfits,
                 canonical: canonical::canonical,

@@ -165,9 +165,11 @@ fn mutating(service: Service, req: &Request<Bytes>) -> bool {
     if [Method::GET, Method::HEAD, Method::OPTIONS].contains(req.method()) {
         return false;
     }
-    let dry = || {
-        let query = query_pairs(req.uri().query().unwrap_or(""));
-        query.get("dryRun").is_some_and(|v| v == "All")
-    };
-    service != Service::Kubernetes || !dry()
+    !is_trial(service, req)
+}
+
+/// Whether a request to a cluster only tries something (a dry-run).
+pub(crate) fn is_trial(service: Service, req: &Request<Bytes>) -> bool {
+    let query = query_pairs(req.uri().query().unwrap_or(""));
+    service == Service::Kubernetes && query.get("dryRun").is_some_and(|v| v == "All")
 }

@@ -21,7 +21,7 @@ use crate::clock::{Clock, MachineClock};
 use crate::control::{self, Switches};
 use crate::fault::{Board, Kind};
 use crate::identity::Identity;
-use crate::journal::{Journal, Service};
+use crate::journal::{self, Journal, Service};
 use crate::profile::Profile;
 use crate::reply::{self, Body};
 use crate::world::{Tables, World};
@@ -181,9 +181,11 @@ impl Sandbox {
             return reply::json(404, &json!({"id": "not_found", "message": message}));
         };
         let seq = self.journal.begin(service, &req);
-        let struck = self
-            .board
-            .strike(service.name(), req.method().as_str(), &path);
+        let method = match journal::is_trial(service, &req) {
+            true => "TRY",
+            false => req.method().as_str(),
+        };
+        let struck = self.board.strike(service.name(), method, &path);
         let kind = req.extensions().get::<Kind>().cloned().or(struck);
         let response = match kind {
             None => self.carry_out(service, seq, req).await,

@@ -132,6 +132,32 @@ impl Lab {
         self.declare("[kubernetes.manifest.lab]\nfile = \"manifests/lab.yaml\"\n");
     }
 
+    /// Appends tables to the root file.
+    pub(crate) fn root(&self, tables: &str) {
+        let head = std::fs::read_to_string(self.env.path().join("zonewright.toml")).unwrap();
+        self.env
+            .write("zonewright.toml", &format!("{head}{tables}"));
+    }
+
+    /// Takes the digest key away, as on a machine that never had it.
+    pub(crate) fn forget_digest_key(&self) {
+        let mut removed = 0;
+        let mut dirs = vec![self.env.path().to_owned()];
+        while let Some(dir) = dirs.pop() {
+            for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                match entry.file_type().unwrap().is_dir() {
+                    true => dirs.push(entry.path()),
+                    false if entry.file_name() == "digest.key" => {
+                        std::fs::remove_file(entry.path()).unwrap();
+                        removed += 1;
+                    }
+                    false => {}
+                }
+            }
+        }
+        assert_eq!(removed, 1, "there is one key");
+    }
+
     /// Writes a file of the project.
     pub(crate) fn write(&self, file: &str, text: &str) {
         self.env.write(file, text);

@@ -8,6 +8,7 @@
 mod charts;
 mod lab;
 mod objects;
+mod rolls;
 mod tiers;
 
 use lab::{Lab, Target};
@@ -43,5 +44,7 @@ on_both! {
     objects::a_cluster_is_known_by_its_uid
     tiers::a_plan_says_how_each_object_was_computed
     tiers::what_the_server_would_refuse_is_no_plan
+    rolls::pods_are_rolled_when_what_they_read_changes
+    rolls::a_secret_of_a_reference_rolls_and_stays_secret
     charts::real_charts_converge_in_one_run
 }

@@ -175,7 +175,7 @@ fn deployment(lab: &Lab) -> String {
 }
 
 /// The actions that a plan proposes, by the key of the object.
-fn actions(lab: &Lab) -> Vec<(String, Value)> {
+pub(crate) fn actions(lab: &Lab) -> Vec<(String, Value)> {
     let plan = lab.expect(0, &["plan", "--format", "json"]).json();
     let changes = plan["resource_changes"].as_array().unwrap();
     changes

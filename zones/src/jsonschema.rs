@@ -501,6 +501,10 @@ fn meta() -> Json {
             "replace_when",
             list("References to values; it is replaced when one of them changes."),
         ),
+        (
+            "roll",
+            flag("Whether pods are rolled when a ConfigMap or Secret changes that they read."),
+        ),
         ("timeout", text("How long it may take.")),
         ("unset", list("Inherited attributes to remove.")),
         ("observe", flag("Read it, never change it.")),

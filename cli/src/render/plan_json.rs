@@ -132,7 +132,7 @@ fn known(expr: &Expr) -> Json {
     match &expr.node {
         Node::Literal(Value::Unknown(_)) => Json::Null,
         Node::Literal(value) => value.to_json(),
-        Node::Ref(_) | Node::Template(_) => Json::Null,
+        Node::Ref(_) | Node::Template(_) | Node::Fingerprint(_) => Json::Null,
         Node::List(items) => Json::Array(items.iter().map(known).collect()),
         Node::Map(map) => Json::Object(map.iter().map(|(k, e)| (k.clone(), known(e))).collect()),
     }
@@ -142,7 +142,7 @@ fn known(expr: &Expr) -> Json {
 fn unknown(expr: &Expr) -> Option<Json> {
     match &expr.node {
         Node::Literal(value) => (!value.is_known()).then_some(json!(true)),
-        Node::Ref(_) | Node::Template(_) => Some(json!(true)),
+        Node::Ref(_) | Node::Template(_) | Node::Fingerprint(_) => Some(json!(true)),
         Node::List(items) => {
             let marks: Vec<Option<Json>> = items.iter().map(unknown).collect();
             marks.iter().any(Option::is_some).then(|| {

@@ -48,6 +48,7 @@ fn write_expr(expr: &Expr, out: &mut String) {
         Node::Ref(Reference::Secret(name)) => out.push_str(&format!("(secret secret.{name})")),
         Node::Ref(reference) => from(std::iter::once(reference), out),
         Node::Template(parts) => template(parts, out),
+        Node::Fingerprint(inner) => from(inner.references().into_iter().map(|(r, _)| r), out),
         Node::List(items) => sequence(items.iter(), '[', ']', out, write_expr),
         Node::Map(map) => sequence(map.iter(), '{', '}', out, |(k, e), out| {
             key(k, out);

@@ -16,6 +16,7 @@ fn rules() -> ObjectRules {
         misfits: |_| Vec::new(),
         zero_is_unset: &["hostNetwork"],
         brings: |_| None,
+        reads_at_start: |_| Vec::new(),
         stands_on: |_| Vec::new(),
     }
 }

@@ -7,6 +7,8 @@ use crate::address::{Address, AttrPath, InstanceId};
 use crate::config::{Instance, Resource};
 use crate::expr::Reference;
 use crate::plan::Refresh;
+use crate::plan::build::object_values;
+use crate::plan::rolls::Rolls;
 use crate::provider::{ErrorClass, Observed, ProviderError, ReadTarget, Status};
 use crate::value::Value;
 
@@ -200,13 +202,14 @@ fn refers_to_seen(inputs: &Inputs, seen: &Observations, address: &Address) -> bo
 fn changed_addresses(inputs: &Inputs) -> BTreeSet<Address> {
     let nothing = Observations::default();
     let scope = |reference: &Reference| lookup_seen(inputs, &nothing, reference);
+    let rolls = Rolls::of(inputs, &object_values(inputs, &nothing));
     let mut changed: BTreeSet<Address> = inputs
         .addresses()
         .into_iter()
         .filter(
             |address| match (inputs.wanted(address), inputs.state.record(address)) {
                 (Some(want), Some(record)) => {
-                    let desired = want.body.eval(&scope);
+                    let desired = rolls.body(inputs, want).eval(&scope);
                     crate::plan::build::recorded_inputs(
                         &inputs.registry,
                         address,

@@ -61,6 +61,7 @@ impl Words {
     pub(super) fn leaf(&self, expr: &Expr) -> Value {
         match &expr.node {
             Node::Literal(value) => self.value(value),
+            Node::Fingerprint(inner) => self.leaf(inner),
             Node::Ref(reference) => Value::String(self.reference(reference)),
             Node::Template(parts) => Value::String(
                 parts

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::decide::{Decided, Decider, identity_text};
 use super::edges::{self, Dependencies};
+use super::rolls::Rolls;
 use super::scope::PlanScope;
 use super::tier;
 use super::tokens;
@@ -48,7 +49,8 @@ pub(crate) fn plan_despite(
     errors.extend(tokens::refused(inputs, seen));
     let dependencies = inputs.dependencies(&values);
     let exports = exports(inputs);
-    let decider = decide_all(inputs, seen, &dependencies, &exports).map_err(|e| vec![e])?;
+    let rolls = Rolls::of(inputs, &values);
+    let decider = decide_all(inputs, seen, &dependencies, &exports, &rolls).map_err(|e| vec![e])?;
     errors.extend(decider.errors);
     errors.extend(needed::by_what_is_kept(inputs, &decider.decided));
     let forecasts = objectives::forecasts(inputs, &dependencies, &values);
@@ -205,6 +207,7 @@ fn decide_all<'a>(
     seen: &'a Observations,
     dependencies: &'a Dependencies,
     exports: &'a Exports<'a>,
+    rolls: &'a Rolls,
 ) -> Result<Decider<'a>, PlanError> {
     let addresses = inputs.addresses();
     let wanted: BTreeMap<&Address, &Resource> = addresses
@@ -219,6 +222,7 @@ fn decide_all<'a>(
         seen,
         dependencies,
         exports,
+        rolls,
         decided: BTreeMap::new(),
         errors: Vec::new(),
     };
@@ -239,7 +243,8 @@ pub(super) fn drafted(inputs: &Inputs, seen: &Observations) -> Option<BTreeMap<A
     let values = object_values(inputs, seen);
     let dependencies = inputs.dependencies(&values);
     let exports = exports(inputs);
-    let decider = decide_all(inputs, seen, &dependencies, &exports).ok()?;
+    let rolls = Rolls::of(inputs, &values);
+    let decider = decide_all(inputs, seen, &dependencies, &exports, &rolls).ok()?;
     decider.errors.is_empty().then_some(decider.decided)
 }
 

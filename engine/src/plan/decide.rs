@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::build::PlanError;
 use super::edges::Dependencies;
 use super::roles;
+use super::rolls::Rolls;
 use super::scope::PlanScope;
 use super::{Action, Certainty, Reason};
 use crate::address::{Address, AttrPath};
@@ -48,6 +49,11 @@ impl Decided {
         self.live.as_ref().filter(|_| stays)
     }
 
+    /// Whether the object stays as it is.
+    fn is_untouched(&self) -> bool {
+        self.differences.is_empty() && !self.has(Action::Create) && !self.has(Action::Delete)
+    }
+
     pub(super) fn has(&self, action: Action) -> bool {
         self.actions.contains(&action)
     }
@@ -68,6 +74,8 @@ pub(super) struct Decider<'a> {
     pub(super) dependencies: &'a Dependencies,
     /// Live fields that other resources refer to.
     pub(super) exports: &'a BTreeMap<&'a Address, BTreeSet<&'a AttrPath>>,
+    /// What workloads are rolled for.
+    pub(super) rolls: &'a Rolls,
     pub(super) decided: BTreeMap<Address, Decided>,
     pub(super) errors: Vec<PlanError>,
 }
@@ -97,12 +105,20 @@ impl<'a> Decider<'a> {
             seen: self.seen,
             decided: &self.decided,
         };
+        let body = self.rolls.body(inputs, resource);
+        let (mut expr, mut value) = (body.reduce(&scope), body.eval(&scope));
+        if let Some(live) = self.seen.live(&resource.address) {
+            let stays = |a: &Address| self.decided.get(a).is_some_and(Decided::is_untouched);
+            let address = &resource.address;
+            self.rolls
+                .settle(address, &live.attrs, stays, &mut expr, &mut value);
+        }
         let want = Wanted {
             resource,
             schema,
             rules: inputs.object_rules(&resource.address),
-            expr: resource.body.reduce(&scope),
-            value: resource.body.eval(&scope),
+            expr,
+            value,
             record: inputs.state.record(&resource.address),
             container: inputs.container_of(&resource.address),
             triggers: known::triggers(resource, &scope),

@@ -75,6 +75,8 @@ fn secret(object: &BTreeMap<String, Expr>) -> Option<BTreeMap<String, Expr>> {
 fn spell(expr: &Expr, zone: &ZoneName) -> Option<String> {
     Some(match &expr.node {
         Node::Literal(value) => literal(value)?,
+        // Only plans hold them.
+        Node::Fingerprint(_) => return None,
         Node::Ref(reference) => text(&filled(reference, zone)),
         Node::Template(parts) => {
             let parts = parts.iter().map(|part| match part {

@@ -40,6 +40,29 @@ pub(crate) fn needs_of(object: &Value) -> Vec<Need> {
     template.map(needs).unwrap_or_default()
 }
 
+/// The ConfigMaps and Secrets that the containers of a lasting workload take. A Job ends by itself and its
+/// template cannot change; the next run of a CronJob reads them anew.
+pub(crate) fn reads_at_start(object: &Value) -> Vec<Need> {
+    let kind = object.get("kind").and_then(Value::as_str);
+    let lasting = matches!(kind, Some("Deployment" | "StatefulSet" | "DaemonSet"));
+    let Some(spec) = path(object, &["spec", "template", "spec"]).filter(|_| lasting) else {
+        return Vec::new();
+    };
+    let mut out = Vec::new();
+    for list in ["initContainers", "containers"] {
+        for container in items(spec, list) {
+            container_needs(container, &mut out);
+        }
+    }
+    for volume in items(spec, "volumes") {
+        volume_needs(volume, &mut out);
+    }
+    out.retain(|need| matches!(need.kind, "ConfigMap" | "Secret"));
+    out.sort();
+    out.dedup();
+    out
+}
+
 /// Everything that pods name, in no particular order; what is optional counts too.
 pub(crate) fn needs(template: &Value) -> Vec<Need> {
     let Some(spec) = template.get("spec") else {

@@ -328,6 +328,6 @@ fn plain(expr: &Expr) -> Option<Json> {
             .map(|(k, e)| Some((k.clone(), plain(e)?)))
             .collect::<Option<_>>()
             .map(Json::Object),
-        Node::Ref(_) | Node::Template(_) => None,
+        Node::Ref(_) | Node::Template(_) | Node::Fingerprint(_) => None,
     }
 }

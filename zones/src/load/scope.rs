@@ -143,7 +143,9 @@ impl<'a> Scope<'_, 'a> {
             Some(Type::List(_) | Type::Map(_) | Type::Object(_))
         );
         match lowered.expr.node {
-            Node::List(_) | Node::Map(_) => self.refuse(realm::not_text(inner, at)),
+            Node::List(_) | Node::Map(_) | Node::Fingerprint(_) => {
+                self.refuse(realm::not_text(inner, at))
+            }
             Node::Ref(_) if composite => self.refuse(realm::not_text(inner, at)),
             Node::Ref(reference) => Some(vec![Part::Ref(reference)]),
             Node::Template(parts) => Some(parts),

@@ -161,7 +161,7 @@ impl Scope<'_, '_> {
 
     fn literal_conforms(&self, node: &Node, ty: &Type, at: Loc, path: &str) {
         match (node, ty) {
-            (_, Type::Any) | (Node::Ref(_) | Node::Template(_), _) => {}
+            (_, Type::Any) | (Node::Ref(_) | Node::Template(_) | Node::Fingerprint(_), _) => {}
             (Node::Literal(value), _) => {
                 if let Some(draft) = types::scalar(value, ty, at, path) {
                     self.report(draft);
@@ -299,6 +299,7 @@ pub(super) fn refers(expr: &Expr) -> bool {
         Node::Ref(_) | Node::Template(_) => true,
         Node::List(items) => items.iter().any(refers),
         Node::Map(map) => map.values().any(refers),
+        Node::Fingerprint(inner) => refers(inner),
     }
 }
 

@@ -236,6 +236,7 @@ fn objects() -> ObjectRules {
         },
         zero_is_unset: &[],
         brings: |_| None,
+        reads_at_start: |_| Vec::new(),
         stands_on: |_| Vec::new(),
     }
 }

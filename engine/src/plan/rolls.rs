@@ -1,0 +1,254 @@
+//! A workload is rolled when a ConfigMap or a Secret that its pods read changes: its template carries an
+//! annotation with the fingerprint of each. Pure.
+//!
+//! The fingerprint of a Secret depends on the project's digest key. On a machine that has another key, what
+//! is live stays as long as the Secret itself stays, so that nothing is rolled for the key's sake.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::address::{Address, AttrPath, InstanceId};
+use crate::canon;
+use crate::config::Resource;
+use crate::expr::{Expr, Node};
+use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::plan::build::object_values;
+use crate::value::Value;
+
+/// What the annotations begin with.
+const PREFIX: &str = "zonewright.dev/checksum-";
+
+/// The longest name of an annotation behind its prefix, in bytes.
+const LONGEST: usize = 63 - "checksum-".len();
+
+/// Where the annotations of pods are.
+const ANNOTATIONS: [&str; 4] = ["spec", "template", "metadata", "annotations"];
+
+/// The parts of an object that pods read.
+const CONTENT: [&str; 3] = ["binaryData", "data", "stringData"];
+
+/// Which objects each workload reads, by the annotation that tells of them.
+#[derive(Debug, Default)]
+pub(crate) struct Rolls(BTreeMap<Address, BTreeMap<String, Vec<Address>>>);
+
+/// Instance, namespace, kind and name.
+type Place<'a> = (InstanceId, &'a str, &'a str, &'a str);
+
+fn text<'a>(object: &'a Value, keys: &[&str]) -> &'a str {
+    let found = keys.iter().try_fold(object, |value, key| value.get(key));
+    found.and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What one resource shall be, with the annotations of what its pods read: for those who look at few.
+pub(crate) fn body<'a>(
+    inputs: &Inputs,
+    seen: &Observations,
+    resource: &'a Resource,
+) -> Cow<'a, Expr> {
+    let reads = inputs.object_rules(&resource.address).is_some_and(|rules| {
+        let object = resource.body.eval(&|r: &_| lookup_seen(inputs, seen, r));
+        !(rules.reads_at_start)(&object).is_empty()
+    });
+    if reads {
+        Rolls::of(inputs, &object_values(inputs, seen)).body(inputs, resource)
+    } else {
+        Cow::Borrowed(&resource.body)
+    }
+}
+
+impl Rolls {
+    /// Works out who reads what. Only what the spec declares counts.
+    pub(crate) fn of(inputs: &Inputs, values: &BTreeMap<Address, Value>) -> Rolls {
+        let mut places: BTreeMap<Place<'_>, &Address> = BTreeMap::new();
+        for (address, object) in values {
+            let kind = text(object, &["kind"]);
+            if matches!(kind, "ConfigMap" | "Secret")
+                && let Some(instance) = inputs.instance_of(address)
+            {
+                let namespace = text(object, &["metadata", "namespace"]);
+                let name = text(object, &["metadata", "name"]);
+                places.insert((instance, namespace, kind, name), address);
+            }
+        }
+        let mut out = Rolls::default();
+        for (address, object) in values {
+            let (Some(rules), Some(instance)) =
+                (inputs.object_rules(address), inputs.instance_of(address))
+            else {
+                continue;
+            };
+            let resource = inputs.config.resources.get(address);
+            if resource.is_some_and(|r| r.meta.steady) {
+                continue;
+            }
+            let namespace = text(object, &["metadata", "namespace"]);
+            for need in (rules.reads_at_start)(object) {
+                let place = (instance.clone(), namespace, need.kind, need.name.as_str());
+                if let Some(read) = places.get(&place) {
+                    let marks = out.0.entry(address.clone()).or_default();
+                    let mark = marks.entry(annotation(&need.name)).or_default();
+                    mark.push((*read).clone());
+                }
+            }
+        }
+        out
+    }
+
+    /// What a resource shall be, with the annotations of what its pods read.
+    pub(crate) fn body<'a>(&self, inputs: &Inputs, resource: &'a Resource) -> Cow<'a, Expr> {
+        let Some(marks) = self.0.get(&resource.address) else {
+            return Cow::Borrowed(&resource.body);
+        };
+        let mut body = resource.body.clone();
+        for (name, read) in marks {
+            let of = read.iter().filter_map(|a| inputs.config.resources.get(a));
+            let content = Expr::from(Node::List(of.map(content).collect()));
+            let mark = Expr::from(Node::Fingerprint(Box::new(content)));
+            put(&mut body, &ANNOTATIONS, name, mark);
+        }
+        Cow::Owned(body)
+    }
+
+    /// Keeps what is live where only the key is another one: `stays` says which objects do not change.
+    pub(crate) fn settle(
+        &self,
+        address: &Address,
+        live: &Value,
+        stays: impl Fn(&Address) -> bool,
+        expr: &mut Expr,
+        value: &mut Value,
+    ) {
+        for (name, read) in self.0.get(address).into_iter().flatten() {
+            let path = ANNOTATIONS
+                .iter()
+                .fold(AttrPath::root(), |p, k| p.key(k))
+                .key(name);
+            let (Some(Value::String(wanted)), Some(Value::String(there))) =
+                (value.at(&path), live.at(&path))
+            else {
+                continue;
+            };
+            let keys = (canon::key_of(wanted), canon::key_of(there));
+            let another = matches!(keys, (Some(a), Some(b)) if a != b);
+            if another && read.iter().all(&stays) {
+                let there = Value::text(there.clone());
+                put(expr, &ANNOTATIONS, name, Expr::literal(there.clone()));
+                put_value(value, &ANNOTATIONS, name, there);
+            }
+        }
+    }
+}
+
+/// The annotation of a name; a long one is cut and told apart by its digest.
+fn annotation(name: &str) -> String {
+    if name.len() <= LONGEST {
+        return format!("{PREFIX}{name}");
+    }
+    let digest = &canon::Digest::of(name.as_bytes()).hex()[..8];
+    let cut: String = name.chars().take(LONGEST - 9).collect();
+    format!("{PREFIX}{cut}-{digest}")
+}
+
+fn content(resource: &Resource) -> Expr {
+    let entry = |key: &&str| Some(((*key).to_owned(), resource.body.get(key)?.clone()));
+    Expr::from(Node::Map(CONTENT.iter().filter_map(entry).collect()))
+}
+
+/// Sets an entry of the map at a path; what stands there and is no map is left as it is.
+fn put(here: &mut Expr, path: &[&str], key: &str, mark: Expr) {
+    let Node::Map(map) = &mut here.node else {
+        return;
+    };
+    match path {
+        [] => {
+            map.insert(key.to_owned(), mark);
+        }
+        [first, rest @ ..] => {
+            let empty = || Expr::from(Node::Map(BTreeMap::new()));
+            let inner = map.entry((*first).to_owned()).or_insert_with(empty);
+            put(inner, rest, key, mark);
+        }
+    }
+}
+
+fn put_value(here: &mut Value, path: &[&str], key: &str, mark: Value) {
+    let Value::Map(map) = here else {
+        return;
+    };
+    match path {
+        [] => {
+            map.insert(key.to_owned(), mark);
+        }
+        [first, rest @ ..] => {
+            if let Some(inner) = map.get_mut(*first) {
+                put_value(inner, rest, key, mark);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::secret::{DigestKey, Secret};
+
+    #[test]
+    fn names_fit_into_an_annotation() {
+        assert_eq!(annotation("settings"), "zonewright.dev/checksum-settings");
+        let long = annotation(&"x".repeat(200));
+        assert_eq!(long.len(), "zonewright.dev/".len() + 63);
+        assert_ne!(long, annotation(&"x".repeat(201)));
+    }
+
+    fn secret(label: &str, value: &str, key: u8) -> Value {
+        let key = Arc::new(DigestKey::new([key; 32]));
+        Value::Secret(Secret::new(label, value, Some(key)))
+    }
+
+    #[test]
+    fn a_fingerprint_follows_values_and_not_where_they_come_from() {
+        let of = |v: Value| canon::fingerprint(&Value::List(vec![v]));
+        assert_eq!(of(secret("a", "x", 1)), of(secret("b", "x", 1)));
+        assert_ne!(of(secret("a", "x", 1)), of(secret("a", "y", 1)));
+        assert_ne!(of(secret("a", "x", 1)), of(secret("a", "x", 2)));
+        assert_eq!(of(Value::text("x")), of(Value::text("x")));
+        assert_eq!(canon::key_of(&of(Value::text("x"))), None);
+    }
+
+    #[test]
+    fn another_key_alone_rolls_nothing() {
+        let address: Address = "pz/kubernetes.manifest.app".parse().unwrap();
+        let read: Address = "pz/kubernetes.secret.s".parse().unwrap();
+        let name = annotation("s");
+        let marks = BTreeMap::from([(name.clone(), vec![read])]);
+        let rolls = Rolls(BTreeMap::from([(address.clone(), marks)]));
+        let object = |key: u8, content: &str| {
+            let mark = Value::text(canon::fingerprint(&secret("s", content, key)));
+            let mut object = Expr::from(Node::Map(BTreeMap::new()));
+            put(&mut object, &ANNOTATIONS, &name, Expr::literal(mark));
+            object
+        };
+        let nothing = |_: &_| unreachable!("literals only");
+        let settled = |wanted: &Expr, live: &Expr, stays: bool| {
+            let (mut expr, mut value) = (wanted.clone(), wanted.eval(&nothing));
+            rolls.settle(
+                &address,
+                &live.eval(&nothing),
+                |_| stays,
+                &mut expr,
+                &mut value,
+            );
+            assert_eq!(expr.eval(&nothing), value);
+            expr
+        };
+        let (wanted, live) = (object(1, "x"), object(2, "x"));
+        assert_eq!(settled(&wanted, &live, true), live);
+        // The Secret changes in the same plan: then it rolls.
+        assert_eq!(settled(&wanted, &live, false), wanted);
+        // The same key says what it is.
+        let old = object(1, "y");
+        assert_eq!(settled(&wanted, &old, true), wanted);
+    }
+}
