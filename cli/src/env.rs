@@ -23,6 +23,8 @@ pub const HELM: &str = "ZONEWRIGHT_HELM";
 pub const PATH: &str = "PATH";
 /// The columns of the terminal, when it shall not be asked itself.
 pub const COLUMNS: &str = "COLUMNS";
+/// Set by GitHub's and by Azure's runners, which take some lines of what is printed for commands to them.
+pub const RUNNERS: [&str; 2] = ["GITHUB_ACTIONS", "TF_BUILD"];
 /// The user's login name, for the holder of the state.
 pub const USER: &str = "USER";
 /// The host's name, where the system does not tell.
@@ -38,6 +40,11 @@ Environment:
   CLOUDFLARE_BASE_URL         another address of the Cloudflare API
   ZONEWRIGHT_HELM             the helm that renders charts (default: in the path)
   ZONEWRIGHT_SANDBOX_CONTROL  the control address of a running sandbox";
+
+/// Whether a runner of jobs reads what is printed.
+pub fn has_runner() -> bool {
+    RUNNERS.iter().any(|name| var(name).is_some())
+}
 
 /// The value of a variable; an empty one counts as not set.
 pub fn var(name: &str) -> Option<String> {

@@ -16,6 +16,7 @@ mod collect;
 pub mod commands;
 pub mod env;
 pub mod exit;
+mod given;
 mod home;
 mod interrupt;
 mod listen;

@@ -263,13 +263,28 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 /// Replaces a file of the project, whole or not at all; it keeps its permissions.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |e| Failure::file("write", path, e);
-    let permissions = fs::metadata(path).map_err(failed)?.permissions();
-    replace_with(path, text.as_bytes(), permissions.mode()).map_err(failed)
+    // A link stays one: what it leads to is replaced.
+    let file = path.canonicalize().map_err(failed)?;
+    let permissions = fs::metadata(&file).map_err(failed)?.permissions();
+    replace_with(&file, text.as_bytes(), permissions.mode()).map_err(failed)
 }
 
 /// Puts bytes in the place of a file in one step, durably, or leaves the file as it was. Until it is whole
-/// the new one has a hidden name of its own, which no collector of `*.prom` and no other run takes.
+/// the new one has a hidden name of its own, which no collector of `*.prom` and no other run takes. Only a
+/// file is replaced: `/dev/null` and `/dev/stdout` are still there afterwards, whoever writes to them.
+///
+/// # Errors
+/// It cannot be written, or there is something else than a file of that name.
 pub(crate) fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_symlink() => {
+            return Err(io::Error::other(
+                "it is a symbolic link: name the file itself",
+            ));
+        }
+        Ok(there) if !there.is_file() => return Err(io::Error::other("it is no regular file")),
+        _ => {}
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     let write = || {
@@ -307,5 +322,22 @@ mod tests {
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_a_file_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+        fs::write(&file, "one").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        std::os::unix::fs::symlink("/dev/null", dir.path().join("null")).unwrap();
+        for other in ["link", "null", "."] {
+            assert!(write_private(&dir.path().join(other), b"two").is_err());
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"one");
+        // An edit of the project goes where the link leads.
+        replace(&link, "two").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"two");
     }
 }

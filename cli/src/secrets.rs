@@ -248,7 +248,7 @@ fn read(source: &SecretSource, root: &Path) -> Result<Zeroizing<String>, Unset> 
         }
         SecretSource::Cmd(words) => output(words, root)?,
     };
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Err(Unset::Empty);
     }
     Ok(Zeroizing::new(text))
@@ -348,6 +348,8 @@ mod tests {
         assert_eq!(read(&failing, root), Err(Unset::Failed));
         let silent = SecretSource::Cmd(vec!["true".into()]);
         assert_eq!(read(&silent, root), Err(Unset::Empty));
+        let blank = SecretSource::Cmd(vec!["echo".into(), "          ".into()]);
+        assert_eq!(read(&blank, root), Err(Unset::Empty));
         let text = unset("token", &variable, &Use::default(), &Unset::NotSet).to_string();
         assert!(
             text.contains("ZONEWRIGHT_TEST_NEVER_SET is not set"),

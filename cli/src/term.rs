@@ -4,6 +4,7 @@
 //! output quietly; data that cannot be written for any other reason is an error of the command, once it
 //! is over ([`unwritten`]): what is under way is not left half done for that.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use crate::args::Color;
 use crate::env;
 use crate::exit::Exit;
 use crate::render::style::Paint;
-use crate::render::text::wrap;
+use crate::render::text::{inert, inert_json, wrap};
 use crate::report::Failure;
 
 /// Where output goes, and with what colours.
@@ -25,6 +26,8 @@ pub(crate) struct Term {
     width: Option<usize>,
     /// Whether what is said is for programs: one JSON object a line.
     json: bool,
+    /// Whether a runner of jobs reads along, and looks for commands to itself.
+    runner: bool,
 }
 
 impl Term {
@@ -35,6 +38,7 @@ impl Term {
             err: Paint::new(colored(color, io::stderr().is_terminal())),
             width: width(&io::stdout()),
             json: false,
+            runner: env::has_runner(),
         }
     }
 
@@ -68,9 +72,26 @@ impl Term {
 
     /// Writes text for people: on a terminal wrapped to its width, elsewhere as it is.
     pub(crate) fn prose(self, text: &str) {
+        let text = self.inert(text);
         match self.width {
-            Some(width) => self.data(&wrap(text, width)),
-            None => self.data(text),
+            Some(width) => self.data(&wrap(&text, width)),
+            None => self.data(&text),
+        }
+    }
+
+    /// What is for people to read, and for no runner to obey.
+    fn inert(self, text: &str) -> Cow<'_, str> {
+        match self.runner {
+            true => inert(text),
+            false => Cow::Borrowed(text),
+        }
+    }
+
+    /// JSON on a line, or on several.
+    fn json_text(self, json: &str) -> Cow<'_, str> {
+        match self.runner {
+            true => Cow::Owned(inert_json(json)),
+            false => Cow::Borrowed(json),
         }
     }
 
@@ -81,20 +102,21 @@ impl Term {
 
     /// Writes one JSON value on a line of its own.
     pub(crate) fn line(self, json: &Json) {
-        self.data(&format!("{json}\n"));
+        self.data(&self.json_text(&format!("{json}\n")));
     }
 
     /// Writes one JSON value for people who read JSON.
     pub(crate) fn pretty(self, json: &Json) {
-        self.data(&format!("{json:#}\n"));
+        self.data(&self.json_text(&format!("{json:#}\n")));
     }
 
     /// Says something.
     pub(crate) fn say(self, text: &str) {
         let text = text.trim_end_matches('\n');
-        let line = match self.json {
-            true => json!({ "message": text }).to_string(),
-            false => text.to_owned(),
+        let message = self.json.then(|| json!({ "message": text }).to_string());
+        let line = match &message {
+            Some(json) => self.json_text(json),
+            None => self.inert(text),
         };
         let mut err = io::stderr().lock();
         let _ = writeln!(err, "{line}");
@@ -117,7 +139,8 @@ impl Term {
     pub(crate) fn fail(self, failure: &Failure) {
         if self.json {
             let mut err = io::stderr().lock();
-            let _ = writeln!(err, "{}", failure.json());
+            let line = failure.json().to_string();
+            let _ = writeln!(err, "{}", self.json_text(&line));
             return;
         }
         let text = failure.text(self.err.is_on(), self.report_width());

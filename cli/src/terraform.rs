@@ -1,13 +1,13 @@
 //! What a Terraform state manages: the types and ids in it, and nothing else of it.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use zonewright_engine::address::Address;
 use zonewright_engine::provider::Live;
 use zonewright_engine::value::Value;
 
+use crate::given;
 use crate::report::Failure;
 
 /// The managed resources of a Terraform state file.
@@ -32,7 +32,7 @@ impl Terraform {
     /// # Errors
     /// It cannot be read, or is no such file.
     pub(crate) fn read(path: &Path) -> Result<Terraform, Failure> {
-        let bytes = fs::read(path).map_err(|e| Failure::file("read", path, e))?;
+        let bytes = given::read(path)?;
         let wrong = |what: &str| {
             Failure::error(format!("{} is no Terraform state: {what}", path.display()))
                 .help("give the output of `terraform state pull`")

@@ -437,11 +437,13 @@ pub struct ProviderError {
 }
 
 impl ProviderError {
-    /// An error with a class and a message.
+    /// An error with a class and a message. What a vendor says is kept on one line: with lines of its own it
+    /// could look like something that is not said by us, or be a command to who reads the log.
     pub fn new(class: ErrorClass, message: impl Into<String>) -> ProviderError {
+        let message: String = message.into();
         ProviderError {
             class,
-            message: message.into(),
+            message: message.replace(|c: char| c.is_control(), " "),
             at: None,
             request_id: None,
         }

@@ -82,7 +82,7 @@ pub(crate) fn answer(sandbox: &Sandbox, rest: &str, req: &Request<Bytes>) -> Res
     match (req.method().as_str(), path.as_slice()) {
         ("GET", ["health"]) => reply::json(
             200,
-            &json!({"id": sandbox.identity.id, "dir": world.dir(), "pid": std::process::id(),
+            &json!({"id": sandbox.identity.id, "dir": world.dir().to_string_lossy(), "pid": std::process::id(),
                 "profile": world.profile().name()}),
         ),
         ("GET", ["dump"]) => reply::json(200, &sandbox.dump()),

@@ -159,7 +159,7 @@ pub async fn attach(dir: &Path) -> Option<Ready> {
         .await
         .ok()?;
     let serves = |field: &str, want: &str| health[field].as_str() == Some(want);
-    (serves("id", ready.id()) && serves("dir", dir.to_str()?)).then_some(ready)
+    (serves("id", ready.id()) && serves("dir", &dir.to_string_lossy())).then_some(ready)
 }
 
 /// Waits for a server of a directory that somebody is starting.

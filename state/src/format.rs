@@ -15,6 +15,7 @@ use zonewright_engine::snapshot::{Identity, LastRun, OpenIntent, Record, Snapsho
 
 use crate::error::StateError;
 use crate::seal::{Binding, Expected, Kind, Seal};
+use crate::unique;
 
 /// The name of the format.
 pub const FORMAT: &str = "zonewright.state";
@@ -135,9 +136,13 @@ pub fn decode(bytes: &[u8], file: &Path, history: &[PathBuf]) -> Result<Stored, 
         what,
         history: history.to_vec(),
     };
-    let mut json: Json = serde_json::from_slice(bytes).map_err(|e| {
+    let mut json = unique::parse(bytes).map_err(|e| {
         let offset = offset_of(bytes, e.line(), e.column());
-        damaged(offset, format!("it is not JSON (line {})", e.line()))
+        let what = match e.is_data() {
+            true => "a key is there twice",
+            false => "it is not JSON",
+        };
+        damaged(offset, format!("{what} (line {})", e.line()))
     })?;
     if json.get("format").and_then(Json::as_str) != Some(FORMAT) {
         return Err(damaged(0, format!("its format is not `{FORMAT}`")));

@@ -35,6 +35,7 @@ pub mod store;
 mod stored;
 pub mod sweep;
 mod takeover;
+mod unique;
 pub mod unlock;
 pub mod vfs;
 pub mod writer;

@@ -431,6 +431,11 @@ fn files_are_private_and_insecure_places_are_refused() {
         .read()
         .expect("others may read what holds no secret");
     let file = project.file("pz.state.json");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o620)).expect("chmod");
+    let error = project.read().expect_err("it is refused");
+    assert_eq!(error.class(), Class::Insecure);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("chmod");
+    project.read().expect("nor is a file that others may read");
     fs::rename(&file, project.file("moved.json")).expect("it is moved");
     symlink("moved.json", &file).expect("a link");
     assert_eq!(class(project.read()), Class::Insecure);

@@ -91,6 +91,28 @@ fn the_table_of_contradictions_names_codes_and_tests_that_exist() {
     assert_eq!(found, wanted, "each row once, in order");
 }
 
+/// What is said of bad input is shown by a test, row by row.
+#[test]
+fn the_table_of_bad_input_names_tests_that_exist() {
+    let known = tests();
+    let text = std::fs::read_to_string(root().join("docs/bad-input.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let rows: Vec<&str> = rows.filter(|l| !l.starts_with("| input |")).collect();
+    assert!(rows.len() > 30, "{} rows", rows.len());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [input, _, exit, tests] = cells[..] else {
+            panic!("a row with other cells: {row}");
+        };
+        let mut codes = exit.split(", ").filter(|code| !code.is_empty());
+        assert!(codes.all(|c| c.parse::<u8>().is_ok()), "{input}: {exit}");
+        let tests = named(tests);
+        assert!(!tests.is_empty(), "{input} names no test");
+        let unknown: Vec<&&str> = tests.iter().filter(|t| !known.contains(**t)).collect();
+        assert!(unknown.is_empty(), "{input}: no such tests: {unknown:?}");
+    }
+}
+
 /// The check can fail.
 #[test]
 fn a_test_that_does_not_exist_is_not_known() {

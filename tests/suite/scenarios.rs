@@ -4,6 +4,7 @@ use zonewright_tests::Env;
 
 mod absorb;
 mod adopt;
+mod bad_input;
 mod beside;
 mod bucket;
 mod change;

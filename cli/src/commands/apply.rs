@@ -1,7 +1,6 @@
 //! `zonewright apply`: makes the world what the spec, or a saved plan, says.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
@@ -29,7 +28,7 @@ use crate::render::{self, events, progress};
 use crate::report::code::Code;
 use crate::report::{Failure, Reach, run_exit};
 use crate::stage::{Planned, Stage, holder};
-use crate::{Context, sealed, watch, writable};
+use crate::{Context, given, sealed, watch, writable};
 
 /// What is to be applied, and how.
 #[derive(Debug)]
@@ -91,7 +90,7 @@ pub(crate) async fn run(ctx: &Context, args: ApplyArgs) -> Result<Exit, Failure>
 
 /// Reads a saved plan. Only the exact bytes that `plan -o` wrote are one.
 pub(crate) fn load(ctx: &Context, path: &Path) -> Result<Plan, Failure> {
-    let bytes = fs::read(path).map_err(|e| Failure::file("read", path, e))?;
+    let bytes = given::read(path)?;
     let bytes = sealed::plan_in_the_clear(ctx, path, bytes)?;
     let damaged = |what: &str| {
         Failure::new(

@@ -24,7 +24,8 @@ pub(crate) async fn run(ctx: &Context, args: &ShowArgs) -> Result<Exit, Failure>
         return Ok(Exit::DONE);
     };
     let path = Path::new(what);
-    if path.is_file() {
+    // What is there and no file is told to be so, and not taken for an address.
+    if path.exists() {
         saved(ctx, path, args.format)?;
         return Ok(Exit::DONE);
     }

@@ -28,6 +28,31 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// The text with nothing in it that a runner of jobs takes for a command to itself: a line that begins with
+/// `::`, and `##[` and `##vso[` anywhere. What is shown is not all ours.
+pub fn inert(text: &str) -> Cow<'_, str> {
+    if !text.contains("::") && !text.contains("##") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    // A carriage return may begin a line, too.
+    for line in text.split_inclusive(['\n', '\r']) {
+        let begin = line.len() - line.trim_start().len();
+        let (space, rest) = line.split_at(begin);
+        out.push_str(space);
+        if rest.starts_with("::") {
+            out.push_str("| ");
+        }
+        out.push_str(&rest.replace("##[", "# #[").replace("##vso[", "# #vso["));
+    }
+    Cow::Owned(out)
+}
+
+/// JSON with the same in mind: the same values, and no `##`.
+pub fn inert_json(json: &str) -> String {
+    json.replace("##", "#\\u0023")
+}
+
 /// The text in at most `width` columns, with the middle left out when it is longer.
 pub fn elide(text: &str, width: usize) -> Cow<'_, str> {
     if text.width() <= width {
@@ -167,6 +192,19 @@ mod tests {
                 .map(|i| alphabet[(seed * 7 + i * i * 3 + i) % alphabet.len()])
                 .collect()
         })
+    }
+
+    #[test]
+    fn nothing_is_a_command_to_a_runner() {
+        assert_eq!(inert("a::b ## c"), "a::b ## c");
+        assert_eq!(
+            inert("x\n  ::add-mask::y\r::z\n##[error]a##vso[b]"),
+            "x\n  | ::add-mask::y\r| ::z\n# #[error]a# #vso[b]"
+        );
+        let json = serde_json::json!({"#": "\\##[x]", "y": "###"}).to_string();
+        let same: serde_json::Value = serde_json::from_str(&inert_json(&json)).unwrap();
+        assert_eq!(same.to_string(), json);
+        assert!(!inert_json(&json).contains("##"));
     }
 
     #[test]

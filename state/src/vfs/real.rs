@@ -179,6 +179,10 @@ impl Vfs for RealVfs {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(Refusal::NotRegular(full).into());
         }
+        let mode = mode_of(&stat);
+        if mode & 0o022 != 0 {
+            return Err(Refusal::Writable { path: full, mode }.into());
+        }
         Ok(Box::new(RealFile {
             file: File::from(fd),
             path: full,

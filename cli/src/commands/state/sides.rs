@@ -10,15 +10,15 @@ use zonewright_state::seal::{Expected, Seal};
 use zonewright_state::{StateError, StateHome};
 
 use super::kept;
-use crate::Context;
 use crate::args::{DiffArgs, Format, Side};
 use crate::exit::Exit;
 use crate::render::state_diff;
 use crate::report::Failure;
+use crate::{Context, given};
 
 /// Reads a snapshot file.
 pub(super) fn file(path: &Path, seal: &Seal) -> Result<Stored, Failure> {
-    let bytes = std::fs::read(path).map_err(|e| Failure::file("read", path, e))?;
+    let bytes = given::read(path)?;
     // Who names a file has chosen it: it may be in the clear.
     let any = Expected::default();
     Ok(format::open(&bytes, path, &[], &any, &seal.lenient())?.0)
