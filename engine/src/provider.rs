@@ -443,7 +443,7 @@ impl ProviderError {
         let message: String = message.into();
         ProviderError {
             class,
-            message: message.replace(|c: char| c.is_control(), " "),
+            message: message.replace(['\n', '\r'], " "),
             at: None,
             request_id: None,
         }

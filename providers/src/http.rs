@@ -22,6 +22,8 @@ use crate::clock::Clock;
 use crate::limit::Limiter;
 use crate::transport::{Transport, TransportError, TransportErrorKind};
 
+/// A list with more pages than this does not end.
+const MOST_PAGES: u32 = 2000;
 /// The most of a reply that is no JSON that goes into a message.
 const EXCERPT: usize = 200;
 
@@ -343,14 +345,15 @@ impl Api {
     }
 
     /// Every item of a list whose pages are counted, under `key`. The end is known by the total that
-    /// `total` points to, and by an empty page should the total be wrong.
+    /// `total` points to, and by an empty page should the total be wrong. A page that is the one before once
+    /// more is no list: its items would be counted twice, and it might never end.
     pub(crate) async fn pages(
         &self,
         path: &str,
         (key, total): (&str, &str),
         per_page: usize,
     ) -> Result<Vec<Json>, ApiError> {
-        let mut items = Vec::new();
+        let mut items: Vec<Json> = Vec::new();
         let joint = if path.contains('?') { '&' } else { '?' };
         for page in 1u32.. {
             let path = format!("{path}{joint}page={page}&per_page={per_page}");
@@ -358,6 +361,9 @@ impl Api {
             let total = reply.pointer(total).and_then(Json::as_u64);
             let batch = take_list(&mut reply, key);
             let count = batch.len();
+            if page > MOST_PAGES || (count > 0 && items.ends_with(&batch)) {
+                return Err(self.endless(&path));
+            }
             items.extend(batch);
             let complete = match total {
                 Some(total) => u64::try_from(items.len()).unwrap_or(u64::MAX) >= total,
@@ -368,6 +374,17 @@ impl Api {
             }
         }
         Ok(items)
+    }
+
+    fn endless(&self, path: &str) -> ApiError {
+        let vendor = self.dialect.vendor;
+        let message =
+            format!("{vendor} answers GET {path} as it answered before: the list does not end");
+        ApiError {
+            error: ProviderError::new(ErrorClass::Failed, message),
+            status: None,
+            code: None,
+        }
     }
 
     /// How long the vendor has been silent.

@@ -12,6 +12,7 @@ use zonewright_sandbox::control::Client;
 use zonewright_sandbox::fault::{Fault, Kind};
 
 pub mod control_plane;
+pub mod fuzz;
 pub mod many;
 pub mod served;
 pub mod simulation;

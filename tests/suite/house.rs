@@ -29,7 +29,8 @@ pub(super) fn sources() -> BTreeMap<String, String> {
 fn collect(dir: &Path, out: &mut BTreeMap<String, String>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        // `cargo fuzz` builds beside its programs.
+        if path.is_dir() && !path.ends_with("target") {
             collect(&path, out);
         } else if path.extension().is_some_and(|e| e == "rs") {
             let name = path.strip_prefix(root()).unwrap().display().to_string();

@@ -23,6 +23,9 @@ fn tests() -> BTreeSet<String> {
             }
         }
     }
+    // A macro makes a test of each of these.
+    let targets = zonewright_tests::fuzz::TARGETS.iter();
+    out.extend(targets.map(|t| t.name.to_owned()));
     let cases = std::fs::read_dir(root().join("zones/tests/cases")).unwrap();
     for case in cases {
         let path = case.unwrap().path();

@@ -59,7 +59,7 @@ mod unread;
 mod verify;
 mod wiring;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_zonewright-under-test");
+pub(super) const BINARY: &str = env!("CARGO_BIN_EXE_zonewright-under-test");
 
 fn example() -> Env {
     Env::example("wordpress-dr", BINARY)
@@ -104,7 +104,7 @@ fn names(env: &Env, table: &str) -> Vec<String> {
 }
 
 /// The records at Cloudflare.
-fn record_documents(env: &Env) -> Vec<serde_json::Value> {
+pub(super) fn record_documents(env: &Env) -> Vec<serde_json::Value> {
     let dump = env.dump();
     let tables = dump["cloudflare"].as_object().into_iter().flatten();
     tables

@@ -1,7 +1,8 @@
-//! Developer tasks: `cargo xtask kubernetes-tables [--specs DIR]`, `cargo xtask digitalocean-names [--specs DIR]`
-//! and `cargo xtask precautions`.
+//! Developer tasks: `cargo xtask kubernetes-tables [--specs DIR]`, `cargo xtask digitalocean-names [--specs DIR]`,
+//! `cargo xtask precautions` and `cargo xtask fuzz`.
 
 mod digitalocean_names;
+mod fuzz;
 mod kubernetes_tables;
 mod precautions;
 
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
         Some("digitalocean-names") => {
             generate(&args.collect::<Vec<_>>(), digitalocean_names::write)
         }
+        Some("fuzz") => done(fuzz::run(&args.collect::<Vec<_>>())),
         Some("precautions") => done(precautions::run(&args.collect::<Vec<_>>())),
         _ => usage(),
     }
@@ -36,6 +38,7 @@ fn done(result: Result<(), String>) -> ExitCode {
 fn usage() -> ExitCode {
     eprintln!("usage: cargo xtask kubernetes-tables|digitalocean-names [--specs DIR]");
     eprintln!("       cargo xtask precautions [--sample K/N] [--write] [NAME…]");
+    eprintln!("       cargo xtask fuzz [--runs N] [--seconds S] [TARGET…]");
     ExitCode::FAILURE
 }
 

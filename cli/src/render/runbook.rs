@@ -6,7 +6,7 @@ use zonewright_engine::objectives::words as time;
 use zonewright_engine::runbook::{Effect, Part, Runbook, Task, Tool};
 
 mod html;
-mod markdown;
+pub mod markdown;
 
 pub use html::html;
 pub use markdown::markdown;

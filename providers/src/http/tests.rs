@@ -161,6 +161,21 @@ async fn pages_are_counted_and_no_link_is_followed() {
     script.done();
 }
 
+#[tokio::test]
+async fn a_list_that_leads_to_itself_is_an_error() {
+    let script = Script::new(
+        r#"GET /l?page=1&per_page=2
+        200 {"items":[1,2],"meta":{"total":5}}
+        GET /l?page=2&per_page=2
+        200 {"items":[1,2],"meta":{"total":5}}"#,
+    );
+    let error = api(&script).pages("/l", ("items", "/meta/total"), 2).await;
+    let error = error.unwrap_err().error;
+    assert_eq!(error.class, ErrorClass::Failed);
+    assert!(error.message.ends_with("the list does not end"), "{error}");
+    script.done();
+}
+
 #[test]
 fn a_message_is_scrubbed_or_withheld_and_never_spoiled() {
     let secret = |value: &str| Secret::new("secret.x".to_owned(), value, None);

@@ -259,7 +259,13 @@ async fn list(
             }
             match page["metadata"]["continue"].as_str() {
                 Some(token) if !token.is_empty() => {
-                    next = format!("{first}&continue={}", escaped(token));
+                    let further = format!("{first}&continue={}", escaped(token));
+                    if further == next {
+                        let message = format!("the list {collection} leads to itself");
+                        let error = ProviderError::new(ErrorClass::Failed, message);
+                        return Err(Failure::Lost(error));
+                    }
+                    next = further;
                 }
                 _ => return Ok(out),
             }

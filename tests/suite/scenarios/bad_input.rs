@@ -141,8 +141,16 @@ fn one_thing_is_never_under_two_addresses() {
     let import = ["import", "pz/digitalocean.vpc.second", id];
     for command in [&["plan"][..], &import, APPLY] {
         let refused = env.expect(1, command);
-        let told = &refused.stderr;
-        assert!(told.contains("digitalocean.vpc.main"), "{}", refused.text());
+        assert!(
+            refused.stderr.contains("pz/digitalocean.vpc.second"),
+            "{}",
+            refused.text()
+        );
+        let has = match command[0] {
+            "import" => "pz/digitalocean.vpc.main",
+            _ => id,
+        };
+        assert!(refused.stderr.contains(has), "{}", refused.text());
     }
     assert!(env.mutations().is_empty());
     env.write("zones/pz.toml", &spec);

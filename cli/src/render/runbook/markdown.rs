@@ -122,7 +122,7 @@ fn text(parts: &[Part]) -> String {
 }
 
 /// Words in which nothing is markup.
-fn plain(words: &str) -> String {
+pub fn plain(words: &str) -> String {
     let mut out = String::with_capacity(words.len());
     for c in escape(words).chars() {
         if matches!(
@@ -137,7 +137,7 @@ fn plain(words: &str) -> String {
 }
 
 /// A code span that holds whatever it is given, in a table too.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let text = escape(text).replace('|', "\\|");
     let fence = "`".repeat(backticks(&text) + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') {

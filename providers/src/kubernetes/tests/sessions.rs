@@ -179,6 +179,23 @@ fn page(items: Vec<Json>, next: &str) -> (u16, Json) {
 }
 
 #[tokio::test]
+async fn a_list_that_leads_to_itself_is_an_error() {
+    let pages = ["t", "t"].map(|next| page(vec![live("m0", "u0", &address("m0"))], next));
+    let (session, seen) = serve(Answers::from([(
+        "GET /api/v1/namespaces/a/configmaps",
+        pages.to_vec(),
+    )]))
+    .await;
+    let targets: Vec<_> = (0..5)
+        .map(|i| target(map(&format!("m{i}")), &format!("m{i}"), None))
+        .collect();
+    let error = session.refresh(&targets).await.expect_err("no end");
+    let said = "the list /api/v1/namespaces/a/configmaps leads to itself";
+    assert_eq!(error.to_string(), said);
+    assert_eq!(seen.lines().len(), 2, "{:?}", seen.lines());
+}
+
+#[tokio::test]
 async fn a_kind_is_looked_at_by_pages() {
     let maps = vec![
         page(vec![live("m0", "u0", &address("m0"))], "t/1"),
