@@ -53,6 +53,8 @@ pub struct StateOptions {
     /// How often a reader looks again before it believes that something is wrong: a writer may be
     /// between two of its effects.
     pub patience: u32,
+    /// How long a lock is tried for at least: a reader that asks who holds it is in the way for a moment.
+    pub grace: Duration,
     /// The keys that it is sealed for and opened with.
     pub seal: Seal,
 }
@@ -68,6 +70,7 @@ impl StateOptions {
             accept_rollback: false,
             any_owner: false,
             patience: 5,
+            grace: Duration::from_millis(150),
             seal: Seal::default(),
         }
     }
@@ -323,7 +326,7 @@ impl StateDir {
             self.no_meta(None, known.as_ref())?;
         }
         let vfs = self.vfs_or_create()?;
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now() + timeout.max(self.options.grace);
         let mut locks: BTreeMap<ZoneName, Lock> = BTreeMap::new();
         for shard in shards.iter().collect::<BTreeSet<_>>() {
             let outside = self.options.seal.outside(holder);

@@ -15,9 +15,6 @@ use crate::vfs::{Open, Vfs, VfsFile};
 
 const POLL: Duration = Duration::from_millis(50);
 
-/// How long a lock is tried for at least: a reader that asks who holds it is in the way for a moment.
-const GRACE: Duration = Duration::from_millis(150);
-
 /// A held lock; dropping it lets go.
 pub struct Lock {
     file: Box<dyn VfsFile>,
@@ -46,7 +43,6 @@ pub fn take(
 ) -> Result<Lock, StateError> {
     let path = path(shard);
     let io = |e| StateError::io(vfs.locate(&path), "lock", e);
-    let deadline = deadline.max(Instant::now() + GRACE);
     loop {
         let mut file = vfs.open(&path, Open::Any).map_err(io)?;
         if file.try_lock().map_err(io)? || failpoint::without("lock-taken") {

@@ -82,7 +82,8 @@ impl StateDir {
         holder: &Holder,
     ) -> Result<Restored, StateError> {
         let vfs = self.vfs_or_create()?;
-        let held = lock::take(vfs.as_ref(), shard, holder, Instant::now())?;
+        let deadline = Instant::now() + self.options.grace;
+        let held = lock::take(vfs.as_ref(), shard, holder, deadline)?;
         let meta = self.meta_or_rebuilt(&vfs)?;
         let nonce = self.nonce();
         let seen = self.seen()?.and_then(|s| s.shards.get(shard).copied());

@@ -47,9 +47,10 @@ impl StateDir {
         }
         let vfs = self.vfs_or_create()?;
         let mut held = Vec::new();
+        let deadline = Instant::now() + self.options.grace;
         for stored in &copied.shards {
             let shard = &stored.snapshot.shard;
-            held.push(lock::take(vfs.as_ref(), shard, holder, Instant::now())?);
+            held.push(lock::take(vfs.as_ref(), shard, holder, deadline)?);
         }
         self.refuse_other(vfs.as_ref(), copied)?;
         for stored in &copied.shards {

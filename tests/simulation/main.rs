@@ -6,8 +6,10 @@
 
 mod deletes;
 mod durations;
+mod model;
 mod points;
 mod recovery;
 mod repeatable;
+mod restored;
 mod seeds;
 mod silence;

@@ -5,30 +5,27 @@
 //! somebody waits for. Hours of vendors' work pass in milliseconds, and what took how long is exact. The
 //! steps are those of the command line's `plan` and `apply`, without terminal, lock file and signals.
 
-use std::sync::{Arc, mpsc};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::Instant;
-use zonewright_engine::address::InstanceId;
-use zonewright_engine::apply::driver::{self, Run, Stop};
-use zonewright_engine::apply::{RunOptions, RunReport};
-use zonewright_engine::config::Config;
-use zonewright_engine::observe::{Inputs, Observations, Sessions, observe};
-use zonewright_engine::plan::build::plan;
+use zonewright_engine::apply::RunReport;
+use zonewright_engine::drift::DriftReport;
+use zonewright_engine::orphans::Orphan;
 use zonewright_engine::plan::{Options, Plan};
 use zonewright_engine::schema::Registry;
 use zonewright_engine::secret::DigestKey;
 use zonewright_engine::snapshot::State;
-use zonewright_engine::unread::{blind, unread};
 use zonewright_sandbox::Sandbox;
 use zonewright_sandbox::clock::VirtualClock;
 use zonewright_sandbox::identity::Identity;
 use zonewright_sandbox::profile::Profile;
-use zonewright_state::StateError;
 
 pub mod fuse;
+pub mod hands;
 pub mod network;
+pub mod process;
 pub mod project;
 pub mod store;
 pub mod timeline;
@@ -36,8 +33,10 @@ pub mod weather;
 
 use fuse::{Death, Fuse, Passed};
 use network::Network;
+use process::Process;
+pub use process::{Planned, Refusal, Work};
 use project::Project;
-use store::{Inline, OpenStore, Store};
+use store::Store;
 use timeline::Timeline;
 use weather::{Dice, Weather};
 
@@ -79,25 +78,14 @@ pub struct Simulation {
     pub project: Project,
     /// What is recorded of it.
     pub store: Store,
+    /// The way of the requests that are nobody's process.
     network: Arc<Network>,
     registry: Registry,
     key: Arc<DigestKey>,
     seed: u64,
+    latency: Duration,
     // Removed with the simulation.
-    _dir: tempfile::TempDir,
-}
-
-/// A plan and what it was made from.
-pub struct Planned {
-    /// What planning started from.
-    pub inputs: Inputs,
-    /// What was seen.
-    pub seen: Observations,
-    /// The plan.
-    pub plan: Plan,
-    /// Who kept us waiting for an answer.
-    pub waited_for: Vec<InstanceId>,
-    sessions: Sessions,
+    dir: tempfile::TempDir,
 }
 
 /// What came of a run.
@@ -137,7 +125,7 @@ pub enum Ended {
     /// It ran to its end.
     Ran(Box<Applied>),
     /// It refused to begin, with why; nothing was sent.
-    Refused(String),
+    Refused(Box<Refusal>),
     /// It died.
     Died,
 }
@@ -166,7 +154,13 @@ impl Simulation {
         let clock = Arc::new(VirtualClock::starting_at(EPOCH_MS));
         let sandbox = Sandbox::open_at(dir.path(), settings.profile, network::ORIGIN, clock);
         let sandbox = Arc::new(sandbox.expect("the world opens"));
-        let network = Arc::new(Network::new(Arc::clone(&sandbox), settings.latency));
+        let network = Network::new(
+            Arc::clone(&sandbox),
+            settings.latency,
+            None,
+            Fuse::new(None),
+        );
+        let network = Arc::new(network);
         Simulation {
             registry: network.registry(),
             store: Store::new(&identity.id, settings.seed),
@@ -175,7 +169,8 @@ impl Simulation {
             network,
             key: Arc::new(DigestKey::new([7; 32])),
             seed: settings.seed,
-            _dir: dir,
+            latency: settings.latency,
+            dir,
         }
     }
 
@@ -183,19 +178,64 @@ impl Simulation {
     ///
     /// # Panics
     /// The spec has mistakes, the world cannot be read or there is no plan.
-    pub async fn plan(&mut self, zones: &[&str]) -> Planned {
-        let config = self.project.load(&self.registry);
-        let store = self.process(Trial::default()).1;
-        let state = store.read(&config).expect("the state is read");
-        let planned = self.plan_from(config, state, options(zones)).await;
+    pub async fn plan(&self, zones: &[&str]) -> Planned {
+        let planned = self.planned(options(zones)).await.0;
         planned.unwrap_or_else(|why| panic!("there is no plan: {why}"))
+    }
+
+    /// Plans in a process of its own; says what points it passed.
+    ///
+    /// # Errors
+    /// There is no plan.
+    pub async fn planned(&self, options: Options) -> (Result<Planned, Refusal>, Passed) {
+        let process = self.process(Trial::default());
+        let planned = process.plan(options).await;
+        (planned, process.fuse.passed())
+    }
+
+    /// The addresses that the spec declares.
+    ///
+    /// # Panics
+    /// The spec has mistakes.
+    pub fn declared(&self) -> BTreeSet<String> {
+        let config = self.project.load(&self.registry);
+        config.resources.keys().map(ToString::to_string).collect()
+    }
+
+    /// From now on the host notes the newest state that it has seen.
+    pub fn remember(&mut self) {
+        self.store.seen = Some(self.dir.path().join("seen.json"));
+    }
+
+    /// What is recorded.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn state(&self) -> Result<State, Refusal> {
+        self.process(Trial::default()).state()
+    }
+
+    /// What was changed behind our back.
+    ///
+    /// # Errors
+    /// The state or the world cannot be read.
+    pub async fn drift(&self) -> Result<DriftReport, Refusal> {
+        self.process(Trial::default()).drift().await
+    }
+
+    /// What carries our mark and is in no record.
+    ///
+    /// # Errors
+    /// The state or the world cannot be read.
+    pub async fn orphans(&self) -> Result<Vec<Orphan>, Refusal> {
+        self.process(Trial::default()).orphans().await
     }
 
     /// Plans these zones, or everything, and applies the plan.
     ///
     /// # Panics
     /// As for [`Simulation::plan`], or the state cannot be written. Steps that fail are in the report.
-    pub async fn apply(&mut self, zones: &[&str]) -> Applied {
+    pub async fn apply(&self, zones: &[&str]) -> Applied {
         match self.attempt(options(zones), Trial::default()).await.0 {
             Ended::Ran(applied) => *applied,
             Ended::Refused(why) => panic!("it is not applied: {why}"),
@@ -203,111 +243,54 @@ impl Simulation {
         }
     }
 
-    /// Plans and applies in a process that may fare badly; says how it ended, and what points it passed.
-    pub async fn attempt(&mut self, options: Options, trial: Trial) -> (Ended, Passed) {
+    /// Plans and applies in a process that may fare badly; says how it ended, and what points it passed. When
+    /// it dies, so does the machine.
+    pub async fn attempt(&self, options: Options, trial: Trial) -> (Ended, Passed) {
+        self.try_work(&Work::Spec(options), trial).await
+    }
+
+    /// The same for a plan that was saved, too.
+    pub async fn try_work(&self, work: &Work, trial: Trial) -> (Ended, Passed) {
         let dice = trial.weather.as_ref().map_or(Dice::of(0), |w| w.0.clone());
-        let (fuse, store) = self.process(trial);
-        let ended = {
-            let run = self.run(&store, options);
-            tokio::select! {
-                biased;
-                () = fuse.blown() => Ended::Died,
-                ended = run => ended.map_or_else(Ended::Refused, |a| Ended::Ran(Box::new(a))),
-            }
-        };
-        drop(store);
-        let ended = match fuse.is_blown() {
-            true => Ended::Died,
-            false => ended,
-        };
-        let passed = fuse.passed();
+        let (ended, passed) = self.work(work, trial).await;
         if let Ended::Died = ended {
             self.store.crash(dice, passed);
         }
         (ended, passed)
     }
 
+    /// The same, and when it dies the machine goes on: what was written is there, synced or not.
+    pub async fn work(&self, work: &Work, trial: Trial) -> (Ended, Passed) {
+        let process = self.process(trial);
+        let ended = tokio::select! {
+            biased;
+            () = process.fuse.blown() => Ended::Died,
+            ended = process.apply(work) => match ended {
+                Ok(applied) => Ended::Ran(Box::new(applied)),
+                Err(refusal) => Ended::Refused(Box::new(refusal)),
+            },
+        };
+        let ended = match process.fuse.is_blown() {
+            true => Ended::Died,
+            false => ended,
+        };
+        (ended, process.fuse.passed())
+    }
+
     /// A process begins.
-    fn process(&mut self, trial: Trial) -> (Arc<Fuse>, OpenStore) {
+    fn process(&self, trial: Trial) -> Process<'_> {
         let fuse = Fuse::new(trial.death);
         let weather = trial
             .weather
             .map(|(dice, rarity)| Weather::new(dice, rarity));
-        self.network.set(weather, Arc::clone(&fuse));
+        let network = Network::new(
+            Arc::clone(&self.sandbox),
+            self.latency,
+            weather,
+            Arc::clone(&fuse),
+        );
         let store = self.store.open(Arc::clone(&fuse));
-        (fuse, store)
-    }
-
-    async fn plan_from(
-        &self,
-        config: Config,
-        state: State,
-        options: Options,
-    ) -> Result<Planned, String> {
-        let secrets = self.network.secrets(&config, &self.key);
-        let inputs = Inputs {
-            lineage: store::planning_lineage(&state),
-            config,
-            state,
-            world: self.store.world().to_owned(),
-            registry: self.registry.clone(),
-            secrets,
-            digest_key: Some(Arc::clone(&self.key)),
-            moves: Vec::new(),
-            options,
-        };
-        let (tell, told) = mpsc::channel();
-        let sessions = Sessions::new(self.network.providers()).telling(Box::new(move |id| {
-            // Whoever asks for it holds the other end until it was read.
-            let _ = tell.send(id.clone());
-        }));
-        let seen = observe(&inputs, &sessions).await;
-        let seen = seen.map_err(|e| format!("{e:?}"))?;
-        let plan = plan(&inputs, &seen).map_err(|e| format!("{e:?}"))?;
-        Ok(Planned {
-            inputs,
-            seen,
-            plan,
-            waited_for: told.try_iter().collect(),
-            sessions,
-        })
-    }
-
-    async fn run(&self, store: &OpenStore, options: Options) -> Result<Applied, String> {
-        let say = |e: StateError| format!("{e:?}");
-        let config = self.project.load(&self.registry);
-        let writer = store.acquire(&config, &options).map_err(say)?;
-        let state = store.whole(&config, &writer).map_err(say)?;
-        let mut planned = self.plan_from(config, state, options).await?;
-        let unread = unread(&planned.plan, &planned.inputs, &planned.seen);
-        if let Some(blind) = blind(&planned.plan, &unread) {
-            return Err(format!("{blind:?}"));
-        }
-        writer.lineage().clone_into(&mut planned.inputs.lineage);
-        let timeline = Timeline::starting_now();
-        let begun = Instant::now();
-        let mut run_options = RunOptions::default();
-        run_options.policy.seed = self.seed;
-        let report = driver::run(&Run {
-            plan: &planned.plan,
-            inputs: &planned.inputs,
-            seen: &planned.seen,
-            sessions: &planned.sessions,
-            journal: &Inline(&writer),
-            observer: &timeline,
-            options: run_options,
-            stop: &Stop::default(),
-        })
-        .await
-        .map_err(|e| format!("{e:?}"))?;
-        let took = begun.elapsed();
-        writer.release().map_err(say)?;
-        Ok(Applied {
-            plan: planned.plan,
-            report,
-            took,
-            timeline,
-        })
+        Process::new(self, Arc::new(network), store, fuse)
     }
 
     /// Asks the control API of the sandbox: `GET requests`, `GET dump`, `POST faults`.

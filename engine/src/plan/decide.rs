@@ -360,6 +360,7 @@ impl<'a> Decider<'a> {
             || self.trigger_digests(want) != record.triggers
             || record.depends_on != self.dependencies.addresses(&record.address)
             || record.instance != want.resource.instance
+            || self.is_another_object(record)
             || self.exports_moved(want, record, live);
         let reason = if !follows.is_empty() {
             Reason::Follows { of: follows }
@@ -401,6 +402,12 @@ impl<'a> Decider<'a> {
         let mut pairs = paths.map(|p| (live_value(live, p), live_value(&recorded, p)));
         self.seen.seen.contains_key(&record.address)
             && pairs.any(|(now, then)| now.is_some() && now != then)
+    }
+
+    /// Whether it was found by its mark, and not by what is recorded: a state from before it was made anew.
+    fn is_another_object(&self, record: &Record) -> bool {
+        let live = self.seen.live(&record.address);
+        live.is_some_and(|l| l.id != record.id)
     }
 
     /// Not recorded, but it carries our marker: an earlier run made it and could not say so.

@@ -7,6 +7,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use http::Request;
 use tokio::sync::watch;
 use zonewright_state::vfs::{DirItem, Open, Vfs, VfsFile};
 
@@ -26,6 +28,8 @@ pub enum Death {
 pub struct Passed {
     /// Requests.
     pub requests: usize,
+    /// Those of them that can change something.
+    pub changing: usize,
     /// Effects on the disk.
     pub effects: usize,
 }
@@ -63,10 +67,13 @@ impl Fuse {
     }
 
     /// A request is about to leave; gives its number.
-    pub(super) fn request(&self) -> usize {
+    pub(super) fn request(&self, request: &Request<Bytes>) -> usize {
+        let only_tries = request.uri().query().is_some_and(|q| q.contains("dryRun="));
+        let changing = !request.method().is_safe() && !only_tries;
         let number = {
             let mut passed = self.lock();
             passed.requests += 1;
+            passed.changing += usize::from(changing);
             passed.requests
         };
         self.end_at(Death::BeforeRequest(number));

@@ -28,35 +28,28 @@ use super::weather::{Fate, Weather};
 /// What the vendors call themselves; nobody listens there.
 pub(super) const ORIGIN: &str = "http://127.0.0.1:4000";
 
-/// The transport of a simulation.
+/// The transport of one process.
 pub struct Network {
     sandbox: Arc<Sandbox>,
     latency: Duration,
-    conditions: Mutex<Conditions>,
-}
-
-/// What a process finds the network like.
-struct Conditions {
-    weather: Option<Weather>,
+    weather: Mutex<Option<Weather>>,
     fuse: Arc<Fuse>,
 }
 
 impl Network {
-    pub(super) fn new(sandbox: Arc<Sandbox>, latency: Duration) -> Network {
+    /// The network as a process finds it.
+    pub(super) fn new(
+        sandbox: Arc<Sandbox>,
+        latency: Duration,
+        weather: Option<Weather>,
+        fuse: Arc<Fuse>,
+    ) -> Network {
         Network {
             sandbox,
             latency,
-            conditions: Mutex::new(Conditions {
-                weather: None,
-                fuse: Fuse::new(None),
-            }),
+            weather: Mutex::new(weather),
+            fuse,
         }
-    }
-
-    /// What the next process finds.
-    pub(super) fn set(&self, weather: Option<Weather>, fuse: Arc<Fuse>) {
-        let conditions = self.conditions.lock();
-        *conditions.unwrap_or_else(PoisonError::into_inner) = Conditions { weather, fuse };
     }
 
     /// The providers of the command line, on this transport.
@@ -124,18 +117,16 @@ impl Network {
 
     /// The way of the next request.
     fn way(&self, request: &Request<Bytes>) -> Way {
-        let conditions = self.conditions.lock();
-        let mut conditions = conditions.unwrap_or_else(PoisonError::into_inner);
-        let fuse = Arc::clone(&conditions.fuse);
-        let weather = conditions.weather.as_mut();
-        let (fate, outlives) = weather.map_or((Fate::Fair, false), |weather| {
+        let weather = self.weather.lock();
+        let mut weather = weather.unwrap_or_else(PoisonError::into_inner);
+        let (fate, outlives) = weather.as_mut().map_or((Fate::Fair, false), |weather| {
             (weather.fate(request.method()), weather.outlives())
         });
         Way {
             sandbox: Arc::clone(&self.sandbox),
             latency: self.latency,
-            number: fuse.request(),
-            fuse,
+            number: self.fuse.request(request),
+            fuse: Arc::clone(&self.fuse),
             fate,
             outlives,
         }

@@ -68,6 +68,20 @@ impl Project {
         *bytes = text.replacen(from, to, 1).into_bytes();
     }
 
+    /// Adds text to the end of a file.
+    ///
+    /// # Panics
+    /// There is no such file.
+    pub fn append(&mut self, file: &str, text: &str) {
+        let bytes = self.0.get_mut(file).expect("the file is there");
+        bytes.extend_from_slice(text.as_bytes());
+    }
+
+    /// Puts a file in, in the place of one of that name.
+    pub fn put(&mut self, file: &str, text: &str) {
+        self.0.insert(file.to_owned(), text.as_bytes().to_vec());
+    }
+
     /// Reads the spec.
     ///
     /// # Panics

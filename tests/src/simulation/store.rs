@@ -1,5 +1,7 @@
 //! The state of a simulation: the real store on a disk that is a map.
 
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use zonewright_engine::config::Config;
 use zonewright_engine::journal::{Entry, Holder, Journal, JournalError};
 use zonewright_engine::plan::Options;
 use zonewright_engine::snapshot::State;
-use zonewright_state::vfs::model::ModelVfs;
+use zonewright_state::vfs::model::{Image, ModelVfs};
 use zonewright_state::{SeededRng, StateDir, StateError, StateOptions, Writer};
 
 use super::fuse::{Fuse, MortalDisk, Passed};
@@ -18,10 +20,14 @@ use super::weather::Dice;
 
 /// A state directory in memory.
 pub struct Store {
-    disk: ModelVfs,
+    disk: RefCell<ModelVfs>,
     world: String,
     seed: u64,
-    opened: u64,
+    opened: Cell<u64>,
+    /// Where the host notes the newest state that it has seen, if it does.
+    pub seen: Option<PathBuf>,
+    /// Whether a state is taken that is older than that (`--accept-rollback`).
+    pub accept_rollback: Cell<bool>,
 }
 
 /// The state directory as one process sees it.
@@ -50,10 +56,12 @@ impl Journal for Inline<'_> {
 impl Store {
     pub(super) fn new(world: &str, seed: u64) -> Store {
         Store {
-            disk: ModelVfs::default(),
+            disk: RefCell::default(),
             world: format!("sandbox:{world}"),
             seed,
-            opened: 0,
+            opened: Cell::new(0),
+            seen: None,
+            accept_rollback: Cell::new(false),
         }
     }
 
@@ -62,21 +70,36 @@ impl Store {
     }
 
     /// Opens it in another process: nothing random is the same again.
-    pub(super) fn open(&mut self, fuse: Arc<Fuse>) -> OpenStore {
-        self.opened += 1;
-        let rng = SeededRng::new(self.seed ^ self.opened.wrapping_mul(0x9e37_79b9));
-        let disk = MortalDisk::new(self.disk.clone(), fuse);
-        let options = StateOptions::new(&self.world, "simulation");
+    pub(super) fn open(&self, fuse: Arc<Fuse>) -> OpenStore {
+        self.opened.set(self.opened.get() + 1);
+        let rng = SeededRng::new(self.seed ^ self.opened.get().wrapping_mul(0x9e37_79b9));
+        let disk = MortalDisk::new(self.disk.borrow().clone(), fuse);
+        let options = StateOptions {
+            seen: self.seen.clone(),
+            accept_rollback: self.accept_rollback.get(),
+            grace: Duration::ZERO,
+            ..StateOptions::new(&self.world, "simulation")
+        };
         OpenStore(StateDir::with_vfs(Arc::new(disk), options, Box::new(rng)))
     }
 
     /// The power fails: what was not synced is there, or not, or in part.
-    pub(super) fn crash(&mut self, mut dice: Dice, passed: Passed) {
+    pub(super) fn crash(&self, mut dice: Dice, passed: Passed) {
         // Another choice at every point.
         let point = (passed.requests * 1_000_000 + passed.effects) as u64;
         let mut dice = Dice::of(dice.below(u64::MAX) ^ point);
-        let image = self.disk.crash(|n| dice.index(n));
-        self.disk = ModelVfs::from_image(&image);
+        let image = self.disk.borrow().crash(|n| dice.index(n));
+        self.put_back(&image);
+    }
+
+    /// A copy of all files.
+    pub fn copy(&self) -> Image {
+        self.disk.borrow().image()
+    }
+
+    /// Puts a copy in the place of what is there.
+    pub fn put_back(&self, copy: &Image) {
+        self.disk.replace(ModelVfs::from_image(copy));
     }
 }
 

@@ -68,8 +68,10 @@ impl Task {
 
     pub(super) fn record_only(&mut self, run: &Apply<'_>, change: &Change) -> Step {
         let old = self.recorded(run)?;
-        let mut record = run.make_record(change, &self.desired, &old.id, &Value::Null, old.status);
-        record.outputs = match run.seen.live(&change.address) {
+        let live = run.seen.live(&change.address);
+        let id = live.map_or(&old.id, |l| &l.id);
+        let mut record = run.make_record(change, &self.desired, id, &Value::Null, old.status);
+        record.outputs = match live {
             Some(live) => run.outputs(change, &live.id, &live.attrs),
             None => old.outputs,
         };
