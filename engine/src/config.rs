@@ -293,6 +293,8 @@ pub struct Meta {
     pub ignore: Vec<AttrPath>,
     /// Values with which it is replaced when they change.
     pub replace_when: Vec<Trigger>,
+    /// An object whose immutable fields change is deleted and made anew (`on_immutable = "replace"`).
+    pub replaceable: bool,
     /// Pods of a workload keep running when a ConfigMap or a Secret changes that they read (`roll = false`).
     pub steady: bool,
     /// The object comes from a stand-in for a chart that is not vendored (sandbox only).

@@ -375,6 +375,8 @@ pub enum Trial {
     Accepted(Box<Live>),
     /// It would refuse it, whatever else is done before.
     Refused(ProviderError),
+    /// It would refuse it, because these fields cannot change once the object is there.
+    Immutable(Vec<AttrPath>),
     /// It cannot say: it may not be asked, does not answer, or something else has to be there first.
     Untried(String),
 }

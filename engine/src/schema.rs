@@ -469,6 +469,11 @@ pub struct ObjectRules {
     pub needs: fn(&Value) -> Vec<Need>,
     /// Paths that the server refuses to change, by `group/Kind` (`core` for the empty group).
     pub immutable: &'static [(&'static str, &'static str)],
+    /// Whether an object whose immutable fields change is replaced without being asked for: what runs to
+    /// its end and holds nothing.
+    pub replaced_freely: fn(&Value) -> bool,
+    /// What would be lost if an object was replaced, for those that are only replaced by name (`--replace`).
+    pub never_replaced: fn(&Value) -> Option<&'static str>,
     /// Whether an object must be deleted by request before its cluster goes, because something
     /// outside the cluster hangs on it (a load balancer, a volume).
     pub evict_first: fn(&Value) -> bool,

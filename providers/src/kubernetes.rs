@@ -115,6 +115,8 @@ impl Provider for Kubernetes {
                 list_key: rules::list_key,
                 zero_is_unset: rules::ZERO_IS_UNSET,
                 brings: rules::brings,
+                replaced_freely: rules::replaced_freely,
+                never_replaced: rules::never_replaced,
                 reads_at_start: pods::reads_at_start,
                 stands_on: rules::stands_on,
                 misfits: types::misfits,

@@ -33,6 +33,7 @@ on_both! {
     objects::a_mark_that_is_taken_off_is_put_on_again
     objects::what_leaves_the_spec_leaves_the_cluster
     objects::what_cannot_change_is_replaced
+    objects::a_claim_is_replaced_by_name_only
     objects::a_kind_and_its_object_come_in_one_run
     objects::a_kind_keeps_what_it_does_not_know
     objects::what_others_add_is_not_drift

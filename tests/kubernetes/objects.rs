@@ -292,18 +292,70 @@ pub(crate) fn what_leaves_the_spec_leaves_the_cluster(lab: &Lab) {
     assert!(lab.get(&settings(lab)).is_none());
 }
 
-/// The selector of a Deployment is for ever.
+/// The selector of a Deployment is for ever, and so is a ConfigMap that says so: no table knows that, the
+/// server does. Replaced is what the spec says, and a claim never, unless by name.
 pub(crate) fn what_cannot_change_is_replaced(lab: &Lab) {
-    lab.manifest(MIXED);
+    let fixed = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: fixed, namespace: NAME}\nimmutable: true\ndata: {a: b}\n";
+    let all = format!("{MIXED}{fixed}");
+    lab.manifest(&all);
     lab.converge();
-    let before = lab.get(&deployment(lab)).unwrap()["metadata"]["uid"].clone();
-    lab.manifest(&MIXED.replace("{app: app}", "{app: other}"));
-    let changed = actions(lab);
-    let app = changed.iter().find(|(a, _)| a.contains("apps/Deployment"));
-    assert_eq!(app.unwrap().1, json!(["delete", "create"]), "{changed:?}");
+    let path = settings(lab).replace("settings", "fixed");
+    let uids =
+        || [deployment(lab), path.clone()].map(|p| lab.get(&p).unwrap()["metadata"]["uid"].clone());
+    let before = uids();
+    let changed = all
+        .replace("{app: app}", "{app: other}")
+        .replace("{a: b}", "{a: c}");
+    lab.manifest(&changed);
+    for command in [&["plan"][..], &["apply", "--auto-approve"]] {
+        let refused = lab.expect(6, command);
+        for word in ["ZW3133", "spec.selector", "fixed", "on_immutable"] {
+            assert!(refused.stderr.contains(word), "{word}: {}", refused.text());
+        }
+    }
+    assert_eq!(uids(), before, "nothing was sent");
+    let table = "[kubernetes.manifest.lab]\nfile = \"manifests/lab.yaml\"\nzonewright = { on_immutable = \"replace\" }\n";
+    lab.declare(table);
+    let planned = actions(lab);
+    for kind in ["apps/Deployment", "/fixed"] {
+        let found = planned.iter().find(|(a, _)| a.contains(kind));
+        assert_eq!(found.unwrap().1, json!(["delete", "create"]), "{planned:?}");
+    }
     lab.converge();
-    let after = lab.get(&deployment(lab)).unwrap()["metadata"]["uid"].clone();
-    assert_ne!(before, after);
+    let after = uids();
+    assert!(before.iter().zip(&after).all(|(b, a)| b != a), "{after:?}");
+}
+
+/// The volume of a claim is not thrown away for another class, whatever the spec says of the object.
+pub(crate) fn a_claim_is_replaced_by_name_only(lab: &Lab) {
+    let claim = "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: disk, namespace: NAME}\nspec: {accessModes: [ReadWriteOnce], storageClassName: slow, resources: {requests: {storage: 1Gi}}}\n";
+    lab.manifest(&format!("{SMALL}{claim}"));
+    lab.converge();
+    let path = format!(
+        "/api/v1/namespaces/{}/persistentvolumeclaims/disk",
+        lab.name()
+    );
+    let uid = || lab.get(&path).unwrap()["metadata"]["uid"].clone();
+    let before = uid();
+    lab.manifest(&format!("{SMALL}{}", claim.replace("slow", "fast")));
+    let table = "[kubernetes.manifest.lab]\nfile = \"manifests/lab.yaml\"\nzonewright = { on_immutable = \"replace\" }\n";
+    lab.declare(table);
+    let refused = lab.expect(6, &["apply", "--auto-approve"]);
+    assert!(
+        refused.stderr.contains("the data goes with it"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(uid(), before);
+    let key = format!(
+        "pz/kubernetes.manifest.lab[\"core/PersistentVolumeClaim/{}/disk\"]",
+        lab.name()
+    );
+    let by_name = lab.expect(0, &["plan", "--replace", &key]);
+    assert!(by_name.stdout.contains("replace"), "{}", by_name.text());
+    lab.manifest(&format!("{SMALL}{claim}"));
+    lab.assert_settled();
+    assert_eq!(uid(), before);
 }
 
 /// A definition and an object of it, with a default of the definition.

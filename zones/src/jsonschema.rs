@@ -502,6 +502,10 @@ fn meta() -> Json {
             list("References to values; it is replaced when one of them changes."),
         ),
         (
+            "on_immutable",
+            json!({ "enum": ["error", "replace"], "description": "What becomes of an object when a field changes that cannot." }),
+        ),
+        (
             "roll",
             flag("Whether pods are rolled when a ConfigMap or Secret changes that they read."),
         ),

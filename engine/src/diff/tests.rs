@@ -16,6 +16,8 @@ fn rules() -> ObjectRules {
         misfits: |_| Vec::new(),
         zero_is_unset: &["hostNetwork"],
         brings: |_| None,
+        replaced_freely: |_| false,
+        never_replaced: |_| None,
         reads_at_start: |_| Vec::new(),
         stands_on: |_| Vec::new(),
     }

@@ -327,6 +327,11 @@ impl<'a> Decider<'a> {
         if !already_going && !self.may_go(record, &want.resource.meta) {
             return None;
         }
+        if let Reason::CannotUpdate { paths } = &reason
+            && !self.may_replace(want, paths)
+        {
+            return None;
+        }
         // Names and networks are unique at every vendor: the old one goes first.
         let actions = vec![Action::Delete, Action::Create];
         Some(Decided {

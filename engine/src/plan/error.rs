@@ -175,6 +175,16 @@ pub enum PlanError {
         /// Where the spec says so.
         declared: Option<String>,
     },
+    /// Fields that cannot change would, and the spec does not have it replaced.
+    #[error("{address}: {paths} cannot change once it is there{}", loss.map(|l| format!("; if it was replaced, {l}")).unwrap_or_default())]
+    Immutable {
+        /// The resource.
+        address: Address,
+        /// The fields.
+        paths: String,
+        /// What a replacement would cost, where it is never made by itself.
+        loss: Option<&'static str>,
+    },
     /// Steps wait for each other.
     #[error("these wait for each other: {}", nodes.join(", "))]
     Cycle {
@@ -199,6 +209,7 @@ impl PlanError {
             self,
             PlanError::Protected { .. }
                 | PlanError::Kept { .. }
+                | PlanError::Immutable { .. }
                 | PlanError::LiveWriter { .. }
                 | PlanError::Serving { .. }
                 | PlanError::StillNeeded { .. }
@@ -272,6 +283,12 @@ impl PlanError {
             PlanError::FlipTooEarly { target, .. } => format!(
                 "run `zonewright apply --zone {0}` first, or apply everything at once: then the flip waits for {0}",
                 target.zone
+            ),
+            PlanError::Immutable { address, loss: None, .. } => format!(
+                "take the change back, or have it deleted and made anew with `zonewright = {{ on_immutable = \"replace\" }}`, or this once with `zonewright plan --replace '{address}' --out FILE`"
+            ),
+            PlanError::Immutable { address, .. } => format!(
+                "take the change back; if the loss is meant, `zonewright plan --replace '{address}' --out FILE` plans it"
             ),
             PlanError::Refused { .. } => {
                 "nothing was sent but a trial; correct it in the spec, or leave it out with `zonewright = { enabled = false }`".to_owned()

@@ -138,7 +138,7 @@ pub(super) fn tier(
                     error: error.clone(),
                 },
             },
-            Some(Trial::Refused(_)) | None => Tier::Predicted {
+            Some(Trial::Refused(_) | Trial::Immutable(_)) | None => Tier::Predicted {
                 because: Because::NotAsked,
             },
         },
@@ -193,8 +193,7 @@ fn obstacle(
     missing.and_then(|of| predicted(Because::Ground { of }))
 }
 
-/// The requests that servers can try, with the instance that each goes through. None when the plan cannot
-/// be made anyway: what is in the way is told first.
+/// The requests that servers can try, with the instance that each goes through.
 pub(crate) fn trials(inputs: &Inputs, seen: &Observations) -> Vec<(InstanceId, Op)> {
     let Some(decided) = build::drafted(inputs, seen) else {
         return Vec::new();

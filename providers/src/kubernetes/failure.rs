@@ -29,6 +29,18 @@ const WEBHOOK_DOWN: [&str; 3] = [
     "no endpoints available for service",
 ];
 
+/// Phrases by which the server says that a field never changes (`pkg/apis/*/validation` of Kubernetes 1.36).
+const IMMUTABLE: [&str; 8] = [
+    "field is immutable",
+    "is immutable",
+    "may not be changed",
+    "may not change once set",
+    "cannot change roleRef",
+    "are forbidden",
+    "updates to statefulset spec for fields other than",
+    "immutable field",
+];
+
 /// What a refusal of a trial says of the real request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -58,6 +70,21 @@ impl Refusal {
         } else {
             Verdict::Unable
         }
+    }
+
+    /// The fields that cannot change, if that and nothing else is what it is about. The uid is no such field:
+    /// that it is another one means that another object has the name.
+    pub(crate) fn immutable(&self) -> Option<Vec<String>> {
+        let says = |cause: &Json| {
+            let message = cause["message"].as_str().unwrap_or_default();
+            let field = cause["field"].as_str().unwrap_or_default();
+            let change = !message.contains("are forbidden") || message.contains("updates to");
+            let phrase = IMMUTABLE.iter().any(|p| message.contains(p));
+            (phrase && change && !field.starts_with("metadata.")).then(|| field.to_owned())
+        };
+        let causes = self.causes();
+        let fields: Option<Vec<String>> = causes.iter().map(says).collect();
+        fields.filter(|f| self.code == 422 && !f.is_empty())
     }
 
     fn reason(&self) -> &str {
@@ -331,6 +358,71 @@ mod tests {
         ] {
             assert_eq!(verdict(code, message), Verdict::Unable, "{message}");
         }
+    }
+
+    #[test]
+    fn what_never_changes_is_told_from_what_is_wrong() {
+        let fields = |code: u16, causes: &[(&str, &str)]| {
+            let cause =
+                |(field, message): &(&str, &str)| json!({"field": field, "message": message});
+            let causes: Vec<Json> = causes.iter().map(cause).collect();
+            let refusal = Refusal {
+                code,
+                status: json!({"kind": "Status", "details": {"causes": causes}}),
+                text: String::new(),
+                after: None,
+            };
+            refusal.immutable().map(|f| f.join(" "))
+        };
+        for (field, message) in [
+            (
+                "spec.selector",
+                "Invalid value: {\"matchLabels\":{\"a\":\"b\"}}: field is immutable",
+            ),
+            (
+                "spec",
+                "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden",
+            ),
+            (
+                "roleRef",
+                "Invalid value: {\"kind\":\"Role\"}: cannot change roleRef",
+            ),
+            (
+                "spec.clusterIPs[0]",
+                "Invalid value: [\"10.0.0.1\"]: may not change once set",
+            ),
+            (
+                "spec",
+                "Forbidden: spec is immutable after creation except resources.requests",
+            ),
+            (
+                "provisioner",
+                "Forbidden: updates to provisioner are forbidden.",
+            ),
+            (
+                "data",
+                "Forbidden: field is immutable when `immutable` is set",
+            ),
+        ] {
+            assert_eq!(
+                fields(422, &[(field, message)]).as_deref(),
+                Some(field),
+                "{message}"
+            );
+        }
+        let fixed = ("spec.selector", "field is immutable");
+        // Something is wrong beside it; another object has the name; it is no refusal of values.
+        assert_eq!(fields(422, &[fixed, ("spec.x", "Required value")]), None);
+        assert_eq!(fields(422, &[("metadata.uid", "field is immutable")]), None);
+        assert_eq!(
+            fields(
+                422,
+                &[("spec.ports", "Forbidden: host ports are forbidden")]
+            ),
+            None
+        );
+        assert_eq!(fields(409, &[fixed]), None);
+        assert_eq!(fields(422, &[]), None);
     }
 
     #[test]

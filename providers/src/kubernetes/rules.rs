@@ -106,6 +106,22 @@ pub(super) fn text<'a>(object: &'a Value, keys: &[&str]) -> Option<&'a str> {
         .and_then(Value::as_str)
 }
 
+/// A Job is made anew: it runs to its end and holds nothing.
+pub(crate) fn replaced_freely(object: &Value) -> bool {
+    text(object, &["kind"]) == Some("Job")
+}
+
+/// What goes with an object that is deleted, for kinds that are never replaced by themselves.
+pub(crate) fn never_replaced(object: &Value) -> Option<&'static str> {
+    match text(object, &["kind"])? {
+        "Namespace" => Some("everything in the namespace goes with it"),
+        "CustomResourceDefinition" => Some("every object of the kind goes with it"),
+        "PersistentVolumeClaim" | "PersistentVolume" => Some("the data goes with it"),
+        "Service" if evict_first(object) => Some("the load balancer gets another address"),
+        _ => None,
+    }
+}
+
 /// What an object brings: a namespace, or the kind that it defines.
 pub(crate) fn brings(object: &Value) -> Option<Ground> {
     match text(object, &["kind"])? {

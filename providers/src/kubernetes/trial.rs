@@ -1,12 +1,13 @@
 //! Trying an operation at the server: a dry-run of the very request, and what its answer means.
 
+use zonewright_engine::address::AttrPath;
 use zonewright_engine::provider::{Op, Trial, Verb};
 use zonewright_engine::value::Value;
 
 use super::body;
 use super::client::{Api, Apply, Failure};
 use super::discovery::Discovery;
-use super::failure::Verdict;
+use super::failure::{Refusal, Verdict};
 use super::kinds::Identity;
 
 /// Tries a create or an update; nothing else can be tried.
@@ -44,6 +45,11 @@ fn untried(why: impl Into<String>) -> Trial {
 
 /// What a refused trial means for the plan.
 fn said(failure: Failure, id: &Identity, desired: &Value) -> Trial {
+    let immutable = failure.refusal().and_then(Refusal::immutable);
+    if let Some(fields) = immutable {
+        let path = |field: &String| field.parse().unwrap_or_else(|_| AttrPath::root());
+        return Trial::Immutable(fields.iter().map(path).collect());
+    }
     let verdict = failure.refusal().map_or(Verdict::Unable, |r| r.verdict());
     let error = failure.error(&id.to_string(), body::is_secret(id, desired));
     match verdict {

@@ -20,6 +20,7 @@ const KEYS: &[&str] = &[
     "ignore",
     "replace_when",
     "roll",
+    "on_immutable",
     "timeout",
     "unset",
     "observe",
@@ -118,11 +119,27 @@ pub(super) fn lower(scope: &Scope<'_, '_>, decl: &Decl<'_>) -> Meta {
         timeout,
         observe: decl.observe,
         stand_in: decl.stand_in,
+        replaceable: on_immutable(scope, meta),
         steady: flag(scope, meta, "roll") == Some(false),
         keep: flag(scope, meta, "keep").unwrap_or(false),
         ignore: ignore(scope, decl),
         replace_when: replace_when(scope, meta.get("replace_when").map(|e| &e.value)),
     }
+}
+
+/// Whether the spec has an object replaced when what cannot change does.
+fn on_immutable(scope: &Scope<'_, '_>, meta: &Table) -> bool {
+    let Some(tree) = meta.get("on_immutable").map(|e| &e.value) else {
+        return false;
+    };
+    match tree.str() {
+        Some("replace") => return true,
+        Some("error") => return false,
+        _ => {}
+    }
+    let wanted = "`error` or `replace`";
+    scope.report(types::wrong(tree.at, "on_immutable", wanted, tree.what()));
+    false
 }
 
 /// The texts of a list, each with its place, or a report.

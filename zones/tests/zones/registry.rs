@@ -236,6 +236,8 @@ fn objects() -> ObjectRules {
         },
         zero_is_unset: &[],
         brings: |_| None,
+        replaced_freely: |_| false,
+        never_replaced: |_| None,
         reads_at_start: |_| Vec::new(),
         stands_on: |_| Vec::new(),
     }

@@ -36,6 +36,7 @@ impl Task {
         let after = match said {
             Some(Trial::Accepted(after)) => after,
             Some(Trial::Refused(error)) => return Err(error),
+            Some(Trial::Immutable(_)) => return Err(otherwise(&[])),
             Some(Trial::Untried(_)) | None => return self.announce(run),
         };
         let registry = &run.inputs.registry;

@@ -1,6 +1,7 @@
 //! What a trial at the server makes of a decision.
 
 use super::{Decided, Decider, Wanted};
+use crate::address::AttrPath;
 use crate::plan::build::PlanError;
 use crate::plan::tier;
 use crate::plan::{Action, Reason};
@@ -47,7 +48,59 @@ impl Decider<'_> {
                 });
                 None
             }
+            Trial::Immutable(paths) => self.unchangeable(want, paths, decided),
             Trial::Untried(_) => Some(decided),
         }
+    }
+
+    /// The server would not change these fields: what the tables know of is said without it.
+    fn unchangeable(
+        &mut self,
+        want: &Wanted<'_>,
+        paths: &[AttrPath],
+        decided: Decided,
+    ) -> Option<Decided> {
+        let mut base = decided;
+        for difference in &mut base.differences {
+            let at = difference.path.to_string();
+            difference.replaces = paths.iter().any(|p| at.starts_with(&p.to_string()));
+        }
+        let paths = paths.to_vec();
+        match want.record {
+            Some(record) => self.replacement(want, record, Reason::CannotUpdate { paths }, base),
+            // What is only found is not replaced.
+            None => {
+                self.push_immutable(want, &paths);
+                None
+            }
+        }
+    }
+
+    /// Whether an object may be replaced because fields of it cannot change. Clouds say in their schemas
+    /// what is replaced, and the plan shows it.
+    pub(super) fn may_replace(&mut self, want: &Wanted<'_>, paths: &[AttrPath]) -> bool {
+        let address = &want.resource.address;
+        let Some(rules) = want
+            .rules
+            .filter(|_| !self.inputs.options.replace.contains(address))
+        else {
+            return true;
+        };
+        let never = (rules.never_replaced)(&want.value).is_some();
+        let asked = want.resource.meta.replaceable || (rules.replaced_freely)(&want.value);
+        if asked && !never {
+            return true;
+        }
+        self.push_immutable(want, paths);
+        false
+    }
+
+    fn push_immutable(&mut self, want: &Wanted<'_>, paths: &[AttrPath]) {
+        let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
+        self.errors.push(PlanError::Immutable {
+            address: want.resource.address.clone(),
+            paths: names.join(", "),
+            loss: want.rules.and_then(|r| (r.never_replaced)(&want.value)),
+        });
     }
 }
