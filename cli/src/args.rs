@@ -23,7 +23,7 @@ pub(crate) mod restore;
 mod runbook;
 mod state;
 
-pub use adopt::{AdoptArgs, OrphansArgs};
+pub use adopt::{AdoptArgs, ImportArgs, OrphansArgs};
 pub use bucket::BucketArgs;
 pub use charts::{ChartsCommand, ChartsDiffArgs, ChartsLockArgs, ChartsRenderArgs};
 pub use check::{ReadinessArgs, ReadinessFormat, SmokeArgs, VerifyArgs};
@@ -393,20 +393,6 @@ pub enum ReportFormat {
     Json,
     /// For a change request.
     Markdown,
-}
-
-/// Arguments of `import`.
-#[derive(Debug, Args)]
-pub struct ImportArgs {
-    /// The resource as the spec has it.
-    #[arg(value_name = "ADDRESS")]
-    pub address: Address,
-    /// The vendor's id of what exists, as the plan's error names it.
-    #[arg(value_name = "ID")]
-    pub id: String,
-    /// How long to wait for somebody else's run to end: `90s`, `5m`.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
-    pub lock_timeout: Duration,
 }
 
 /// Arguments of `destroy`.

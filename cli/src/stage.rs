@@ -40,7 +40,7 @@ pub(crate) struct Stage {
     project: Project,
     pub(crate) world: World,
     pub(crate) config: Config,
-    registry: Registry,
+    pub(crate) registry: Registry,
     pub(crate) sessions: Sessions,
     pub(crate) home: StateHome,
     /// Where a change of the state is written on this host.

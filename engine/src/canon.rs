@@ -7,21 +7,19 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use crate::address::text_serde;
 use crate::value::Value;
+
+mod order;
 
 /// The canonical bytes of a value.
 ///
 /// # Panics
 /// Never for the types of this crate: they serialise to JSON without fail.
 pub fn bytes<T: Serialize>(value: &T) -> Vec<u8> {
-    let json = serde_json::to_value(value).expect("invariant: own types serialise to JSON");
-    let mut out = Vec::new();
-    write(&json, &mut out);
-    out
+    order::text(value, false)
 }
 
 /// The SHA-256 of the canonical bytes.
@@ -65,57 +63,9 @@ fn unlabelled(value: &Value, key: &mut Option<String>) -> Value {
 
 /// Canonical key order with two-space indentation: for files that people read.
 pub fn pretty<T: Serialize>(value: &T) -> String {
-    let json = serde_json::to_value(value).expect("invariant: own types serialise to JSON");
-    let mut out = serde_json::to_string_pretty(&sorted(json))
-        .expect("invariant: JSON values print without fail");
-    out.push('\n');
-    out
-}
-
-fn sorted(json: Json) -> Json {
-    match json {
-        Json::Object(map) => {
-            let mut entries: Vec<_> = map.into_iter().collect();
-            entries.sort_by(|a, b| a.0.cmp(&b.0));
-            Json::Object(entries.into_iter().map(|(k, v)| (k, sorted(v))).collect())
-        }
-        Json::Array(items) => Json::Array(items.into_iter().map(sorted).collect()),
-        other => other,
-    }
-}
-
-fn write(json: &Json, out: &mut Vec<u8>) {
-    match json {
-        Json::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by(|a, b| a.0.cmp(b.0));
-            out.push(b'{');
-            for (i, (key, value)) in entries.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                scalar(&Json::String(key.clone()), out);
-                out.push(b':');
-                write(value, out);
-            }
-            out.push(b'}');
-        }
-        Json::Array(items) => {
-            out.push(b'[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write(item, out);
-            }
-            out.push(b']');
-        }
-        other => scalar(other, out),
-    }
-}
-
-fn scalar(json: &Json, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, json).expect("invariant: writing to memory does not fail");
+    let mut out = order::text(value, true);
+    out.push(b'\n');
+    String::from_utf8(out).expect("invariant: JSON is UTF-8")
 }
 
 /// A SHA-256, printed as `sha256:<64 hex>`.
@@ -134,6 +84,22 @@ impl Digest {
     }
 }
 
+/// Hashes what comes in parts.
+#[derive(Debug, Clone, Default)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// The next part.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The digest of all parts.
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// Lower-case hex digits of bytes.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
@@ -146,7 +112,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Why a text is no digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected `sha256:` and 64 hex digits")]
+#[error("expected `sha256:` and 64 hex digits in small letters")]
 pub struct NotADigest;
 
 impl fmt::Display for Digest {
@@ -159,7 +125,9 @@ impl FromStr for Digest {
     type Err = NotADigest;
     fn from_str(text: &str) -> Result<Self, NotADigest> {
         let digits = text.strip_prefix("sha256:").ok_or(NotADigest)?;
-        if digits.len() != 64 || !digits.is_ascii() {
+        // One text for each digest: a flipped bit that makes a letter large is noticed.
+        let is_ours = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        if digits.len() != 64 || !digits.bytes().all(is_ours) {
             return Err(NotADigest);
         }
         let mut out = [0; 32];

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::address::Address;
+use crate::address::{Address, InstanceId};
 use crate::observe::{Inputs, Observations};
-use crate::provider::{Live, Observed};
+use crate::provider::{Live, Marker, Observed};
 use crate::snapshot::{Contained, Record, RecordStatus};
 use crate::value::{Map, Value};
 
@@ -166,6 +166,87 @@ pub fn import(
         keep: resource.meta.keep,
         triggers: BTreeMap::new(),
     })
+}
+
+/// A value as a spec would say it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// As it is.
+    Plain(Value),
+    /// The id of another resource, which is referred to: `${digitalocean.vpc.main.id}`.
+    IdOf(Address),
+}
+
+/// What a spec would say of something live: every attribute of its kind that the vendor tells and that is not
+/// empty. Secrets are never told. The ids of what is recorded in the same zone, or is shared, become references.
+pub fn described(inputs: &Inputs, address: &Address, live: &Live) -> Vec<(&'static str, Said)> {
+    let schema = inputs.registry.kind(&address.kind);
+    let attrs = schema.into_iter().flat_map(|s| &s.attrs);
+    let told = attrs.filter(|a| !a.secret && !a.write_only);
+    let own = Marker::project_of(&inputs.lineage);
+    let said = told.filter_map(|attr| {
+        let value = without_marks(live.attrs.get(attr.name)?, &own)?;
+        let other = value
+            .as_str()
+            .and_then(|id| recorded_as(inputs, address, id));
+        Some((attr.name, other.map_or(Said::Plain(value), Said::IdOf)))
+    });
+    said.collect()
+}
+
+/// A value that can be written down: without nulls, empty parts and marks of ours. Nothing when nothing is left,
+/// or a secret is in it.
+fn without_marks(value: &Value, own: &str) -> Option<Value> {
+    match value {
+        Value::Bool(_) | Value::Number(_) => Some(value.clone()),
+        Value::String(text) => (!text.is_empty() && !text.contains(own)).then(|| value.clone()),
+        Value::List(items) => {
+            let left = items.iter().filter_map(|v| without_marks(v, own));
+            let left: Vec<Value> = left.collect();
+            (!left.is_empty()).then_some(Value::List(left))
+        }
+        Value::Map(map) => {
+            let left = map
+                .iter()
+                .filter_map(|(k, v)| Some((k.clone(), without_marks(v, own)?)));
+            let left: Map = left.collect();
+            (!left.is_empty()).then_some(Value::Map(left))
+        }
+        Value::Null | Value::Secret(_) | Value::Unknown(_) => None,
+    }
+}
+
+fn recorded_as(inputs: &Inputs, address: &Address, id: &str) -> Option<Address> {
+    let near = |r: &&Record| r.address.zone == address.zone || r.address.zone.is_edge();
+    let referable = |r: &&Record| {
+        let schema = inputs.registry.kind(&r.address.kind);
+        r.address != *address && schema.is_some_and(|s| s.output("id").is_some())
+    };
+    let records = inputs.state.records().filter(near).filter(referable);
+    let same: Vec<&Record> = records.filter(|r| r.id == id).collect();
+    // What has no id of its own goes by that of what it belongs to.
+    let belongs = |r: &&&Record| same.iter().any(|o| r.depends_on.contains(&o.address));
+    let found = same.iter().find(|r| !belongs(r))?;
+    Some(found.address.clone())
+}
+
+/// The record that something unmanaged is read by: all that is known is its id and, perhaps, what it is in.
+pub fn stub(address: &Address, instance: InstanceId, id: &str, known: Map) -> Record {
+    Record {
+        address: address.clone(),
+        instance,
+        id: id.to_owned(),
+        generation: 1,
+        status: RecordStatus::Ok,
+        inputs: Value::Map(known),
+        outputs: Value::Map(Map::new()),
+        depends_on: Vec::new(),
+        marked: None,
+        contained_in: None,
+        protect: false,
+        keep: false,
+        triggers: BTreeMap::new(),
+    }
 }
 
 /// What names the object; nothing was applied to it yet.

@@ -116,7 +116,12 @@ pub struct Marker {
 impl Marker {
     /// The part that is the same for everything of the project: ends with `:`.
     pub fn project(&self) -> String {
-        let lineage = self.lineage.get(..8).unwrap_or(&self.lineage);
+        Marker::project_of(&self.lineage)
+    }
+
+    /// The part that is the same for everything of a lineage.
+    pub fn project_of(lineage: &str) -> String {
+        let lineage = lineage.get(..8).unwrap_or(lineage);
         format!("zonewright:{lineage}:")
     }
 

@@ -4,6 +4,7 @@
 //! no damage and any other change is. A newer version is refused, an unknown field at our version
 //! is an error: what is not understood must not be lost by writing the file back.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ use zonewright_engine::snapshot::{Identity, LastRun, OpenIntent, Record, Snapsho
 use crate::error::StateError;
 use crate::seal::{Binding, Expected, Kind, Seal};
 use crate::unique;
+
+mod text;
 
 /// The name of the format.
 pub const FORMAT: &str = "zonewright.state";
@@ -47,46 +50,55 @@ pub struct Stored {
     pub epoch: u64,
 }
 
+/// What tells whether the rest can be read.
+#[derive(Default, Deserialize)]
+struct Header {
+    format: String,
+    #[serde(default)]
+    version: Json,
+}
+
+// In the order of their names, as they are written: what is large is not moved.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FileV1 {
-    format: String,
-    version: u64,
-    lineage: String,
-    shard: ZoneName,
-    world: String,
-    serial: u64,
+struct FileV1<'a> {
     base_seq: u64,
-    head: Digest,
     epoch: u64,
-    records: BTreeMap<Address, Record>,
-    open: BTreeMap<Address, OpenIntent>,
+    format: Cow<'a, str>,
+    head: Digest,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    identities: Cow<'a, BTreeMap<InstanceId, Identity>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_run: Option<LastRun>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    identities: BTreeMap<InstanceId, Identity>,
+    lineage: Cow<'a, str>,
+    open: Cow<'a, BTreeMap<Address, OpenIntent>>,
+    records: Cow<'a, BTreeMap<Address, Record>>,
+    serial: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<Digest>,
+    shard: ZoneName,
+    version: u64,
+    world: Cow<'a, str>,
 }
 
 /// The text of a snapshot file.
 pub fn encode(stored: &Stored) -> String {
     let Stored { snapshot, .. } = stored;
     let mut file = FileV1 {
-        format: FORMAT.to_owned(),
-        version: version_of(snapshot),
-        lineage: snapshot.lineage.clone(),
-        shard: snapshot.shard.clone(),
-        world: snapshot.world.clone(),
-        serial: snapshot.serial,
         base_seq: stored.base_seq,
-        head: stored.head,
         epoch: stored.epoch,
-        records: snapshot.records.clone(),
-        open: snapshot.open.clone(),
+        format: Cow::Borrowed(FORMAT),
+        head: stored.head,
+        identities: Cow::Borrowed(&snapshot.identities),
         last_run: snapshot.last_run.clone(),
-        identities: snapshot.identities.clone(),
+        lineage: Cow::Borrowed(&snapshot.lineage),
+        open: Cow::Borrowed(&snapshot.open),
+        records: Cow::Borrowed(&snapshot.records),
+        serial: snapshot.serial,
         sha256: None,
+        shard: snapshot.shard.clone(),
+        version: version_of(snapshot),
+        world: Cow::Borrowed(&snapshot.world),
     };
     file.sha256 = Some(canon::digest(&file));
     canon::pretty(&file)
@@ -136,45 +148,63 @@ pub fn decode(bytes: &[u8], file: &Path, history: &[PathBuf]) -> Result<Stored, 
         what,
         history: history.to_vec(),
     };
-    let mut json = unique::parse(bytes).map_err(|e| {
+    let Ok(mut v1) = serde_json::from_slice::<FileV1<'_>>(bytes) else {
+        return Err(illegible(bytes, file, damaged));
+    };
+    if v1.format != FORMAT || !(1..=VERSION).contains(&v1.version) {
+        return Err(illegible(bytes, file, damaged));
+    }
+    unique::check(bytes).map_err(|e| {
+        let offset = offset_of(bytes, e.line(), e.column());
+        damaged(offset, format!("a key is there twice (line {})", e.line()))
+    })?;
+    let recorded = v1.sha256.take();
+    if recorded != Some(text::digest(bytes)) && recorded != rearranged(bytes) {
+        let what = "its contents do not match its `sha256`";
+        return Err(damaged(0, what.to_owned()));
+    }
+    stored(v1).map_err(|what| damaged(0, what))
+}
+
+/// The digest of a file whose keys somebody's tool brought into another order.
+fn rearranged(bytes: &[u8]) -> Option<Digest> {
+    let mut json: Json = serde_json::from_slice(bytes).ok()?;
+    json.as_object_mut()?.remove("sha256");
+    Some(canon::digest(&json))
+}
+
+/// Why a file is no snapshot of a version that is known.
+fn illegible(
+    bytes: &[u8],
+    file: &Path,
+    damaged: impl Fn(usize, String) -> StateError,
+) -> StateError {
+    if let Err(e) = unique::check(bytes) {
         let offset = offset_of(bytes, e.line(), e.column());
         let what = match e.is_data() {
             true => "a key is there twice",
             false => "it is not JSON",
         };
-        damaged(offset, format!("{what} (line {})", e.line()))
-    })?;
-    if json.get("format").and_then(Json::as_str) != Some(FORMAT) {
-        return Err(damaged(0, format!("its format is not `{FORMAT}`")));
+        return damaged(offset, format!("{what} (line {})", e.line()));
     }
-    let version = json.get("version").and_then(Json::as_u64);
-    match version {
-        Some(1..=VERSION) => {}
-        Some(found) if found > VERSION => {
-            return Err(StateError::Newer {
-                file: file.to_owned(),
-                found,
-                supported: VERSION,
-            });
-        }
-        _ => return Err(damaged(0, "it has no version that exists".to_owned())),
-    }
-    let recorded = json.as_object_mut().and_then(|map| map.remove("sha256"));
-    let actual = canon::digest(&json);
-    if recorded.as_ref().and_then(Json::as_str) != Some(&actual.to_string()) {
-        return Err(damaged(
+    let header: Header = serde_json::from_slice(bytes).unwrap_or_default();
+    match (header.format == FORMAT, header.version.as_u64()) {
+        (false, _) => damaged(0, format!("its format is not `{FORMAT}`")),
+        (true, Some(found)) if found > VERSION => StateError::Newer {
+            file: file.to_owned(),
+            found,
+            supported: VERSION,
+        },
+        (true, Some(1..=VERSION)) => damaged(
             0,
-            "its contents do not match its `sha256`".to_owned(),
-        ));
+            // The message of the parser may name a value of the user's.
+            "a field is unknown, missing or of the wrong type".to_owned(),
+        ),
+        (true, _) => damaged(0, "it has no version that exists".to_owned()),
     }
-    let form = |what: String| damaged(0, what);
-    let v1: FileV1 = serde_json::from_value(json)
-        // The message names a field or a type of our format, not a value of the user's.
-        .map_err(|_| form("a field is unknown, missing or of the wrong type".to_owned()))?;
-    stored(v1).map_err(form)
 }
 
-fn stored(v1: FileV1) -> Result<Stored, String> {
+fn stored(v1: FileV1<'_>) -> Result<Stored, String> {
     let recorded = v1.records.iter();
     let open = v1.open.iter().map(|(key, open)| (key, &open.record));
     for (key, record) in recorded.chain(open) {
@@ -189,14 +219,14 @@ fn stored(v1: FileV1) -> Result<Stored, String> {
     }
     Ok(Stored {
         snapshot: Snapshot {
-            lineage: v1.lineage,
+            lineage: v1.lineage.into_owned(),
             shard: v1.shard,
-            world: v1.world,
+            world: v1.world.into_owned(),
             serial: v1.serial,
-            records: v1.records,
-            open: v1.open,
+            records: v1.records.into_owned(),
+            open: v1.open.into_owned(),
             last_run: v1.last_run,
-            identities: v1.identities,
+            identities: v1.identities.into_owned(),
         },
         base_seq: v1.base_seq,
         head: v1.head,

@@ -10,26 +10,12 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use zonewright_tests::Env;
 
+#[path = "measure/process.rs"]
+mod measure;
+
+use measure::{check, cpu_of, peak_of};
+
 const BINARY: &str = env!("CARGO_BIN_EXE_zonewright-under-test");
-
-/// CPU seconds of all children that were waited for, from `/proc/self/stat` (fields 16 and 17, in
-/// clock ticks of a hundredth of a second).
-fn children_cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("procfs");
-    let after = stat.rsplit_once(") ").expect("the command's name").1;
-    let fields: Vec<&str> = after.split(' ').collect();
-    let ticks: u64 = [13, 14]
-        .map(|i| fields[i].parse::<u64>().expect("a number"))
-        .iter()
-        .sum();
-    ticks as f64 / 100.0
-}
-
-fn cpu_of(run: impl FnOnce()) -> f64 {
-    let before = children_cpu();
-    run();
-    children_cpu() - before
-}
 
 fn root_file(zones: &str, shared: &str) -> String {
     format!(
@@ -104,14 +90,63 @@ fn measure(env: &Env) -> Value {
     json!({ "apply_cpu_s": apply, "plan_cpu_s": plan, "plan_requests": requests, "state_bytes": state })
 }
 
-fn check(failures: &mut Vec<String>, what: &str, got: f64, most: f64) {
-    if got > most {
-        failures.push(format!("{what}: {got} is more than {most}"));
+/// 100,000 records in ten zones, planned unchanged.
+fn unchanged_100k(failures: &mut Vec<String>) -> Value {
+    let env = Env::empty(BINARY);
+    let zones: Vec<String> = ('a'..='j').map(String::from).collect();
+    let named: Vec<String> = zones.iter().map(|z| format!("\"{z}\"")).collect();
+    env.write("zonewright.toml", &root_file(&named.join(", "), ""));
+    for (at, zone) in zones.iter().enumerate() {
+        let mut text = ZONE.replace("10.10.", &format!("10.{}.", 10 + at));
+        for i in 0..10_000 {
+            let _ = write!(
+                text,
+                "\n[cloudflare.dns_record.r{i}]\nzone = \"guajiro.xyz\"\nname = \"{zone}{i}\"\nttl = 60\ntype = \"A\"\ncontent = \"192.0.2.{}\"\n",
+                i % 250 + 1
+            );
+        }
+        env.write(&format!("zones/{zone}.toml"), &text);
     }
+    env.expect(0, &["apply", "--auto-approve", "--parallelism", "64"]);
+    env.clear_requests();
+    let mut memory = 0;
+    let plan = &["--sandbox", "plan", "--detailed-exitcode"];
+    let cpu = cpu_of(|| memory = peak_of(&mut env.bare(plan)));
+    check(failures, "CPU seconds of 100,000 unchanged", cpu, 3.0);
+    check(
+        failures,
+        "memory of 100,000 unchanged",
+        memory as f64,
+        500e6,
+    );
+    json!({ "plan_cpu_s": cpu, "plan_memory": memory, "plan_requests": env.requests().len() })
 }
 
 fn number(value: &Value, key: &str) -> f64 {
     value[key].as_f64().unwrap_or(f64::MAX)
+}
+
+/// A chain of 500 and a fan of 1,000.
+fn shapes(report: &mut Value, failures: &mut Vec<String>) {
+    let chain = |i: usize| match i {
+        0 => "type = \"A\"\ncontent = \"192.0.2.1\"".to_owned(),
+        _ => format!(
+            "type = \"CNAME\"\ncontent = \"${{cloudflare.dns_record.r{}.hostname}}\"",
+            i - 1
+        ),
+    };
+    let fan = |i: usize| match i {
+        0 => "type = \"A\"\ncontent = \"192.0.2.1\"".to_owned(),
+        _ => "type = \"CNAME\"\ncontent = \"${cloudflare.dns_record.r0.hostname}\"".to_owned(),
+    };
+    report["chain_500"] = measure(&records(500, chain));
+    check(
+        failures,
+        "bytes of the state of a chain of 500",
+        number(&report["chain_500"], "state_bytes"),
+        460_000.0,
+    );
+    report["fan_1000"] = measure(&records(1_000, fan));
 }
 
 fn main() {
@@ -144,6 +179,7 @@ fn main() {
         report["objects"][n.to_string()] = m;
     }
     if sizes.contains(&10_000) {
+        report["records_100000"] = unchanged_100k(&mut failures);
         for kind in ["records", "objects"] {
             let ratio = number(&report[kind]["10000"], "plan_cpu_s")
                 / number(&report[kind]["1000"], "plan_cpu_s");
@@ -156,19 +192,7 @@ fn main() {
             );
         }
     }
-    let chain = |i: usize| match i {
-        0 => "type = \"A\"\ncontent = \"192.0.2.1\"".to_owned(),
-        _ => format!(
-            "type = \"CNAME\"\ncontent = \"${{cloudflare.dns_record.r{}.hostname}}\"",
-            i - 1
-        ),
-    };
-    let fan = |i: usize| match i {
-        0 => "type = \"A\"\ncontent = \"192.0.2.1\"".to_owned(),
-        _ => "type = \"CNAME\"\ncontent = \"${cloudflare.dns_record.r0.hostname}\"".to_owned(),
-    };
-    report["chain_500"] = measure(&records(500, chain));
-    report["fan_1000"] = measure(&records(1_000, fan));
+    shapes(&mut report, &mut failures);
     let example = Env::example("wordpress-dr", BINARY);
     report["example"] = measure(&example);
     check(

@@ -15,6 +15,7 @@ mod copies;
 mod cost;
 mod crash;
 mod dashboard;
+mod declared;
 mod doctor;
 mod exposure;
 mod fallen_behind;

@@ -75,6 +75,63 @@ pub fn set_attribute(
     keys: &[&str],
     value: &Json,
 ) -> Result<String, String> {
+    let (last, inner) = keys.split_last().ok_or("no attribute is named")?;
+    let value = literal(value)?;
+    in_table(text, address, inner, |table| {
+        match table.get_mut(last).and_then(Item::as_value_mut) {
+            Some(old) => {
+                let decor = old.decor().clone();
+                *old = value;
+                *old.decor_mut() = decor;
+            }
+            None => {
+                table.insert(last, Item::Value(value));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What an attribute of a new resource is set to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Written {
+    /// A value, as it is: nothing in it is a reference.
+    Plain(Json),
+    /// A text of the spec, in which `${…}` is a reference.
+    Text(String),
+}
+
+/// A zone file's text (or the root file's) with a new resource at its end.
+///
+/// # Errors
+/// The text is not TOML, the resource is in it, or something on the way is no table.
+pub fn add_resource(
+    text: &str,
+    address: &Address,
+    attributes: &[(String, Written)],
+) -> Result<String, String> {
+    in_table(text, address, &[], |table| {
+        if !table.is_empty() {
+            return Err("the resource is there already".to_owned());
+        }
+        for (key, written) in attributes {
+            let value = match written {
+                Written::Plain(json) => literal(json)?,
+                Written::Text(text) => Value::from(text.as_str()),
+            };
+            table.insert(key, Item::Value(value));
+        }
+        Ok(())
+    })
+}
+
+/// Changes the table of a resource, or one within, in the text of a file. What is not there yet is made.
+fn in_table(
+    text: &str,
+    address: &Address,
+    inner: &[&str],
+    change: impl FnOnce(&mut dyn TableLike) -> Result<(), String>,
+) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|e| format!("not TOML: {e}"))?;
     let shared = address.zone.is_edge().then_some("shared");
     let (provider, kind) = (address.kind.provider(), address.kind.name());
@@ -82,7 +139,6 @@ pub fn set_attribute(
         .into_iter()
         .chain([provider, kind, address.name.as_str()]);
     let mut here: &mut dyn TableLike = document.as_table_mut();
-    let (last, inner) = keys.split_last().ok_or("no attribute is named")?;
     for key in table.chain(inner.iter().copied()) {
         let made = || {
             // A table without values of its own gets no header.
@@ -96,16 +152,7 @@ pub fn set_attribute(
             .as_table_like_mut()
             .ok_or_else(|| format!("`{key}` is no table"))?;
     }
-    match here.get_mut(last).and_then(Item::as_value_mut) {
-        Some(old) => {
-            let decor = old.decor().clone();
-            *old = literal(value)?;
-            *old.decor_mut() = decor;
-        }
-        None => {
-            here.insert(last, Item::Value(literal(value)?));
-        }
-    }
+    change(here)?;
     Ok(document.to_string())
 }
 
@@ -172,6 +219,26 @@ mod tests {
             ),
             "[zone]\nextends = \"pz\"\n\n[digitalocean.vpc.main.pool]\nmax = 4\n"
         );
+    }
+
+    #[test]
+    fn a_resource_is_added_at_the_end() {
+        let address: Address = "pz/digitalocean.vpc.main".parse().unwrap();
+        let written = [
+            (
+                "name".to_owned(),
+                Written::Plain(serde_json::json!("a ${b}")),
+            ),
+            (
+                "region".to_owned(),
+                Written::Text("${zone.region}".to_owned()),
+            ),
+        ];
+        let text = "# mine\n[zone]\nregion = \"nyc3\"\n";
+        let added = add_resource(text, &address, &written).unwrap();
+        let block = "\n[digitalocean.vpc.main]\nname = \"a $${b}\"\nregion = \"${zone.region}\"\n";
+        assert_eq!(added, format!("{text}{block}"));
+        assert!(add_resource(&added, &address, &written).is_err());
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use charts::{
     objects, pin, rendered, rendering_path, same, without,
 };
 pub use diag::{Code, Diagnostic, Label, Place, Position, Record, Severity, codes, explain};
-pub use edit::{replace_value, set_active, set_attribute, set_posture};
+pub use edit::{Written, add_resource, replace_value, set_active, set_attribute, set_posture};
 pub use format::fmt;
 pub use jsonschema::json_schema;
 pub use load::{Loaded, MAX_SHOWN, job, load, read};

@@ -1,4 +1,4 @@
-//! Arguments of `adopt` and `orphans`.
+//! Arguments of `import`, `adopt` and `orphans`.
 
 use std::path::PathBuf;
 
@@ -25,9 +25,41 @@ pub struct AdoptArgs {
     /// Also what carries the mark of another project: it must not be managed there any more.
     #[arg(long)]
     pub marked: bool,
+    /// Take what differs of these into the spec.
+    #[arg(long)]
+    pub absorb: bool,
     /// How.
     #[command(flatten)]
     pub edit: EditArgs,
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  zonewright import pz/digitalocean.vpc.main 5a4981aa-9653-4bd1-bef5-d6bff52042e4\n  zonewright import pz/cloudflare.dns_record.www ZONE/RECORD --set zone=example.org"
+)]
+pub struct ImportArgs {
+    /// The resource. What the spec does not have is written into it.
+    #[arg(value_name = "ADDRESS")]
+    pub address: Address,
+    /// The vendor's id of what exists, as the plan's error names it.
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// For what the spec does not have: an attribute as the spec shall say it, `${…}` included. Can be given
+    /// several times.
+    #[arg(long = "set", value_name = "ATTRIBUTE=VALUE", value_parser = attribute)]
+    pub set: Vec<(String, String)>,
+    /// For what the spec has: take what differs into it.
+    #[arg(long, conflicts_with = "set")]
+    pub absorb: bool,
+    /// How.
+    #[command(flatten)]
+    pub edit: EditArgs,
+}
+
+fn attribute(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected ATTRIBUTE=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// Arguments of `orphans`.

@@ -9,6 +9,7 @@ use zonewright_engine::canon;
 use zonewright_engine::config::{Config, Resource};
 use zonewright_engine::diff::text::{Line, lines};
 use zonewright_engine::expr::{Lookup, Reference};
+use zonewright_engine::import::import;
 use zonewright_engine::journal::Entry;
 use zonewright_engine::plan::Options;
 use zonewright_engine::plan::build::recorded_inputs;
@@ -57,37 +58,99 @@ async fn under_lock(
             .say("These are as the spec says; there is nothing to take into it.");
         return Ok(Exit::DONE);
     }
-    let edits = edits(stage.project(), &absorbed)?;
-    let edited = edits
-        .iter()
-        .cloned()
-        .fold(stage.project().clone(), Project::with);
-    let after = Stage::of(ctx, edited).await?;
-    let others = changed_along(&stage.config, &after.config, &args.absorb);
-    let after = after.plan(state.clone(), options.clone()).await?;
-    check(&after, &args.absorb)?;
-    for edit in &edits {
-        ctx.term.prose(&shown(edit));
+    let taking = Taking {
+        ctx,
+        stage,
+        options,
+        addresses: args.absorb.clone(),
+        taken: Vec::new(),
+        edits: edits(stage.project(), &absorbed)?,
+        import: None,
+        approval: Approval {
+            dry_run: false,
+            auto_approve: args.auto_approve,
+        },
+    };
+    taking.run(writer, state).await
+}
+
+/// Edits of the spec with which nothing of some resources differs any more.
+pub(super) struct Taking<'a> {
+    pub(super) ctx: &'a Context,
+    /// The spec as it is.
+    pub(super) stage: &'a Stage,
+    pub(super) options: &'a Options,
+    /// Of these nothing may differ then, and what the spec says is recorded.
+    pub(super) addresses: Vec<Address>,
+    /// These come under management along with it, those above among them.
+    pub(super) taken: Vec<Address>,
+    pub(super) edits: Vec<Edit>,
+    /// The id of what the edits declare, when there is no record of it yet.
+    pub(super) import: Option<&'a str>,
+    pub(super) approval: Approval,
+}
+
+/// Whether it is only shown, or not asked about.
+#[derive(Clone, Copy)]
+pub(super) struct Approval {
+    pub(super) dry_run: bool,
+    pub(super) auto_approve: bool,
+}
+
+impl Taking<'_> {
+    /// Shows them, asks, writes them, and records what the spec says then.
+    pub(super) async fn run(self, writer: &Writer, mut state: State) -> Result<Exit, Failure> {
+        let Taking { ctx, stage, .. } = self;
+        let edited = self.edits.iter().cloned();
+        let edited = edited.fold(stage.project().clone(), Project::with);
+        let edited = Stage::of(ctx, edited).await?;
+        if let Some(id) = self.import {
+            for address in &self.addresses {
+                let (inputs, seen) = edited.look(state.clone(), self.options.clone()).await?;
+                let record = import(&inputs, &seen, address, id);
+                let record = record.map_err(|e| Failure::error(e.to_string()))?;
+                super::adopt::put(&mut state, &[record]);
+            }
+        }
+        let others = changed_along(&stage.config, &edited.config, &self.addresses);
+        let after = edited.plan(state.clone(), self.options.clone()).await?;
+        check(&after, &self.addresses)?;
+        for edit in &self.edits {
+            ctx.term.prose(&shown(edit));
+        }
+        for address in others {
+            let line = match stage.config.resources.contains_key(address) {
+                true => format!("{address} changes along with it: its next plan shows that"),
+                false => format!(
+                    "{address} comes with it, for its zone extends the edited one; `zonewright = {{ enabled = false }}` in its table keeps it out"
+                ),
+            };
+            ctx.term.prose(&format!("{}\n", escape(&line)));
+        }
+        if self.approval.dry_run {
+            return Ok(Exit::DONE);
+        }
+        let (given, way) = (self.approval.auto_approve, "give --auto-approve");
+        if !ctx.term.approved(given, "Write this?", way)? {
+            ctx.term.say("Not approved; nothing was written.");
+            return Ok(Exit::REFUSED);
+        }
+        for edit in &self.edits {
+            stage.write(edit)?;
+            ctx.term.say(&format!("Wrote {}.", edit.file));
+        }
+        edited.record_identities(writer)?;
+        let rest = self.taken.iter().filter(|a| !self.addresses.contains(a));
+        for record in rest.filter_map(|a| state.record(a)) {
+            put_down(writer, record.clone())?;
+        }
+        record(writer, &state, &after, &self.addresses)?;
+        Ok(Exit::DONE)
     }
-    for address in others {
-        let line = format!("{address} changes along with it: its next plan shows that");
-        ctx.term.prose(&format!("{}\n", escape(&line)));
-    }
-    let way = "give --auto-approve";
-    if !ctx.term.approved(args.auto_approve, "Write this?", way)? {
-        ctx.term.say("Not approved; nothing was written.");
-        return Ok(Exit::REFUSED);
-    }
-    for edit in &edits {
-        stage.write(edit)?;
-        ctx.term.say(&format!("Wrote {}.", edit.file));
-    }
-    record(writer, &state, &after, &args.absorb)?;
-    Ok(Exit::DONE)
 }
 
 /// What differs of the named resources.
-fn wanted(planned: &Planned, addresses: &[Address]) -> Result<Vec<Absorbed>, Failure> {
+pub(super) fn wanted(planned: &Planned, addresses: &[Address]) -> Result<Vec<Absorbed>, Failure> {
     let mut out = Vec::new();
     for address in addresses {
         let Some(change) = planned.plan.change(address) else {
@@ -100,7 +163,7 @@ fn wanted(planned: &Planned, addresses: &[Address]) -> Result<Vec<Absorbed>, Fai
 }
 
 /// One edit a file. Later places first, so that earlier ones stay where they are.
-fn edits(project: &Project, absorbed: &[Absorbed]) -> Result<Vec<Edit>, Failure> {
+pub(super) fn edits(project: &Project, absorbed: &[Absorbed]) -> Result<Vec<Edit>, Failure> {
     let mut files: BTreeMap<String, Vec<&Absorbed>> = BTreeMap::new();
     for one in absorbed {
         files.entry(own_file(&one.address)).or_default().push(one);
@@ -195,26 +258,32 @@ fn record(
 ) -> Result<(), Failure> {
     let inputs = &after.inputs;
     for address in addresses {
-        let (Some(old), Some(change)) = (state.record(address), after.plan.change(address)) else {
+        let Some(old) = state.record(address) else {
             continue;
         };
         let later = |_: &Reference| Lookup::Later { secret: false };
-        let Some(desired) = change.desired.as_ref().map(|d| d.eval(&later)) else {
-            continue;
-        };
+        let change = after.plan.change(address);
+        let desired = change.and_then(|c| Some((c, c.desired.as_ref()?.eval(&later))));
         // What is known only while it is applied is recorded then.
-        if !desired.is_known() {
-            continue;
-        }
-        let values = recorded_inputs(&inputs.registry, address, &desired, &change.ignore);
+        let known = desired.filter(|(_, desired)| desired.is_known());
+        let values = known.map(|(change, desired)| {
+            let values = recorded_inputs(&inputs.registry, address, &desired, &change.ignore);
+            values.rekeyed(inputs.digest_key.as_ref())
+        });
         let record = Record {
-            inputs: values.rekeyed(inputs.digest_key.as_ref()),
+            inputs: values.unwrap_or_else(|| old.inputs.clone()),
+            depends_on: change.map_or_else(Vec::new, |c| c.depends_on.clone()),
             ..old.clone()
         };
-        let entry = Entry::Import {
-            record: Box::new(record),
-        };
-        writer.append_now(&address.zone, vec![entry])?;
+        put_down(writer, record)?;
     }
     Ok(())
+}
+
+fn put_down(writer: &Writer, record: Record) -> Result<(), Failure> {
+    let shard = record.address.zone.clone();
+    let entry = Entry::Import {
+        record: Box::new(record),
+    };
+    Ok(writer.append_now(&shard, vec![entry])?)
 }

@@ -10,6 +10,7 @@ use zonewright_engine::plan::Options;
 use zonewright_engine::snapshot::{Record, State};
 use zonewright_state::Writer;
 
+use super::absorb::{self, Approval, Taking};
 use crate::Context;
 use crate::args::AdoptArgs;
 use crate::exit::Exit;
@@ -123,6 +124,12 @@ async fn under_lock(
         });
         return Ok(Exit::DONE);
     }
+    if wanted.args.absorb {
+        let absorbing = absorbed(ctx, stage, wanted, options, &state, &found.taken).await?;
+        if let Some(taking) = absorbing {
+            return taking.run(writer, state).await;
+        }
+    }
     show(ctx, stage, state, options.clone()).await?;
     let approval = &wanted.args.edit.approval;
     if approval.dry_run {
@@ -140,6 +147,46 @@ async fn under_lock(
         ctx.command(&["apply".to_owned()])
     ));
     Ok(Exit::DONE)
+}
+
+/// The edits with which nothing of what is taken differs, as far as there are such edits: what cannot be written
+/// into the spec is said, and left to the next apply.
+async fn absorbed<'a>(
+    ctx: &'a Context,
+    stage: &'a Stage,
+    wanted: &Wanted<'_>,
+    options: &'a Options,
+    state: &State,
+    taken: &[Record],
+) -> Result<Option<Taking<'a>>, Failure> {
+    let planned = stage.plan(state.clone(), options.clone()).await?;
+    let (mut absorbed, mut addresses) = (Vec::new(), Vec::new());
+    for address in taken.iter().map(|r| &r.address) {
+        match absorb::wanted(&planned, std::slice::from_ref(address)) {
+            Ok(found) => {
+                absorbed.extend(found);
+                addresses.push(address.clone());
+            }
+            Err(refused) => ctx.term.say(&format!("note: {refused}")),
+        }
+    }
+    if absorbed.is_empty() {
+        return Ok(None);
+    }
+    let approval = &wanted.args.edit.approval;
+    Ok(Some(Taking {
+        ctx,
+        stage,
+        options,
+        addresses,
+        taken: taken.iter().map(|r| r.address.clone()).collect(),
+        edits: absorb::edits(stage.project(), &absorbed)?,
+        import: None,
+        approval: Approval {
+            dry_run: approval.dry_run,
+            auto_approve: approval.auto_approve,
+        },
+    }))
 }
 
 /// What is taken, and what is not because somebody else's mark is on it: two projects would manage it.
@@ -164,7 +211,7 @@ fn listed(found: &Found) -> String {
 }
 
 /// What the next look takes for recorded.
-fn put(state: &mut State, records: &[Record]) {
+pub(super) fn put(state: &mut State, records: &[Record]) {
     for record in records {
         if let Some(shard) = state.shards.get_mut(&record.address.zone) {
             shard.records.insert(record.address.clone(), record.clone());

@@ -1,14 +1,27 @@
-//! `zonewright import`: takes something that exists under management.
+//! `zonewright import`: takes something that exists under management. What the spec does not have is written
+//! into it as it is live, so that the next plan is empty.
 
-use zonewright_engine::import::import;
+use std::collections::BTreeMap;
+
+use zonewright_engine::absorb::own_file;
+use zonewright_engine::address::{Address, InstanceId, ZoneName};
+use zonewright_engine::config::Config;
+use zonewright_engine::import::{Said, described, import, stub};
 use zonewright_engine::journal::{Entry, Journal};
 use zonewright_engine::plan::Options;
+use zonewright_engine::provider::Observed;
+use zonewright_engine::schema::KindSchema;
 use zonewright_engine::snapshot::State;
+use zonewright_engine::value::Value;
 use zonewright_state::Writer;
+use zonewright_zones::{Written, add_resource};
 
+use super::absorb::{self, Approval, Taking};
+use super::adopt::put;
 use crate::Context;
 use crate::args::ImportArgs;
 use crate::exit::Exit;
+use crate::project::Edit;
 use crate::report::Failure;
 use crate::stage::Stage;
 
@@ -20,34 +33,200 @@ pub(crate) async fn run(ctx: &Context, args: &ImportArgs) -> Result<Exit, Failur
         ..Options::default()
     };
     stage.check_zones(&options.zones)?;
-    let work = async |writer: &Writer, state| {
-        under_lock(&stage, args, options.clone(), (writer, state)).await
+    let import = Import {
+        ctx,
+        stage: &stage,
+        args,
+        options: &options,
     };
-    let timeout = args.lock_timeout;
-    stage.locked(&options, "import", timeout, work).await?;
-    ctx.term.say(&format!(
-        "{} is managed from now on; `{}` shows what differs from the spec.",
-        args.address,
-        ctx.command(&["plan".to_owned()])
-    ));
-    Ok(Exit::DONE)
+    let work = async |writer: &Writer, state| import.under_lock(writer, state).await;
+    let timeout = args.edit.lock_timeout;
+    let exit = stage.locked(&options, "import", timeout, work).await?;
+    if exit == Exit::DONE && !args.edit.approval.dry_run {
+        ctx.term.say(&format!(
+            "{} is managed from now on; `{}` shows what differs from the spec.",
+            args.address,
+            ctx.command(&["plan".to_owned()])
+        ));
+    }
+    Ok(exit)
 }
 
-async fn under_lock(
-    stage: &Stage,
-    args: &ImportArgs,
-    options: Options,
-    (writer, state): (&Writer, State),
-) -> Result<(), Failure> {
-    let (inputs, seen) = stage.look(state, options).await?;
-    let record = import(&inputs, &seen, &args.address, &args.id)
-        .map_err(|e| Failure::error(e.to_string()))?;
-    stage.record_identities(writer)?;
-    let entry = Entry::Import {
-        record: Box::new(record),
+struct Import<'a> {
+    ctx: &'a Context,
+    stage: &'a Stage,
+    args: &'a ImportArgs,
+    options: &'a Options,
+}
+
+impl Import<'_> {
+    async fn under_lock(&self, writer: &Writer, mut state: State) -> Result<Exit, Failure> {
+        let address = &self.args.address;
+        if !self.stage.config.resources.contains_key(address) {
+            return self.declared(writer, state).await;
+        }
+        if let Some((key, _)) = self.args.set.first() {
+            let message = format!("{address} is in the spec: `{key}` is said there");
+            return Err(Failure::error(message).help("leave --set out"));
+        }
+        let (inputs, seen) = self.stage.look(state.clone(), self.options.clone()).await?;
+        let record = import(&inputs, &seen, address, &self.args.id)
+            .map_err(|e| Failure::error(e.to_string()))?;
+        if self.args.absorb {
+            put(&mut state, std::slice::from_ref(&record));
+            let planned = self.stage.plan(state.clone(), self.options.clone()).await?;
+            let absorbed = absorb::wanted(&planned, std::slice::from_ref(address))?;
+            let edits = absorb::edits(self.stage.project(), &absorbed)?;
+            return self.taken(edits, None).run(writer, state).await;
+        }
+        if self.args.edit.approval.dry_run {
+            self.ctx
+                .term
+                .say(&format!("{address} would be managed from then on."));
+            return Ok(Exit::DONE);
+        }
+        self.stage.record_identities(writer)?;
+        let entry = Entry::Import {
+            record: Box::new(record),
+        };
+        writer
+            .append(&address.zone, vec![entry])
+            .await
+            .map_err(|e| Failure::error(format!("{e}: {}", e.source)))?;
+        Ok(Exit::DONE)
+    }
+
+    fn taken<'a>(&'a self, edits: Vec<Edit>, import: Option<&'a str>) -> Taking<'a> {
+        let approval = &self.args.edit.approval;
+        Taking {
+            ctx: self.ctx,
+            stage: self.stage,
+            options: self.options,
+            addresses: vec![self.args.address.clone()],
+            taken: Vec::new(),
+            edits,
+            import,
+            approval: Approval {
+                dry_run: approval.dry_run,
+                auto_approve: approval.auto_approve,
+            },
+        }
+    }
+
+    /// What the spec does not have is read by its id, and written into it.
+    async fn declared(&self, writer: &Writer, state: State) -> Result<Exit, Failure> {
+        let ImportArgs { address, id, .. } = self.args;
+        let schema = self.kind()?;
+        let said = self.said(&state, schema).await?;
+        let missing = schema.attrs.iter().find(|a| {
+            let is_said = said.iter().any(|(key, _)| key == a.name);
+            a.required && !is_said
+        });
+        if let Some(attr) = missing {
+            let message = format!("the vendor does not tell `{}` of {address}", attr.name);
+            let help = format!(
+                "give it with --set {}=VALUE, as the spec shall say it",
+                attr.name
+            );
+            return Err(Failure::error(message).help(help));
+        }
+        let edit = self
+            .stage
+            .project()
+            .edit(own_file(address), |text| add_resource(text, address, &said))?;
+        self.taken(vec![edit], Some(id)).run(writer, state).await
+    }
+
+    fn kind(&self) -> Result<&KindSchema, Failure> {
+        let address = &self.args.address;
+        let schema = self.stage.registry.kind(&address.kind);
+        let schema =
+            schema.ok_or_else(|| Failure::error(format!("there is no kind `{}`", address.kind)))?;
+        if schema.is_object() {
+            let message = format!("{address} is not in the spec");
+            return Err(Failure::error(message).help(
+                "save the object with `kubectl get -o yaml`, declare the file as a kubernetes.manifest, then `zonewright adopt`",
+            ));
+        }
+        Ok(schema)
+    }
+
+    /// All that the spec shall say: what is live, and instead of it what is set.
+    async fn said(
+        &self,
+        state: &State,
+        schema: &KindSchema,
+    ) -> Result<Vec<(String, Written)>, Failure> {
+        let ImportArgs { address, id, .. } = self.args;
+        let unknown = |(key, _): &&(String, String)| schema.attr(key).is_none();
+        if let Some((key, _)) = self.args.set.iter().find(unknown) {
+            let message = format!("`{}` has no attribute `{key}`", address.kind);
+            return Err(Failure::error(message));
+        }
+        let instance = instance_for(&self.stage.config, address).ok_or_else(|| {
+            let provider = address.kind.provider();
+            Failure::error(format!(
+                "no `[providers.{provider}]` is there for {address}"
+            ))
+        })?;
+        let plain = self.args.set.iter().filter(|(_, v)| !v.contains("${"));
+        let known = plain.map(|(k, v)| (k.clone(), Value::text(v.clone())));
+        let mut stubbed = state.clone();
+        put(
+            &mut stubbed,
+            &[stub(address, instance, id, known.collect())],
+        );
+        let (inputs, seen) = self.stage.look(stubbed, self.options.clone()).await?;
+        let live = match seen.seen.get(address) {
+            Some(Observed::Present(live)) if live.id == *id => live,
+            Some(Observed::Unreadable(error)) => {
+                let message = format!("{address} could not be read: {}", error.message);
+                return Err(Failure::error(message));
+            }
+            _ => {
+                let message = format!("nothing at the vendor has the id {id}");
+                let help = format!(
+                    "look at the id again; where it lies in something, name that: {}",
+                    schema
+                        .identity
+                        .iter()
+                        .map(|k| format!("--set {k}=…"))
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                );
+                return Err(Failure::error(message).help(help));
+            }
+        };
+        let mut said: BTreeMap<String, Written> = BTreeMap::new();
+        for (key, value) in described(&inputs, address, live) {
+            let written = match value {
+                Said::Plain(value) => Written::Plain(value.to_json()),
+                Said::IdOf(other) => Written::Text(format!("${{{}.id}}", within(&other, address))),
+            };
+            said.insert(key.to_owned(), written);
+        }
+        let set = self.args.set.iter();
+        said.extend(set.map(|(k, v)| (k.clone(), Written::Text(v.clone()))));
+        // In the order of the schema, which is that of the documentation.
+        let ordered = schema.attrs.iter();
+        Ok(ordered.filter_map(|a| said.remove_entry(a.name)).collect())
+    }
+}
+
+/// The provider that manages a kind in a zone: the zone's own, else the one of the root file.
+fn instance_for(config: &Config, address: &Address) -> Option<InstanceId> {
+    let of = |zone: &ZoneName| InstanceId {
+        zone: zone.clone(),
+        provider: address.kind.provider().to_owned(),
     };
-    writer
-        .append(&args.address.zone, vec![entry])
-        .await
-        .map_err(|e| Failure::error(format!("{e}: {}", e.source)))
+    let mut both = [of(&address.zone), of(&ZoneName::edge())].into_iter();
+    both.find(|i| config.instances.contains_key(i))
+}
+
+/// A reference to a resource as the file of another one says it.
+fn within(other: &Address, from: &Address) -> String {
+    match other.zone == from.zone {
+        true => format!("{}.{}", other.kind, other.name),
+        false => other.to_string(),
+    }
 }
