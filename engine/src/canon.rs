@@ -38,9 +38,9 @@ pub fn fingerprint(value: &Value) -> String {
     }
 }
 
-/// Which key a fingerprint was made with, if secrets went in.
-pub fn key_of(fingerprint: &str) -> Option<&str> {
-    fingerprint.split_once('.').map(|(id, _)| id)
+/// The id of the key and the digest of a fingerprint that secrets went into.
+pub fn keyed(fingerprint: &str) -> Option<(&str, &str)> {
+    fingerprint.split_once('.')
 }
 
 /// Where a secret comes from says nothing about what it is.

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Address, ZoneName};
 use crate::check::{Check, Verdict};
 use crate::diff::{self, ignore};
-use crate::expr::Reference;
-use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::observe::{Inputs, Observations};
 use crate::plan::AttrChange;
 use crate::plan::build::{COMPACT_KEY, recorded_inputs};
 use crate::plan::rolls;
@@ -225,12 +224,11 @@ fn applied(inputs: &Inputs, seen: &Observations, record: &Record) -> Value {
     if record.inputs.get(COMPACT_KEY).is_none() {
         return record.inputs.clone();
     }
-    let scope = |reference: &Reference| lookup_seen(inputs, seen, reference);
     let desired = inputs
         .config
         .resources
         .get(&record.address)
-        .map(|r| rolls::body(inputs, seen, r).eval(&scope));
+        .map(|r| rolls::value(inputs, seen, r));
     match desired {
         Some(value)
             if recorded_inputs(

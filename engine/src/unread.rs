@@ -5,7 +5,7 @@
 //! look, or that leaves out what the spec wants changed, is not one to approve.
 
 use crate::address::Address;
-use crate::observe::{Inputs, Observations, lookup_seen};
+use crate::observe::{Inputs, Observations};
 use crate::plan::build::recorded_inputs;
 use crate::plan::rolls;
 use crate::plan::{Certainty, Change, Plan, Reason};
@@ -86,8 +86,7 @@ fn wanted_otherwise(inputs: &Inputs, seen: &Observations, change: &Change) -> bo
     let Some(record) = inputs.state.record(&change.address) else {
         return true;
     };
-    let body = rolls::body(inputs, seen, resource);
-    let desired: Value = body.eval(&|r: &_| lookup_seen(inputs, seen, r));
+    let desired: Value = rolls::value(inputs, seen, resource);
     desired.is_known()
         && recorded_inputs(&inputs.registry, &change.address, &desired, &change.ignore)
             != record.inputs

@@ -107,20 +107,16 @@ impl<'a> Decider<'a> {
         };
         let body = self.rolls.body(inputs, resource);
         let (mut expr, mut value) = (body.reduce(&scope), body.eval(&scope));
-        if let Some(live) = self.seen.live(&resource.address) {
-            let stays = |a: &Address| self.decided.get(a).is_some_and(Decided::is_untouched);
-            let address = &resource.address;
-            self.rolls
-                .settle(address, &live.attrs, stays, &mut expr, &mut value);
-        }
+        let address = &resource.address;
+        self.settle_rolls(address, &mut value, &mut expr);
         let want = Wanted {
             resource,
             schema,
             rules: inputs.object_rules(&resource.address),
             expr,
             value,
-            record: inputs.state.record(&resource.address),
-            container: inputs.container_of(&resource.address),
+            record: inputs.state.record(address),
+            container: inputs.container_of(address),
             triggers: known::triggers(resource, &scope),
         };
         let decided = self.decide_wanted(&want);

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::address::{Address, AttrPath, InstanceId};
 use crate::canon;
 use crate::config::Resource;
-use crate::expr::{Expr, Node};
+use crate::expr::{Expr, Node, Reference, Scope};
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::build::object_values;
 use crate::value::Value;
@@ -40,20 +40,14 @@ fn text<'a>(object: &'a Value, keys: &[&str]) -> &'a str {
 }
 
 /// What one resource shall be, with the annotations of what its pods read: for those who look at few.
-pub(crate) fn body<'a>(
-    inputs: &Inputs,
-    seen: &Observations,
-    resource: &'a Resource,
-) -> Cow<'a, Expr> {
-    let reads = inputs.object_rules(&resource.address).is_some_and(|rules| {
-        let object = resource.body.eval(&|r: &_| lookup_seen(inputs, seen, r));
-        !(rules.reads_at_start)(&object).is_empty()
-    });
-    if reads {
-        Rolls::of(inputs, &object_values(inputs, seen)).body(inputs, resource)
-    } else {
-        Cow::Borrowed(&resource.body)
+pub(crate) fn value(inputs: &Inputs, seen: &Observations, resource: &Resource) -> Value {
+    let scope = |r: &Reference| lookup_seen(inputs, seen, r);
+    let object = resource.body.eval(&scope);
+    let rules = inputs.object_rules(&resource.address);
+    if rules.is_none_or(|rules| (rules.reads_at_start)(&object).is_empty()) {
+        return object;
     }
+    Rolls::of(inputs, &object_values(inputs, seen)).value(inputs, &scope, resource)
 }
 
 impl Rolls {
@@ -109,30 +103,50 @@ impl Rolls {
         Cow::Owned(body)
     }
 
-    /// Keeps what is live where only the key is another one: `stays` says which objects do not change.
+    /// The value of that as far as it is known, compared with what is recorded.
+    pub(crate) fn value(&self, inputs: &Inputs, scope: &dyn Scope, resource: &Resource) -> Value {
+        let mut value = self.body(inputs, resource).eval(scope);
+        if let Some(record) = inputs.state.record(&resource.address) {
+            self.settle(
+                &resource.address,
+                &record.inputs,
+                |_| false,
+                &mut value,
+                None,
+            );
+        }
+        value
+    }
+
+    /// Keeps what is there (live, or recorded) where only the key is another one: the rest of the fingerprint
+    /// is the same, or nothing of what is read changes (`stays`). A secret of which only the record is known
+    /// does not say with which key that was made.
     pub(crate) fn settle(
         &self,
         address: &Address,
-        live: &Value,
+        there: &Value,
         stays: impl Fn(&Address) -> bool,
-        expr: &mut Expr,
         value: &mut Value,
+        mut expr: Option<&mut Expr>,
     ) {
         for (name, read) in self.0.get(address).into_iter().flatten() {
-            let path = ANNOTATIONS
-                .iter()
-                .fold(AttrPath::root(), |p, k| p.key(k))
-                .key(name);
+            let path = ANNOTATIONS.iter().fold(AttrPath::root(), |p, k| p.key(k));
+            let path = path.key(name);
             let (Some(Value::String(wanted)), Some(Value::String(there))) =
-                (value.at(&path), live.at(&path))
+                (value.at(&path), there.at(&path))
             else {
                 continue;
             };
-            let keys = (canon::key_of(wanted), canon::key_of(there));
-            let another = matches!(keys, (Some(a), Some(b)) if a != b);
-            if another && read.iter().all(&stays) {
+            let (Some((key, digest)), Some((old_key, old_digest))) =
+                (canon::keyed(wanted), canon::keyed(there))
+            else {
+                continue;
+            };
+            if key != old_key && (digest == old_digest || read.iter().all(&stays)) {
                 let there = Value::text(there.clone());
-                put(expr, &ANNOTATIONS, name, Expr::literal(there.clone()));
+                if let Some(expr) = expr.as_deref_mut() {
+                    put(expr, &ANNOTATIONS, name, Expr::literal(there.clone()));
+                }
                 put_value(value, &ANNOTATIONS, name, there);
             }
         }
@@ -214,7 +228,7 @@ mod tests {
         assert_ne!(of(secret("a", "x", 1)), of(secret("a", "y", 1)));
         assert_ne!(of(secret("a", "x", 1)), of(secret("a", "x", 2)));
         assert_eq!(of(Value::text("x")), of(Value::text("x")));
-        assert_eq!(canon::key_of(&of(Value::text("x"))), None);
+        assert_eq!(canon::keyed(&of(Value::text("x"))), None);
     }
 
     #[test]
@@ -233,13 +247,8 @@ mod tests {
         let nothing = |_: &_| unreachable!("literals only");
         let settled = |wanted: &Expr, live: &Expr, stays: bool| {
             let (mut expr, mut value) = (wanted.clone(), wanted.eval(&nothing));
-            rolls.settle(
-                &address,
-                &live.eval(&nothing),
-                |_| stays,
-                &mut expr,
-                &mut value,
-            );
+            let live = live.eval(&nothing);
+            rolls.settle(&address, &live, |_| stays, &mut value, Some(&mut expr));
             assert_eq!(expr.eval(&nothing), value);
             expr
         };
@@ -247,6 +256,23 @@ mod tests {
         assert_eq!(settled(&wanted, &live, true), live);
         // The Secret changes in the same plan: then it rolls.
         assert_eq!(settled(&wanted, &live, false), wanted);
+        // Of a secret that is only recorded the key is not known, and its digest is.
+        let recorded = |content: &str| {
+            let Value::Secret(whole) = secret("s", content, 2) else {
+                unreachable!("a secret")
+            };
+            let mark = canon::fingerprint(&Value::Secret(Secret::recorded(whole.record())));
+            let mut object = Expr::from(Node::Map(BTreeMap::new()));
+            put(
+                &mut object,
+                &ANNOTATIONS,
+                &name,
+                Expr::literal(Value::text(mark)),
+            );
+            object
+        };
+        assert_eq!(settled(&recorded("x"), &live, false), live);
+        assert_ne!(settled(&recorded("y"), &live, false), live);
         // The same key says what it is.
         let old = object(1, "y");
         assert_eq!(settled(&wanted, &old, true), wanted);

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decider, Wanted};
+use super::{Decided, Decider, Wanted};
 use crate::address::Address;
 use crate::canon::{self, Digest};
 use crate::config::{Resource, Trigger};
+use crate::expr::Expr;
 use crate::plan::build::{PlanError, recorded_inputs};
 use crate::plan::scope::PlanScope;
-use crate::provider::Live;
+use crate::provider::{Live, Observed};
 use crate::snapshot::Record;
 use crate::value::Value;
 
@@ -20,6 +21,19 @@ impl Decider<'_> {
         let address = &want.resource.address;
         let moved = self.inputs.state.mark_of(address) != address;
         want.schema.marked && (moved || live.mark.differs(&self.inputs.marker(address)))
+    }
+
+    /// Keeps the annotations that a workload is rolled by where only the digest key is another one.
+    pub(super) fn settle_rolls(&self, address: &Address, value: &mut Value, expr: &mut Expr) {
+        let there = match self.seen.seen.get(address) {
+            Some(Observed::Present(live)) => Some(&live.attrs),
+            Some(_) => None,
+            None => self.inputs.state.record(address).map(|r| &r.inputs),
+        };
+        if let Some(there) = there {
+            let stays = |a: &Address| self.decided.get(a).is_some_and(Decided::is_untouched);
+            self.rolls.settle(address, there, stays, value, Some(expr));
+        }
     }
 
     /// What would be recorded of what is wanted.
