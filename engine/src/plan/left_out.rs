@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::build::recorded_inputs;
+use super::build::{object_values, recorded_inputs};
+use super::rolls::Rolls;
 use crate::address::{Address, ZoneName};
 use crate::config::Resource;
 use crate::expr::{Lookup, Reference, Scope};
-use crate::observe::{Inputs, live_value, recorded_live};
+use crate::observe::{Inputs, Observations, live_value, recorded_live};
 use crate::snapshot::{RecordStatus, State};
 use crate::value::Value;
 
@@ -29,9 +30,10 @@ pub fn left_out(inputs: &Inputs, state: &State) -> Vec<LeftOut> {
     all.retain(|a| !inputs.options.selects(&a.zone));
     all.sort();
     all.dedup();
+    let rolls = Rolls::of(inputs, &object_values(inputs, &Observations::default()));
     let mut out: Vec<LeftOut> = Vec::new();
     for address in all {
-        let pending = usize::from(is_pending(inputs, state, address));
+        let pending = usize::from(is_pending(inputs, state, &rolls, address));
         match out.iter_mut().find(|l| l.zone == address.zone) {
             Some(shard) => shard.pending += pending,
             None => out.push(LeftOut {
@@ -43,7 +45,7 @@ pub fn left_out(inputs: &Inputs, state: &State) -> Vec<LeftOut> {
     out
 }
 
-fn is_pending(inputs: &Inputs, state: &State, address: &Address) -> bool {
+fn is_pending(inputs: &Inputs, state: &State, rolls: &Rolls, address: &Address) -> bool {
     let wanted = inputs.config.resources.get(address);
     let (Some(resource), Some(record)) = (wanted, state.record(address)) else {
         return true;
@@ -51,7 +53,8 @@ fn is_pending(inputs: &Inputs, state: &State, address: &Address) -> bool {
     if record.status != RecordStatus::Ok {
         return true;
     }
-    let desired = AsRecorded { inputs, state }.value(resource);
+    let scope = AsRecorded { inputs, state };
+    let desired = rolls.value(inputs, &scope, resource, Some(record));
     desired.is_known()
         && recorded_inputs(&inputs.registry, address, &desired, inputs.ignored(address))
             != record.inputs
