@@ -60,7 +60,7 @@ pub(crate) fn a_plan_says_how_each_object_was_computed(lab: &Lab) {
     ]);
     assert_eq!(names(lab), expected);
     let shown = lab.expect(0, &["plan", "-v"]).stdout;
-    for words in ["new in the spec", "; exact", "is made first"] {
+    for words in ["new in the spec", "; exact", "goes first"] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     lab.converge();
@@ -72,6 +72,15 @@ pub(crate) fn a_plan_says_how_each_object_was_computed(lab: &Lab) {
         ("ConfigMap settings", "exact"),
         ("Widget one", "exact"),
     ]);
+    assert_eq!(names(lab), expected);
+    lab.converge();
+    // A kind gains a field: what may use it is tried by nobody before.
+    let weight = "default: 3}\n              weight: {type: integer, default: 1}";
+    let third = second
+        .replace("default: 3}", weight)
+        .replace("blue", "green");
+    lab.manifest(&format!("{third}{SECOND}"));
+    let expected = map([(definition, "exact"), ("Widget one", "predicted: ground")]);
     assert_eq!(names(lab), expected);
     lab.converge();
     // What is approved is what happens, also when it was looked at twice.

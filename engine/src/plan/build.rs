@@ -35,6 +35,20 @@ pub fn plan(inputs: &Inputs, seen: &Observations) -> Result<Plan, Vec<PlanError>
     plan_despite(inputs, seen, &|_| false)
 }
 
+/// Makes a plan of what is to be done for some resources, to be read and not applied: that others exist already
+/// without being managed does not stand in the way.
+///
+/// # Errors
+/// Everything else that stands in the way, sorted.
+pub fn plan_about(
+    inputs: &Inputs,
+    seen: &Observations,
+    addresses: &[Address],
+) -> Result<Plan, Vec<PlanError>> {
+    let others = |e: &PlanError| matches!(e, PlanError::Foreign { address, .. } if !addresses.contains(address));
+    plan_despite(inputs, seen, &others)
+}
+
 /// Makes a plan although some errors stand in the way: for plans that are read and never applied.
 pub(crate) fn plan_despite(
     inputs: &Inputs,

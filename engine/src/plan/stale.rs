@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::tier::{Because, Tier};
 use super::{Change, Plan};
 
 /// What differs between a saved plan and a fresh one, in words; empty when it still fits.
@@ -11,6 +12,10 @@ use super::{Change, Plan};
 /// A plan that was made from the same things has the same bytes, so only when they differ is there
 /// something to name.
 pub fn differences(saved: &Plan, fresh: &Plan) -> Vec<String> {
+    if saved.bytes() == fresh.bytes() {
+        return Vec::new();
+    }
+    let (saved, fresh) = &as_far_as_tried(saved.clone(), fresh.clone());
     if saved.bytes() == fresh.bytes() {
         return Vec::new();
     }
@@ -23,6 +28,27 @@ pub fn differences(saved: &Plan, fresh: &Plan) -> Vec<String> {
         out.push("its steps, notes or header differ from what would be planned now".to_owned());
     }
     out
+}
+
+/// Two plans without what the server said of a change in one of them only: that it could not be asked for a
+/// moment changes nothing of what is done.
+fn as_far_as_tried(mut saved: Plan, mut fresh: Plan) -> (Plan, Plan) {
+    let untried = |change: &Change| {
+        matches!(
+            change.tier.as_ref().and_then(Tier::because),
+            Some(Because::Untried { .. })
+        )
+    };
+    for old in &mut saved.changes {
+        let new = fresh.changes.iter_mut().find(|n| n.address == old.address);
+        if let Some(new) = new.filter(|new| untried(old) || untried(new)) {
+            for change in [old, new] {
+                change.tier = None;
+                change.effect = None;
+            }
+        }
+    }
+    (saved, fresh)
 }
 
 /// What differs between the changes of two plans.

@@ -50,7 +50,7 @@ pub enum Because {
         /// The others.
         of: Vec<Address>,
     },
-    /// What it stands on is made by this plan: its namespace, or its kind.
+    /// What it stands on is made by this plan, or changed: its namespace, or its kind.
     Ground {
         /// The namespace or the definition.
         of: Address,
@@ -63,7 +63,8 @@ pub enum Because {
     NotAsked,
     /// The server could not say.
     Untried {
-        /// What it said instead.
+        /// What it said instead. Not part of what is approved: it says something else each time.
+        #[serde(skip)]
         error: String,
     },
 }
@@ -95,7 +96,7 @@ impl fmt::Display for Because {
                 let names: Vec<String> = of.iter().map(ToString::to_string).collect();
                 write!(f, "values are known after {}", names.join(", "))
             }
-            Because::Ground { of } => write!(f, "{of} is made first"),
+            Because::Ground { of } => write!(f, "{of} goes first"),
             Because::Replaced => f.write_str("the old one has to go first"),
             Because::NotLooked => f.write_str("the live world was not looked at"),
             Because::NotAsked => f.write_str("the server was not asked"),
@@ -104,18 +105,23 @@ impl fmt::Display for Because {
     }
 }
 
-/// What the plan makes anew that objects stand on, by instance.
+/// What the plan makes or changes that objects stand on, by instance.
 pub(super) type Grounds = BTreeMap<(InstanceId, Ground), Address>;
 
-/// Collects what is made anew.
+/// Collects what is made anew, and the kinds that are changed: an object may use what they have from then on.
 pub(super) fn grounds(inputs: &Inputs, all: &BTreeMap<Address, Decided>) -> Grounds {
-    let made = all.iter().filter(|(_, d)| d.has(Action::Create));
-    made.filter_map(|(address, decided)| {
-        let rules = inputs.object_rules(address)?;
-        let ground = (rules.brings)(decided.value.as_ref()?)?;
-        Some(((inputs.instance_of(address)?, ground), address.clone()))
-    })
-    .collect()
+    let changed = |d: &Decided, ground: &Ground| {
+        let kind = matches!(ground, Ground::Kind(..));
+        d.has(Action::Create) || kind && (d.has(Action::Update) || d.has(Action::Adopt))
+    };
+    all.iter()
+        .filter_map(|(address, decided)| {
+            let rules = inputs.object_rules(address)?;
+            let ground = (rules.brings)(decided.value.as_ref()?)?;
+            let ground = Some(ground).filter(|g| changed(decided, g))?;
+            Some(((inputs.instance_of(address)?, ground), address.clone()))
+        })
+        .collect()
 }
 
 /// How the change of an object was computed; nothing where none is written.

@@ -291,7 +291,6 @@ impl Api {
         let request = request
             .body(Body::empty())
             .map_err(|_| Failure::Lost(bad("a name is not fit for a request")))?;
-        failpoint::pass("kubernetes.send");
         let response = self.client.send(request).await.map_err(|e| lost(&e))?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MOST_BYTES).collect().await;
@@ -312,6 +311,7 @@ impl Api {
         let request = request
             .body(Body::from(bytes))
             .map_err(|_| Failure::Lost(bad("a name is not fit for a request")))?;
+        failpoint::pass("kubernetes.send");
         let response = self.client.send(request).await.map_err(|e| lost(&e))?;
         let (parts, body) = response.into_parts();
         let bytes = Limited::new(body, MOST_BYTES)

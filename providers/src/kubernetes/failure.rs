@@ -60,7 +60,8 @@ impl Refusal {
             400 => !opinion,
             413 => true,
             // Another object has the name by now: that is for the comparison with what is there.
-            422 => !self.is_about_uid(),
+            // What another object holds (an address, a port) may be given free before.
+            422 => !self.is_about_uid() && !message.contains("already allocated"),
             404 => self.status["details"]["kind"] == "namespaces",
             500 => message.contains("failed to create typed patch object"),
             _ => false,
@@ -100,7 +101,7 @@ impl Refusal {
         causes.map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the object itself is missing, and not its kind or its namespace.
+    /// Whether what was asked for is not there: the object, its kind or its namespace.
     pub(crate) fn is_missing(&self) -> bool {
         self.code == 404
     }

@@ -247,7 +247,10 @@ async fn list(
         loop {
             let mut page = match api.read(&next, accept).await {
                 Ok(page) => page,
-                Err(Failure::Refused(refusal)) if refusal.is_missing() => return Ok(out),
+                // There is no such kind, or no such namespace. In the middle of a list it is no end of it.
+                Err(Failure::Refused(refusal)) if refusal.is_missing() && next == first => {
+                    return Ok(Vec::new());
+                }
                 Err(Failure::Refused(refusal)) if refusal.is_expired() && restarts < 2 => {
                     restarts += 1;
                     continue 'list;

@@ -36,7 +36,14 @@ impl Task {
         let after = match said {
             Some(Trial::Accepted(after)) => after,
             Some(Trial::Refused(error)) => return Err(error),
-            Some(Trial::Immutable(_)) => return Err(otherwise(&[])),
+            Some(Trial::Immutable(paths)) => {
+                let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
+                let message = format!(
+                    "the server says now that {} cannot be changed; nothing was sent: plan again",
+                    paths.join(", ")
+                );
+                return Err(fail(ErrorClass::Conflict, message));
+            }
             Some(Trial::Untried(_)) | None => return self.announce(run),
         };
         let registry = &run.inputs.registry;

@@ -25,13 +25,20 @@ impl Decider<'_> {
                 let recorded = want.record.map(|r| &r.inputs);
                 let differences =
                     tier::differences(want.schema, rules, value, &live.attrs, recorded, after);
-                if differences.is_empty() && decided.reason == Reason::Drifted {
-                    return Some(Decided {
+                if differences.is_empty()
+                    && decided.reason == Reason::Drifted
+                    && let Some(record) = want.record
+                {
+                    // The object stays as it is; what else there is to do for it is not forgotten: its
+                    // mark, what is recorded of it, a wait that is not over.
+                    let live = live.clone();
+                    let base = Decided {
                         actions: vec![Action::NoOp],
                         reason: Reason::Unchanged,
                         differences,
                         ..decided
-                    });
+                    };
+                    return Some(self.update_or_not(want, record, &live, base));
                 }
                 let key = self.inputs.digest_key.as_ref();
                 Some(Decided {
