@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use zonewright_engine::address::{InstanceId, ZoneName};
+use zonewright_engine::address::{Address, InstanceId, ZoneName};
 use zonewright_engine::config::Config;
 use zonewright_engine::cost::{ByMode, PriceLists};
 use zonewright_engine::journal::{Entry, Holder};
 use zonewright_engine::observe::{
     Inputs, Observations, ObserveError, OnWait, Sessions, observe, try_all,
 };
-use zonewright_engine::plan::build::plan;
+use zonewright_engine::plan::build::{PlanError, plan, plan_about};
 use zonewright_engine::plan::{Options, Plan, Refresh, moves};
 use zonewright_engine::provider::{ErrorClass, Observed, ProviderError};
 use zonewright_engine::schema::Registry;
@@ -239,6 +239,26 @@ impl Stage {
 
     /// Looks at the world and plans.
     pub(crate) async fn plan(&self, state: State, options: Options) -> Result<Planned, Failure> {
+        self.planned(state, options, plan).await
+    }
+
+    /// The same to be read, and not applied: what else exists without being managed is left out of account.
+    pub(crate) async fn plan_about(
+        &self,
+        state: State,
+        options: Options,
+        addresses: &[Address],
+    ) -> Result<Planned, Failure> {
+        let about = |inputs: &Inputs, seen: &Observations| plan_about(inputs, seen, addresses);
+        self.planned(state, options, about).await
+    }
+
+    async fn planned(
+        &self,
+        state: State,
+        options: Options,
+        plan: impl FnOnce(&Inputs, &Observations) -> Result<Plan, Vec<PlanError>>,
+    ) -> Result<Planned, Failure> {
         let mut inputs = self.inputs(state, options)?;
         let mut moves = moves::settle(&mut inputs.state, &self.config.moved)?;
         moves.retain(|m| inputs.options.selects(&m.from.zone));

@@ -99,6 +99,8 @@ pub enum Written {
     Plain(Json),
     /// A text of the spec, in which `${…}` is a reference.
     Text(String),
+    /// A value as TOML writes it: `300`, `true`, `["a"]`.
+    Toml(String),
 }
 
 /// A zone file's text (or the root file's) with a new resource at its end.
@@ -118,6 +120,9 @@ pub fn add_resource(
             let value = match written {
                 Written::Plain(json) => literal(json)?,
                 Written::Text(text) => Value::from(text.as_str()),
+                Written::Toml(text) => text
+                    .parse()
+                    .map_err(|_| format!("`{text}` is no value for `{key}`"))?,
             };
             table.insert(key, Item::Value(value));
         }

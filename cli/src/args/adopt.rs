@@ -49,6 +49,9 @@ pub struct ImportArgs {
     /// several times.
     #[arg(long = "set", value_name = "ATTRIBUTE=VALUE", value_parser = attribute)]
     pub set: Vec<(String, String)>,
+    /// Also what carries the mark of another project: it must not be managed there any more.
+    #[arg(long)]
+    pub marked: bool,
     /// For what the spec has: take what differs into it.
     #[arg(long, conflicts_with = "set")]
     pub absorb: bool,

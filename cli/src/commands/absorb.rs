@@ -20,7 +20,7 @@ use crate::Context;
 use crate::args::DriftArgs;
 use crate::exit::Exit;
 use crate::project::{Edit, Project};
-use crate::render::text::escape;
+use crate::render::text::{count, escape};
 use crate::report::Failure;
 use crate::stage::{Planned, Stage};
 
@@ -113,7 +113,13 @@ impl Taking<'_> {
             }
         }
         let others = changed_along(&stage.config, &edited.config, &self.addresses);
-        let after = edited.plan(state.clone(), self.options.clone()).await?;
+        let about = match self.taken.is_empty() {
+            true => &self.addresses,
+            false => &self.taken,
+        };
+        let after = edited
+            .plan_about(state.clone(), self.options.clone(), about)
+            .await?;
         check(&after, &self.addresses)?;
         for edit in &self.edits {
             ctx.term.prose(&shown(edit));
@@ -131,7 +137,14 @@ impl Taking<'_> {
             return Ok(Exit::DONE);
         }
         let (given, way) = (self.approval.auto_approve, "give --auto-approve");
-        if !ctx.term.approved(given, "Write this?", way)? {
+        let question = match self.taken.len() {
+            0 => "Write this?".to_owned(),
+            n => format!(
+                "Write this, and take {} under management?",
+                count(n, "resource")
+            ),
+        };
+        if !ctx.term.approved(given, &question, way)? {
             ctx.term.say("Not approved; nothing was written.");
             return Ok(Exit::REFUSED);
         }
@@ -280,7 +293,7 @@ fn record(
     Ok(())
 }
 
-fn put_down(writer: &Writer, record: Record) -> Result<(), Failure> {
+pub(super) fn put_down(writer: &Writer, record: Record) -> Result<(), Failure> {
     let shard = record.address.zone.clone();
     let entry = Entry::Import {
         record: Box::new(record),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::import::{Adoptable, adopt, adoptable};
-use zonewright_engine::journal::{Entry, Journal};
+use zonewright_engine::journal::Entry;
 use zonewright_engine::plan::Options;
 use zonewright_engine::snapshot::{Record, State};
 use zonewright_state::Writer;
@@ -141,7 +141,7 @@ async fn under_lock(
         return Ok(Exit::REFUSED);
     }
     stage.record_identities(writer)?;
-    record(writer, found.taken).await?;
+    record(writer, found.taken)?;
     ctx.term.say(&format!(
         "Recorded. `{}` makes what differs as the spec says.",
         ctx.command(&["apply".to_owned()])
@@ -159,7 +159,10 @@ async fn absorbed<'a>(
     state: &State,
     taken: &[Record],
 ) -> Result<Option<Taking<'a>>, Failure> {
-    let planned = stage.plan(state.clone(), options.clone()).await?;
+    let all: Vec<Address> = taken.iter().map(|r| r.address.clone()).collect();
+    let planned = stage
+        .plan_about(state.clone(), options.clone(), &all)
+        .await?;
     let (mut absorbed, mut addresses) = (Vec::new(), Vec::new());
     for address in taken.iter().map(|r| &r.address) {
         match absorb::wanted(&planned, std::slice::from_ref(address)) {
@@ -179,7 +182,7 @@ async fn absorbed<'a>(
         stage,
         options,
         addresses,
-        taken: taken.iter().map(|r| r.address.clone()).collect(),
+        taken: all,
         edits: absorb::edits(stage.project(), &absorbed)?,
         import: None,
         approval: Approval {
@@ -247,7 +250,7 @@ async fn show(ctx: &Context, stage: &Stage, state: State, options: Options) -> R
     Ok(())
 }
 
-async fn record(writer: &Writer, records: Vec<Record>) -> Result<(), Failure> {
+fn record(writer: &Writer, records: Vec<Record>) -> Result<(), Failure> {
     let mut by_shard: BTreeMap<ZoneName, Vec<Entry>> = BTreeMap::new();
     for record in records {
         let shard = by_shard.entry(record.address.zone.clone()).or_default();
@@ -256,10 +259,7 @@ async fn record(writer: &Writer, records: Vec<Record>) -> Result<(), Failure> {
         });
     }
     for (shard, entries) in by_shard {
-        writer
-            .append(&shard, entries)
-            .await
-            .map_err(|e| Failure::error(format!("{e}: {}", e.source)))?;
+        writer.append_now(&shard, entries)?;
     }
     Ok(())
 }

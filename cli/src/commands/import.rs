@@ -7,10 +7,10 @@ use zonewright_engine::absorb::own_file;
 use zonewright_engine::address::{Address, InstanceId, ZoneName};
 use zonewright_engine::config::Config;
 use zonewright_engine::import::{Said, described, import, stub};
-use zonewright_engine::journal::{Entry, Journal};
+use zonewright_engine::observe::Inputs;
 use zonewright_engine::plan::Options;
-use zonewright_engine::provider::Observed;
-use zonewright_engine::schema::KindSchema;
+use zonewright_engine::provider::{Live, Observed};
+use zonewright_engine::schema::{KindSchema, Type};
 use zonewright_engine::snapshot::State;
 use zonewright_engine::value::Value;
 use zonewright_state::Writer;
@@ -72,10 +72,15 @@ impl Import<'_> {
         let (inputs, seen) = self.stage.look(state.clone(), self.options.clone()).await?;
         let record = import(&inputs, &seen, address, &self.args.id)
             .map_err(|e| Failure::error(e.to_string()))?;
+        if let Some(Observed::Foreign(live) | Observed::Present(live)) = seen.seen.get(address) {
+            self.check_mark(&inputs, live)?;
+        }
         if self.args.absorb {
             put(&mut state, std::slice::from_ref(&record));
-            let planned = self.stage.plan(state.clone(), self.options.clone()).await?;
-            let absorbed = absorb::wanted(&planned, std::slice::from_ref(address))?;
+            let about = std::slice::from_ref(address);
+            let options = self.options.clone();
+            let planned = self.stage.plan_about(state.clone(), options, about).await?;
+            let absorbed = absorb::wanted(&planned, about)?;
             let edits = absorb::edits(self.stage.project(), &absorbed)?;
             return self.taken(edits, None).run(writer, state).await;
         }
@@ -86,13 +91,7 @@ impl Import<'_> {
             return Ok(Exit::DONE);
         }
         self.stage.record_identities(writer)?;
-        let entry = Entry::Import {
-            record: Box::new(record),
-        };
-        writer
-            .append(&address.zone, vec![entry])
-            .await
-            .map_err(|e| Failure::error(format!("{e}: {}", e.source)))?;
+        absorb::put_down(writer, record)?;
         Ok(Exit::DONE)
     }
 
@@ -135,6 +134,21 @@ impl Import<'_> {
             .project()
             .edit(own_file(address), |text| add_resource(text, address, &said))?;
         self.taken(vec![edit], Some(id)).run(writer, state).await
+    }
+
+    /// What carries the mark of another project, or of another resource, is managed there.
+    fn check_mark(&self, inputs: &Inputs, live: &Live) -> Result<(), Failure> {
+        let address = &self.args.address;
+        let own = inputs.marker(address).stem();
+        let others = live.mark.text().filter(|mark| !mark.starts_with(&own));
+        let Some(mark) = others.filter(|_| !self.args.marked) else {
+            return Ok(());
+        };
+        let message = format!(
+            "what has the id {} carries the mark {mark} of another project or address",
+            self.args.id
+        );
+        Err(Failure::error(message).help("give --marked once it is not managed there any more"))
     }
 
     fn kind(&self) -> Result<&KindSchema, Failure> {
@@ -197,6 +211,7 @@ impl Import<'_> {
                 return Err(Failure::error(message).help(help));
             }
         };
+        self.check_mark(&inputs, live)?;
         let mut said: BTreeMap<String, Written> = BTreeMap::new();
         for (key, value) in described(&inputs, address, live) {
             let written = match value {
@@ -206,10 +221,22 @@ impl Import<'_> {
             said.insert(key.to_owned(), written);
         }
         let set = self.args.set.iter();
-        said.extend(set.map(|(k, v)| (k.clone(), Written::Text(v.clone()))));
+        said.extend(set.map(|(k, v)| (k.clone(), set_to(schema, k, v))));
         // In the order of the schema, which is that of the documentation.
         let ordered = schema.attrs.iter();
         Ok(ordered.filter_map(|a| said.remove_entry(a.name)).collect())
+    }
+}
+
+/// What an attribute is set to: text where the kind wants text, else a value as TOML writes it.
+fn set_to(schema: &KindSchema, key: &str, value: &str) -> Written {
+    let texts = [Type::String, Type::Cidr, Type::Duration];
+    let is_text = schema
+        .attr(key)
+        .is_some_and(|a| texts.contains(&a.ty) || matches!(a.ty, Type::OneOf(_)));
+    match is_text || value.contains("${") {
+        true => Written::Text(value.to_owned()),
+        false => Written::Toml(value.to_owned()),
     }
 }
 

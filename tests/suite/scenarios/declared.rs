@@ -116,9 +116,13 @@ fn a_shared_record_goes_into_the_root_file() {
         "{}",
         refused.text()
     );
-    let set = "zone=guajiro.xyz";
-    env.expect(0, &["import", address, &id, "--set", set, "--auto-approve"]);
+    let set = ["--set", "zone=guajiro.xyz", "--set", "ttl=600"];
+    env.expect(
+        0,
+        &[&["import", address, &id, "--auto-approve"], &set[..]].concat(),
+    );
     let spec = read(&env, "zonewright.toml");
+    assert!(spec.contains("\nttl = 600\n"), "{spec}");
     assert!(
         spec.contains("[shared.cloudflare.dns_record.spf]"),
         "{spec}"
