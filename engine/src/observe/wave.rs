@@ -209,7 +209,7 @@ fn changed_addresses(inputs: &Inputs) -> BTreeSet<Address> {
         .filter(
             |address| match (inputs.wanted(address), inputs.state.record(address)) {
                 (Some(want), Some(record)) => {
-                    let desired = rolls.value(inputs, &scope, want);
+                    let desired = rolls.value(inputs, &scope, want, Some(record));
                     crate::plan::build::recorded_inputs(
                         &inputs.registry,
                         address,

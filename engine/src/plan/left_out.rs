@@ -54,7 +54,7 @@ fn is_pending(inputs: &Inputs, state: &State, rolls: &Rolls, address: &Address) 
         return true;
     }
     let scope = AsRecorded { inputs, state };
-    let desired = rolls.value(inputs, &scope, resource);
+    let desired = rolls.value(inputs, &scope, resource, Some(record));
     desired.is_known()
         && recorded_inputs(&inputs.registry, address, &desired, inputs.ignored(address))
             != record.inputs

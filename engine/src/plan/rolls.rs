@@ -13,6 +13,7 @@ use crate::config::Resource;
 use crate::expr::{Expr, Node, Reference, Scope};
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::build::object_values;
+use crate::snapshot::Record;
 use crate::value::Value;
 
 /// What the annotations begin with.
@@ -47,7 +48,13 @@ pub(crate) fn value(inputs: &Inputs, seen: &Observations, resource: &Resource) -
     if rules.is_none_or(|rules| (rules.reads_at_start)(&object).is_empty()) {
         return object;
     }
-    Rolls::of(inputs, &object_values(inputs, seen)).value(inputs, &scope, resource)
+    let rolls = Rolls::of(inputs, &object_values(inputs, seen));
+    rolls.value(
+        inputs,
+        &scope,
+        resource,
+        inputs.state.record(&resource.address),
+    )
 }
 
 impl Rolls {
@@ -103,17 +110,18 @@ impl Rolls {
         Cow::Owned(body)
     }
 
-    /// The value of that as far as it is known, compared with what is recorded.
-    pub(crate) fn value(&self, inputs: &Inputs, scope: &dyn Scope, resource: &Resource) -> Value {
+    /// The value of that as far as it is known, beside what is recorded of it.
+    pub(crate) fn value(
+        &self,
+        inputs: &Inputs,
+        scope: &dyn Scope,
+        resource: &Resource,
+        record: Option<&Record>,
+    ) -> Value {
         let mut value = self.body(inputs, resource).eval(scope);
-        if let Some(record) = inputs.state.record(&resource.address) {
-            self.settle(
-                &resource.address,
-                &record.inputs,
-                |_| false,
-                &mut value,
-                None,
-            );
+        if let Some(record) = record {
+            let there = &record.inputs;
+            self.settle(&resource.address, there, |_| false, &mut value, None);
         }
         value
     }
