@@ -33,6 +33,7 @@ mod sandboxed;
 mod sealed;
 mod secrets;
 mod stage;
+mod taking;
 mod term;
 mod terraform;
 mod typed;

@@ -132,7 +132,7 @@ pub(crate) fn host_of(text: &str) -> Option<&str> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use zonewright_engine::snapshot::{Record, RecordStatus, Snapshot};
+    use zonewright_engine::snapshot::{Record, Snapshot};
 
     use super::*;
 
@@ -153,20 +153,11 @@ mod tests {
     /// A state that records a cluster with an address.
     fn recorded() -> State {
         let endpoint = Value::text("https://own.example:6443");
+        let address = "pz/digitalocean.kubernetes_cluster.main".parse().unwrap();
+        let instance = "edge/provider.digitalocean".parse().unwrap();
         let record = Record {
-            address: "pz/digitalocean.kubernetes_cluster.main".parse().unwrap(),
-            instance: "edge/provider.digitalocean".parse().unwrap(),
-            id: "1".to_owned(),
-            generation: 1,
-            status: RecordStatus::Ok,
-            inputs: Value::Null,
             outputs: Value::Map([("endpoint".to_owned(), endpoint)].into()),
-            depends_on: Vec::new(),
-            marked: None,
-            contained_in: None,
-            protect: false,
-            keep: false,
-            triggers: BTreeMap::new(),
+            ..Record::new(address, instance, "1")
         };
         let mut snapshot = Snapshot::empty("l", "pz".parse().unwrap(), "live");
         snapshot.records.insert(record.address.clone(), record);

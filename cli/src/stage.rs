@@ -9,7 +9,7 @@ use std::time::Duration;
 use zonewright_engine::address::{Address, InstanceId, ZoneName};
 use zonewright_engine::config::Config;
 use zonewright_engine::cost::{ByMode, PriceLists};
-use zonewright_engine::journal::{Entry, Holder};
+use zonewright_engine::journal::Holder;
 use zonewright_engine::observe::{
     Inputs, Observations, ObserveError, OnWait, Sessions, observe, try_all,
 };
@@ -205,14 +205,7 @@ impl Stage {
 
     /// Records into which clusters the open sessions lead, where that is new.
     pub(crate) fn record_identities(&self, writer: &Writer) -> Result<(), Failure> {
-        let held = writer.state();
-        for (instance, identity) in self.sessions.identities() {
-            let known = held.identity(&instance) == Some(&identity);
-            if known || !held.shards.contains_key(&instance.zone) {
-                continue;
-            }
-            let shard = instance.zone.clone();
-            let entry = Entry::Identity { instance, identity };
+        for (shard, entry) in self.sessions.new_identities(&writer.state()) {
             writer.append_now(&shard, vec![entry])?;
         }
         Ok(())
@@ -361,7 +354,7 @@ impl Stage {
         secrets: BTreeMap<String, Secret>,
     ) -> Inputs {
         Inputs {
-            lineage: planning_lineage(&state),
+            lineage: state.planning_lineage(),
             config: self.config.clone(),
             state,
             world: self.world_name(),
@@ -420,17 +413,6 @@ fn refused(inputs: &Inputs, seen: &Observations) -> Option<ObserveError> {
             source: source.clone(),
         })
     })
-}
-
-/// The lineage that a plan is made with. As long as nothing was ever made there is none, so that the
-/// first plan of a project is the same before and after the state's directory comes to be.
-fn planning_lineage(state: &State) -> String {
-    let untouched = state.shards.values().all(|s| s.serial == 0);
-    let known = state.shards.values().map(|s| &s.lineage);
-    match known.into_iter().find(|l| !l.is_empty()) {
-        Some(lineage) if !untouched => lineage.clone(),
-        _ => String::new(),
-    }
 }
 
 /// Where none can be made, secrets are compared by where they come from.

@@ -12,7 +12,7 @@ use crate::plan::edges::ordered;
 use crate::plan::rolls::Rolls;
 use crate::plan::{Options, Refresh};
 use crate::schema::Registry;
-use crate::snapshot::{Contained, Record, RecordStatus, Snapshot, State};
+use crate::snapshot::{Contained, Record, Snapshot, State};
 use crate::value::{Map, Value};
 
 /// Fields of resources that others refer to.
@@ -82,21 +82,18 @@ fn record(inputs: &Inputs, address: &Address, wanted: &Wanted, rolls: &Rolls) ->
         .collect();
     let container = inputs.container_of(address);
     Some(Record {
-        address: address.clone(),
-        instance: resource.instance.clone(),
-        id: address.to_string(),
-        generation: 1,
-        status: RecordStatus::Ok,
         inputs: recorded_inputs(&inputs.registry, address, &desired, inputs.ignored(address)),
         outputs: Value::Map(outputs),
-        depends_on: Vec::new(),
-        marked: None,
         contained_in: container.map(|address| Contained {
             id: address.to_string(),
             address,
         }),
         protect: resource.meta.protect,
         keep: resource.meta.keep,
-        triggers: BTreeMap::new(),
+        ..Record::new(
+            address.clone(),
+            resource.instance.clone(),
+            address.to_string(),
+        )
     })
 }

@@ -13,6 +13,7 @@ use crate::address::text_serde;
 use crate::value::Value;
 
 mod order;
+mod text;
 
 /// The canonical bytes of a value.
 ///
@@ -61,6 +62,12 @@ fn unlabelled(value: &Value, key: &mut Option<String>) -> Value {
     }
 }
 
+/// The same from the text of a file that [`pretty`] wrote, without reading it into values. `own` is its outermost
+/// entry that holds the digest, and no part of it. Of any other text it is the digest of something else.
+pub fn digest_of_text(text: &[u8], own: &str) -> Digest {
+    text::digest(text, own)
+}
+
 /// Canonical key order with two-space indentation: for files that people read.
 pub fn pretty<T: Serialize>(value: &T) -> String {
     let mut out = order::text(value, true);
@@ -81,22 +88,6 @@ impl Digest {
     /// The 64 hex digits.
     pub fn hex(&self) -> String {
         hex(&self.0)
-    }
-}
-
-/// Hashes what comes in parts.
-#[derive(Debug, Clone, Default)]
-pub struct Hasher(Sha256);
-
-impl Hasher {
-    /// The next part.
-    pub fn update(&mut self, part: &[u8]) {
-        self.0.update(part);
-    }
-
-    /// The digest of all parts.
-    pub fn finish(self) -> Digest {
-        Digest(self.0.finalize().into())
     }
 }
 

@@ -1,11 +1,9 @@
 //! Taking something that exists, and that we did not make, under management. Pure.
 
-use std::collections::BTreeMap;
-
-use crate::address::{Address, InstanceId};
+use crate::address::Address;
 use crate::observe::{Inputs, Observations};
 use crate::provider::{Live, Marker, Observed};
-use crate::snapshot::{Contained, Record, RecordStatus};
+use crate::snapshot::{Contained, Record};
 use crate::value::{Map, Value};
 
 /// Why something cannot be imported.
@@ -149,22 +147,15 @@ pub fn import(
     }
     let container = inputs.container_of(address);
     Ok(Record {
-        address: address.clone(),
-        instance: resource.instance.clone(),
-        id: live.id.clone(),
-        generation: 1,
-        status: RecordStatus::Ok,
         inputs: identity(inputs, address, live),
         outputs: outputs(inputs, address, live),
-        depends_on: Vec::new(),
-        marked: None,
         contained_in: container.and_then(|outer| {
             let id = seen.live(&outer)?.id.clone();
             Some(Contained { address: outer, id })
         }),
         protect: resource.meta.protect,
         keep: resource.meta.keep,
-        triggers: BTreeMap::new(),
+        ..Record::new(address.clone(), resource.instance.clone(), &live.id)
     })
 }
 
@@ -228,25 +219,6 @@ fn recorded_as(inputs: &Inputs, address: &Address, id: &str) -> Option<Address> 
     let belongs = |r: &&&Record| same.iter().any(|o| r.depends_on.contains(&o.address));
     let found = same.iter().find(|r| !belongs(r))?;
     Some(found.address.clone())
-}
-
-/// The record that something unmanaged is read by: all that is known is its id and, perhaps, what it is in.
-pub fn stub(address: &Address, instance: InstanceId, id: &str, known: Map) -> Record {
-    Record {
-        address: address.clone(),
-        instance,
-        id: id.to_owned(),
-        generation: 1,
-        status: RecordStatus::Ok,
-        inputs: Value::Map(known),
-        outputs: Value::Map(Map::new()),
-        depends_on: Vec::new(),
-        marked: None,
-        contained_in: None,
-        protect: false,
-        keep: false,
-        triggers: BTreeMap::new(),
-    }
 }
 
 /// What names the object; nothing was applied to it yet.

@@ -112,6 +112,25 @@ pub struct Record {
 }
 
 impl Record {
+    /// A record of something that is there and of which no more is known: its first generation, ready.
+    pub fn new(address: Address, instance: InstanceId, id: impl Into<String>) -> Record {
+        Record {
+            address,
+            instance,
+            id: id.into(),
+            generation: 1,
+            status: RecordStatus::Ok,
+            inputs: Value::Map(BTreeMap::new()),
+            outputs: Value::Null,
+            depends_on: Vec::new(),
+            marked: None,
+            contained_in: None,
+            protect: false,
+            keep: false,
+            triggers: BTreeMap::new(),
+        }
+    }
+
     /// Its kind.
     pub fn kind(&self) -> &Kind {
         &self.address.kind
@@ -185,6 +204,24 @@ pub struct State {
 }
 
 impl State {
+    /// The lineage that a plan is made with. As long as nothing was ever made there is none, so that the
+    /// first plan of a project is the same before and after the state comes to be.
+    pub fn planning_lineage(&self) -> String {
+        let touched = self.shards.values().any(|s| s.serial > 0);
+        let mut known = self.shards.values().map(|s| &s.lineage);
+        match known.find(|l| !l.is_empty()) {
+            Some(lineage) if touched => lineage.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// Takes something for recorded that is not in the log yet, if its shard is here.
+    pub fn assume(&mut self, record: Record) {
+        if let Some(shard) = self.shards.get_mut(&record.address.zone) {
+            shard.records.insert(record.address.clone(), record);
+        }
+    }
+
     /// What is recorded under an address.
     pub fn record(&self, address: &Address) -> Option<&Record> {
         self.shards.get(&address.zone)?.records.get(address)

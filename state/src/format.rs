@@ -1,8 +1,9 @@
 //! The snapshot file: sorted, indented JSON that people can read and review.
 //!
-//! `sha256` is the digest of the canonical form of everything else in the file, so re-indenting is
-//! no damage and any other change is. A newer version is refused, an unknown field at our version
-//! is an error: what is not understood must not be lost by writing the file back.
+//! `sha256` is the digest of the canonical form of everything else in the file, so re-indenting and
+//! another order of keys are no damage, and any change of what it says is. A newer version is refused,
+//! an unknown field at our version is an error: what is not understood must not be lost by writing the
+//! file back.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,8 +18,6 @@ use zonewright_engine::snapshot::{Identity, LastRun, OpenIntent, Record, Snapsho
 use crate::error::StateError;
 use crate::seal::{Binding, Expected, Kind, Seal};
 use crate::unique;
-
-mod text;
 
 /// The name of the format.
 pub const FORMAT: &str = "zonewright.state";
@@ -159,7 +158,7 @@ pub fn decode(bytes: &[u8], file: &Path, history: &[PathBuf]) -> Result<Stored, 
         damaged(offset, format!("a key is there twice (line {})", e.line()))
     })?;
     let recorded = v1.sha256.take();
-    if recorded != Some(text::digest(bytes)) && recorded != rearranged(bytes) {
+    if recorded != Some(canon::digest_of_text(bytes, "sha256")) && recorded != rearranged(bytes) {
         let what = "its contents do not match its `sha256`";
         return Err(damaged(0, what.to_owned()));
     }

@@ -1,14 +1,19 @@
-//! Entries that the tests of this crate append. Also checks that they are legal by themselves.
+//! The state directory that the tests of this crate work on, and the entries that they append. Also checks that
+//! these are legal by themselves.
 #![allow(dead_code, reason = "each test file uses some of these")]
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::journal::{Entry, Holder, OpResult};
-use zonewright_engine::snapshot::{IntentAction, Record, RecordStatus};
+use zonewright_engine::snapshot::{IntentAction, Record, Snapshot};
 use zonewright_engine::value::Value;
 use zonewright_state::seal::keys::{NewKey, Source};
 use zonewright_state::seal::{Keys, Seal};
+use zonewright_state::{Class, Loaded, StateDir, StateError, StateOptions, Writer};
 
 pub(crate) fn shard() -> ZoneName {
     "pz".parse().expect("a zone name")
@@ -35,20 +40,10 @@ pub(crate) fn record(name: &str, id: &str) -> Record {
         ("name".to_owned(), Value::text(name)),
         ("size".to_owned(), Value::from(3)),
     ]);
+    let instance = "pz/provider.digitalocean".parse().expect("an instance");
     Record {
-        address: address(name),
-        instance: "pz/provider.digitalocean".parse().expect("an instance"),
-        id: id.to_owned(),
-        generation: 1,
-        status: RecordStatus::Ok,
         inputs: Value::Map(inputs),
-        outputs: Value::Null,
-        depends_on: Vec::new(),
-        marked: None,
-        contained_in: None,
-        protect: false,
-        keep: false,
-        triggers: BTreeMap::new(),
+        ..Record::new(address(name), instance, id)
     }
 }
 
@@ -104,5 +99,80 @@ pub(crate) fn mode(module: &str) -> Seal {
     match module.starts_with("sealed::") {
         true => seal(),
         false => Seal::default(),
+    }
+}
+
+/// A state directory and the file of its high-water marks.
+pub(crate) struct Project {
+    _tmp: tempfile::TempDir,
+    pub(crate) dir: PathBuf,
+    pub(crate) seen: PathBuf,
+}
+
+impl Project {
+    pub(crate) fn new() -> Project {
+        let tmp = tempfile::tempdir().expect("a directory");
+        Project {
+            dir: tmp.path().join("state"),
+            seen: tmp.path().join(".zonewright/seen.json"),
+            _tmp: tmp,
+        }
+    }
+
+    pub(crate) fn options(&self) -> StateOptions {
+        let mut options = StateOptions::new("live", "zonewright 0.1.0");
+        options.seen = Some(self.seen.clone());
+        options.patience = 1;
+        options
+    }
+
+    pub(crate) fn open(&self) -> StateDir {
+        StateDir::open(&self.dir, self.options()).expect("it opens")
+    }
+
+    pub(crate) fn writer(&self) -> Writer {
+        let writer = self
+            .open()
+            .acquire(&[shard()], &holder("apply"), Duration::ZERO);
+        writer.expect("it is free")
+    }
+
+    pub(crate) fn read(&self) -> Result<Loaded, StateError> {
+        StateDir::open(&self.dir, self.options())?.read(&[shard()])
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.read().expect("it reads").state.shards[&shard()].clone()
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Two checkpointed changes and two in the journal; the writer died.
+    pub(crate) fn used() -> Project {
+        let project = Project::new();
+        let writer = project.writer();
+        for name in ["a", "b", "c", "d"] {
+            let batch = vec![intent(name, name), created(name, name)];
+            writer.append_now(&shard(), batch).expect("it is durable");
+            if name == "b" {
+                writer.checkpoint().expect("it is written");
+            }
+        }
+        drop(writer);
+        project
+    }
+
+    pub(crate) fn without_marks(self) -> Project {
+        fs::remove_file(&self.seen).expect("it was there");
+        self
+    }
+}
+
+pub(crate) fn class(result: Result<Loaded, StateError>) -> Class {
+    match result {
+        Err(error) => error.class(),
+        Ok(loaded) => panic!("it was accepted: {loaded:?}"),
     }
 }

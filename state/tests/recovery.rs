@@ -1,95 +1,20 @@
-//! What is read back from real files: round trips, damage, loss, rollback, locks, permissions.
+//! What is read back from real files: round trips, damage, loss, rollback, permissions.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use zonewright_engine::journal::{Entry, Journal, OpResult};
-use zonewright_engine::snapshot::Snapshot;
 use zonewright_state::frame::{self, Next};
 use zonewright_state::restore::{Source, Taken};
 use zonewright_state::{
-    Class, Loaded, Notice, OsRng, SeededRng, StateDir, StateError, StateOptions, Writer, digest_key,
+    Class, Notice, OsRng, SeededRng, StateDir, StateError, StateOptions, digest_key,
 };
 
 mod entries;
-use entries::{created, deleted, holder, intent, outcome, record, shard};
-
-struct Project {
-    _tmp: tempfile::TempDir,
-    dir: PathBuf,
-    seen: PathBuf,
-}
-
-impl Project {
-    fn new() -> Project {
-        let tmp = tempfile::tempdir().expect("a directory");
-        Project {
-            dir: tmp.path().join("state"),
-            seen: tmp.path().join(".zonewright/seen.json"),
-            _tmp: tmp,
-        }
-    }
-
-    fn options(&self) -> StateOptions {
-        let mut options = StateOptions::new("live", "zonewright 0.1.0");
-        options.seen = Some(self.seen.clone());
-        options.patience = 1;
-        options
-    }
-
-    fn open(&self) -> StateDir {
-        StateDir::open(&self.dir, self.options()).expect("it opens")
-    }
-
-    fn writer(&self) -> Writer {
-        let writer = self
-            .open()
-            .acquire(&[shard()], &holder("apply"), Duration::ZERO);
-        writer.expect("it is free")
-    }
-
-    fn read(&self) -> Result<Loaded, StateError> {
-        StateDir::open(&self.dir, self.options())?.read(&[shard()])
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        self.read().expect("it reads").state.shards[&shard()].clone()
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.dir.join(name)
-    }
-
-    /// Two checkpointed changes and two in the journal; the writer died.
-    fn used() -> Project {
-        let project = Project::new();
-        let writer = project.writer();
-        for name in ["a", "b", "c", "d"] {
-            let batch = vec![intent(name, name), created(name, name)];
-            writer.append_now(&shard(), batch).expect("it is durable");
-            if name == "b" {
-                writer.checkpoint().expect("it is written");
-            }
-        }
-        drop(writer);
-        project
-    }
-
-    fn without_marks(self) -> Project {
-        fs::remove_file(&self.seen).expect("it was there");
-        self
-    }
-}
-
-fn class(result: Result<Loaded, StateError>) -> Class {
-    match result {
-        Err(error) => error.class(),
-        Ok(loaded) => panic!("it was accepted: {loaded:?}"),
-    }
-}
+use entries::{Project, class, created, deleted, holder, intent, outcome, record, shard};
 
 #[test]
 fn inv_i09_no_flipped_bit_of_a_snapshot_or_journal_is_accepted() {
@@ -295,94 +220,6 @@ fn restoring_keeps_what_the_log_holds_before_the_damage() {
         fs::read(aside.join("pz.journal")).expect("it is kept"),
         bytes
     );
-}
-
-#[test]
-fn nobody_restores_what_a_writer_holds() {
-    let project = Project::used();
-    let writer = project.writer();
-    let error = project
-        .open()
-        .restore(&shard(), Source::Empty, &holder("state restore"))
-        .expect_err("it is held");
-    assert_eq!(error.class(), Class::Locked);
-    writer.release().expect("it is released");
-}
-
-#[test]
-fn one_writer_at_a_time_and_the_error_says_who() {
-    let project = Project::new();
-    let first = project.writer();
-    let again = project
-        .open()
-        .acquire(&[shard()], &holder("plan"), Duration::from_millis(120));
-    let error = again.expect_err("it is held");
-    assert_eq!(error.class(), Class::Locked);
-    let text = error.to_string();
-    assert!(
-        text.contains("ada@ci-1 (pid 42, `apply`, since 2026-11-23T10:00:00Z)"),
-        "{text}"
-    );
-    let edge = "edge".parse().expect("a name");
-    let both = project
-        .open()
-        .acquire(&[shard(), edge], &holder("x"), Duration::ZERO);
-    assert!(both.is_err(), "all or none");
-    let edge = ["edge".parse().expect("a name")];
-    let other = project.open().acquire(&edge, &holder("x"), Duration::ZERO);
-    assert!(other.is_ok(), "another shard is free: {other:?}");
-    let waiting = std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| {
-            let dir = project.open();
-            dir.acquire(&[shard()], &holder("y"), Duration::from_secs(20))
-        });
-        std::thread::sleep(Duration::from_millis(30));
-        first.release().expect("it is released");
-        waiter.join().expect("no panic")
-    });
-    let epochs = waiting.expect("it got the lock").epochs();
-    assert_eq!(epochs[&shard()], 2, "epochs rise");
-}
-
-#[test]
-fn a_writer_that_died_is_told() {
-    let project = Project::used();
-    let notices = project.read().expect("it reads").notices;
-    assert!(
-        matches!(notices[..], [Notice::Unreleased { epoch: 1, .. }]),
-        "{notices:?}"
-    );
-    project.writer().release().expect("it is released");
-    assert_eq!(project.read().expect("it reads").notices, []);
-}
-
-#[test]
-fn a_writer_at_work_is_told_from_one_that_died() {
-    let project = Project::used();
-    let writer = project.writer();
-    let notices = project.read().expect("it reads").notices;
-    let [Notice::Running { shards, holder }] = &notices[..] else {
-        panic!("{notices:?}");
-    };
-    assert_eq!(shards, &[shard()]);
-    assert_eq!(holder.as_ref().map(|h| h.pid), Some(42));
-    let words = notices[0].to_string();
-    assert!(
-        words.contains("`apply` by ada on ci-1 (pid 42, since 2026-11-23T10:00:00Z) is at work"),
-        "{words}"
-    );
-    // Asking who is there keeps nobody out.
-    drop(writer);
-    assert!(matches!(
-        project.read().expect("it reads").notices[..],
-        [Notice::Unreleased { .. }]
-    ));
-    std::thread::scope(|scope| {
-        scope.spawn(|| (0..200).for_each(|_| drop(project.read().expect("it reads"))));
-        for _ in 0..20 {
-            project.writer().release().expect("it is released");
-        }
-    });
 }
 
 #[test]

@@ -5,7 +5,6 @@
 //! files, appends those that a bucket in the sandbox got. A bound that does not hold ends the bench with exit code 1.
 #![expect(clippy::print_stdout, reason = "the report is what it is for")]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::journal::{Entry, Holder};
-use zonewright_engine::snapshot::{Record, RecordStatus};
+use zonewright_engine::snapshot::Record;
 use zonewright_engine::value::Value;
 use zonewright_sandbox::fault::{Fault, Kind};
 use zonewright_state::{StateDir, StateOptions, Writer};
@@ -50,20 +49,11 @@ fn record(i: usize, ttl: u64) -> Record {
     let outputs = json!({
         "id": id, "zone_id": "023e105f4ecef8ad9ca31a8372d0c353", "hostname": format!("r{i}.guajiro.xyz"),
     });
+    let instance = "edge/provider.cloudflare".parse().expect("an instance");
     Record {
-        address,
-        instance: "edge/provider.cloudflare".parse().expect("an instance"),
-        id,
-        generation: 1,
-        status: RecordStatus::Ok,
         inputs: Value::from_json(inputs).expect("a value"),
         outputs: Value::from_json(outputs).expect("a value"),
-        depends_on: Vec::new(),
-        marked: None,
-        contained_in: None,
-        protect: false,
-        keep: false,
-        triggers: BTreeMap::new(),
+        ..Record::new(address, instance, id)
     }
 }
 

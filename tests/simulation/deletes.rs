@@ -1,17 +1,7 @@
 //! A delete that was accepted is not done: somebody may have reason to keep the object for a while.
 
-use zonewright_tests::simulation::project::Project;
+use zonewright_tests::simulation::project::{Project, SITE};
 use zonewright_tests::simulation::{Settings, simulate};
-
-const SITE: &str = "apiVersion: one.zonewright.dev/v1
-kind: Site
-metadata:
-  name: main
-  namespace: app
-spec:
-  title: One
----
-";
 
 #[test]
 fn what_does_not_go_is_not_said_to_be_gone() {

@@ -10,7 +10,6 @@ use zonewright_engine::plan::Options;
 use zonewright_engine::snapshot::{Record, State};
 use zonewright_state::Writer;
 
-use super::absorb::{self, Approval, Taking};
 use crate::Context;
 use crate::args::AdoptArgs;
 use crate::exit::Exit;
@@ -20,6 +19,7 @@ use crate::render::plan::View;
 use crate::render::text::{count, escape};
 use crate::report::Failure;
 use crate::stage::Stage;
+use crate::taking::{self, Approval, Taking};
 use crate::terraform::Terraform;
 
 /// A cluster is adopted before its contents can be looked at, and these may hold more.
@@ -101,7 +101,9 @@ async fn look(
         if round.is_empty() {
             break;
         }
-        put(state, &round);
+        for record in &round {
+            state.assume(record.clone());
+        }
         out.taken.extend(round);
     }
     Ok(out)
@@ -165,7 +167,7 @@ async fn absorbed<'a>(
         .await?;
     let (mut absorbed, mut addresses) = (Vec::new(), Vec::new());
     for address in taken.iter().map(|r| &r.address) {
-        match absorb::wanted(&planned, std::slice::from_ref(address)) {
+        match taking::wanted(&planned, std::slice::from_ref(address)) {
             Ok(found) => {
                 absorbed.extend(found);
                 addresses.push(address.clone());
@@ -183,7 +185,7 @@ async fn absorbed<'a>(
         options,
         addresses,
         taken: all,
-        edits: absorb::edits(stage.project(), &absorbed)?,
+        edits: taking::edits(stage.project(), &absorbed)?,
         import: None,
         approval: Approval {
             dry_run: approval.dry_run,
@@ -211,15 +213,6 @@ fn listed(found: &Found) -> String {
         out.push('\n');
     }
     out
-}
-
-/// What the next look takes for recorded.
-pub(super) fn put(state: &mut State, records: &[Record]) {
-    for record in records {
-        if let Some(shard) = state.shards.get_mut(&record.address.zone) {
-            shard.records.insert(record.address.clone(), record.clone());
-        }
-    }
 }
 
 /// What an apply would change then.

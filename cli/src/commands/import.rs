@@ -6,24 +6,23 @@ use std::collections::BTreeMap;
 use zonewright_engine::absorb::own_file;
 use zonewright_engine::address::{Address, InstanceId, ZoneName};
 use zonewright_engine::config::Config;
-use zonewright_engine::import::{Said, described, import, stub};
+use zonewright_engine::import::{Said, described, import};
 use zonewright_engine::observe::Inputs;
 use zonewright_engine::plan::Options;
 use zonewright_engine::provider::{Live, Observed};
 use zonewright_engine::schema::{KindSchema, Type};
-use zonewright_engine::snapshot::State;
+use zonewright_engine::snapshot::{Record, State};
 use zonewright_engine::value::Value;
 use zonewright_state::Writer;
 use zonewright_zones::{Written, add_resource};
 
-use super::absorb::{self, Approval, Taking};
-use super::adopt::put;
 use crate::Context;
 use crate::args::ImportArgs;
 use crate::exit::Exit;
 use crate::project::Edit;
 use crate::report::Failure;
 use crate::stage::Stage;
+use crate::taking::{self, Approval, Taking};
 
 /// Runs the command.
 pub(crate) async fn run(ctx: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
@@ -76,12 +75,12 @@ impl Import<'_> {
             self.check_mark(&inputs, live)?;
         }
         if self.args.absorb {
-            put(&mut state, std::slice::from_ref(&record));
+            state.assume(record);
             let about = std::slice::from_ref(address);
             let options = self.options.clone();
             let planned = self.stage.plan_about(state.clone(), options, about).await?;
-            let absorbed = absorb::wanted(&planned, about)?;
-            let edits = absorb::edits(self.stage.project(), &absorbed)?;
+            let absorbed = taking::wanted(&planned, about)?;
+            let edits = taking::edits(self.stage.project(), &absorbed)?;
             return self.taken(edits, None).run(writer, state).await;
         }
         if self.args.edit.approval.dry_run {
@@ -91,7 +90,7 @@ impl Import<'_> {
             return Ok(Exit::DONE);
         }
         self.stage.record_identities(writer)?;
-        absorb::put_down(writer, record)?;
+        taking::put_down(writer, record)?;
         Ok(Exit::DONE)
     }
 
@@ -186,10 +185,11 @@ impl Import<'_> {
         let plain = self.args.set.iter().filter(|(_, v)| !v.contains("${"));
         let known = plain.map(|(k, v)| (k.clone(), Value::text(v.clone())));
         let mut stubbed = state.clone();
-        put(
-            &mut stubbed,
-            &[stub(address, instance, id, known.collect())],
-        );
+        // All that is known is its id and, perhaps, what it is in.
+        stubbed.assume(Record {
+            inputs: Value::Map(known.collect()),
+            ..Record::new(address.clone(), instance, id)
+        });
         let (inputs, seen) = self.stage.look(stubbed, self.options.clone()).await?;
         let live = match seen.seen.get(address) {
             Some(Observed::Present(live)) if live.id == *id => live,

@@ -10,7 +10,7 @@ use super::{Inputs, Observations, next_wave, received};
 use crate::address::{Address, InstanceId, ZoneName};
 use crate::config::Resource;
 use crate::provider::{ErrorClass, Live, Observed, ProviderError, ReadTarget};
-use crate::snapshot::{Record, RecordStatus, Snapshot};
+use crate::snapshot::{Record, Snapshot};
 use crate::value::Value;
 
 /// The world could not be read at all: the credentials of a provider are wrong, or lead astray.
@@ -126,19 +126,10 @@ pub async fn with_observed(
 /// What was observed as a record would tell it.
 fn as_record(resource: &Resource, live: Live) -> Record {
     Record {
-        address: resource.address.clone(),
-        instance: resource.instance.clone(),
-        id: live.id,
-        generation: 1,
-        status: RecordStatus::Ok,
         inputs: live.attrs,
-        outputs: Value::Null,
-        depends_on: Vec::new(),
-        marked: None,
-        contained_in: None,
         protect: resource.meta.protect,
         keep: resource.meta.keep,
-        triggers: BTreeMap::new(),
+        ..Record::new(resource.address.clone(), resource.instance.clone(), live.id)
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Inputs, identity};
-use crate::address::{Address, InstanceId};
+use crate::address::{Address, InstanceId, ZoneName};
+use crate::journal::Entry;
 use crate::provider::{ErrorClass, Provider, ProviderError, Session};
-use crate::snapshot::{Contained, Identity};
+use crate::snapshot::{Contained, Identity, State};
 use crate::value::Value;
 
 /// What is told that an instance keeps us waiting.
@@ -109,6 +110,22 @@ impl Sessions {
             .iter()
             .filter_map(|(id, l)| Some((id.clone(), l.identity.clone()?)));
         known.collect()
+    }
+
+    /// What a log has to be told of the clusters that the open sessions lead into, by shard; `held` is what it
+    /// was told.
+    pub fn new_identities(&self, held: &State) -> Vec<(ZoneName, Entry)> {
+        let all = self.identities().into_iter();
+        all.filter(|(instance, identity)| {
+            held.identity(instance) != Some(identity) && held.shards.contains_key(&instance.zone)
+        })
+        .map(|(instance, identity)| {
+            (
+                instance.zone.clone(),
+                Entry::Identity { instance, identity },
+            )
+        })
+        .collect()
     }
 
     /// Opens a session. For an instance that lives in a container, the container's own session is

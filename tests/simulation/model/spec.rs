@@ -1,7 +1,7 @@
 //! What a walk may make of the spec, and what is wanted then: told by hand, not by the engine.
 
 use serde_json::{Value, json};
-use zonewright_tests::simulation::project::Project;
+use zonewright_tests::simulation::project::{Project, SITE};
 use zonewright_tests::simulation::weather::Dice;
 
 use super::things::{Reference, Wanted};
@@ -371,13 +371,3 @@ impl Spec {
         wanted
     }
 }
-
-const SITE: &str = "apiVersion: one.zonewright.dev/v1
-kind: Site
-metadata:
-  name: main
-  namespace: app
-spec:
-  title: One
----
-";

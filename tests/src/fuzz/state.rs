@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::canon;
 use zonewright_engine::journal::{Entry, Holder, OpResult};
-use zonewright_engine::snapshot::{IntentAction, Record, RecordStatus, Snapshot};
+use zonewright_engine::snapshot::{IntentAction, Record, Snapshot};
 use zonewright_engine::value::Value;
 use zonewright_state::format;
 use zonewright_state::record::{self, Batch, Header};
@@ -159,23 +159,13 @@ fn kept(name: u8, id: &str) -> Record {
     )
     .parse()
     .expect("an address");
+    let instance = "pz/provider.digitalocean".parse().expect("an instance");
     Record {
-        address,
-        instance: "pz/provider.digitalocean".parse().expect("an instance"),
-        id: id.to_owned(),
-        generation: 1,
-        status: RecordStatus::Ok,
         inputs: Value::Map(BTreeMap::from([(
             "n".to_owned(),
             Value::from(i64::from(name)),
         )])),
-        outputs: Value::Null,
-        depends_on: Vec::new(),
-        marked: None,
-        contained_in: None,
-        protect: false,
-        keep: false,
-        triggers: BTreeMap::new(),
+        ..Record::new(address, instance, id)
     }
 }
 

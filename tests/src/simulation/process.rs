@@ -10,8 +10,7 @@ use zonewright_engine::apply::driver::{self, Run, RunError, Stop};
 use zonewright_engine::apply::{RunOptions, RunReport};
 use zonewright_engine::config::Config;
 use zonewright_engine::drift::{DriftReport, drift};
-use zonewright_engine::journal::Entry;
-use zonewright_engine::observe::{Inputs, Observations, ObserveError, Sessions, observe};
+use zonewright_engine::observe::{Inputs, Observations, ObserveError, Sessions, observe, try_all};
 use zonewright_engine::orphans::{Orphan, orphans, search};
 use zonewright_engine::plan::build::{PlanError, plan};
 use zonewright_engine::plan::stale::differences;
@@ -23,7 +22,7 @@ use zonewright_state::{StateError, Writer};
 
 use super::fuse::Fuse;
 use super::network::Network;
-use super::store::{Inline, OpenStore, planning_lineage};
+use super::store::{Inline, OpenStore};
 use super::timeline::Timeline;
 use super::{Applied, Simulation};
 
@@ -229,7 +228,7 @@ impl<'a> Process<'a> {
 
     fn inputs(&self, config: Config, state: State, options: Options) -> Inputs {
         Inputs {
-            lineage: planning_lineage(&state),
+            lineage: state.planning_lineage(),
             secrets: self.network.secrets(&config, &self.of.key),
             config,
             state,
@@ -258,7 +257,8 @@ impl<'a> Process<'a> {
             let _ = tell.send(id.clone());
         }));
         let seen = observe(&inputs, &sessions).await;
-        let seen = seen.map_err(Refusal::Unusable)?;
+        let mut seen = seen.map_err(Refusal::Unusable)?;
+        try_all(&inputs, &mut seen, &sessions).await;
         let plan = plan(&inputs, &seen).map_err(Refusal::NoPlan)?;
         Ok(Planned {
             inputs,
@@ -272,14 +272,7 @@ impl<'a> Process<'a> {
 
 /// Where the open sessions lead, and what has another address: recorded before anything is sent.
 fn record(writer: &Writer, planned: &Planned) -> Result<(), StateError> {
-    let held = writer.state();
-    for (instance, identity) in planned.sessions.identities() {
-        let known = held.identity(&instance) == Some(&identity);
-        if known || !held.shards.contains_key(&instance.zone) {
-            continue;
-        }
-        let shard = instance.zone.clone();
-        let entry = Entry::Identity { instance, identity };
+    for (shard, entry) in planned.sessions.new_identities(&writer.state()) {
         writer.append_now(&shard, vec![entry])?;
     }
     for (shard, entries) in moves::entries(&writer.state(), &planned.plan.moves) {

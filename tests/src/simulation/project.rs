@@ -8,6 +8,17 @@ use zonewright_engine::config::Config;
 use zonewright_engine::schema::Registry;
 use zonewright_zones::{Charts, Loaded, MemoryFiles, Rendering};
 
+/// The custom resource of `tests/projects/one-of-each`, as its manifest has it.
+pub const SITE: &str = "apiVersion: one.zonewright.dev/v1
+kind: Site
+metadata:
+  name: main
+  namespace: app
+spec:
+  title: One
+---
+";
+
 /// The files of a project by their paths.
 #[derive(Debug, Clone, Default)]
 pub struct Project(BTreeMap<String, Vec<u8>>);

@@ -137,13 +137,3 @@ impl OpenStore {
         Ok(state)
     }
 }
-
-/// The lineage that a plan is made with: none, as long as nothing was ever made.
-pub(super) fn planning_lineage(state: &State) -> String {
-    let touched = state.shards.values().any(|s| s.serial > 0);
-    let mut known = state.shards.values().map(|s| &s.lineage);
-    match known.find(|l| !l.is_empty()) {
-        Some(lineage) if touched => lineage.clone(),
-        _ => String::new(),
-    }
-}

@@ -1,33 +1,21 @@
-use std::collections::BTreeMap;
-
 use super::*;
 use crate::address::ZoneName;
 use crate::journal::{Entry, IllegalEntry};
-use crate::snapshot::{Identity, IntentAction, OpenIntent, RecordStatus};
-use crate::value::Value;
+use crate::snapshot::{Identity, IntentAction, OpenIntent};
 
 fn address(text: &str) -> Address {
     text.parse().expect("an address")
 }
 
 fn record(text: &str, depends_on: &[&str], inside: Option<&str>) -> Record {
+    let instance = "pz/provider.digitalocean".parse().expect("an instance");
     Record {
-        address: address(text),
-        instance: "pz/provider.digitalocean".parse().expect("an instance"),
-        id: format!("id of {text}"),
-        generation: 1,
-        status: RecordStatus::Ok,
-        inputs: Value::Map(BTreeMap::new()),
-        outputs: Value::Null,
         depends_on: depends_on.iter().map(|a| address(a)).collect(),
-        marked: None,
         contained_in: inside.map(|a| Contained {
             address: address(a),
             id: format!("id of {a}"),
         }),
-        protect: false,
-        keep: false,
-        triggers: BTreeMap::new(),
+        ..Record::new(address(text), instance, format!("id of {text}"))
     }
 }
 

@@ -1,21 +1,20 @@
-//! The digest of a snapshot's text as it stands, without reading it into values.
+//! The digest of JSON text whose keys are in order, without reading it into values.
 
-use zonewright_engine::canon::{Digest, Hasher};
+use sha2::{Digest as _, Sha256};
 
-/// The entry that holds the digest, which is not part of what it is the digest of.
-const OWN: &[u8] = b"\"sha256\"";
+use super::Digest;
 
-/// The digest of a text without its white space and without the outermost entry `sha256`: what the canonical form
-/// is of a file that has its keys in order. Of JSON; of anything else it is the digest of something else.
-pub(super) fn digest(text: &[u8]) -> Digest {
+/// The digest of a text without its white space and without one of its outermost entries, which holds it.
+pub(super) fn digest(text: &[u8], own: &str) -> Digest {
+    let own = format!("\"{own}\"").into_bytes();
     let mut out = Compact::default();
     let (mut at, mut depth) = (0, 0usize);
     while let Some(&byte) = text.get(at) {
         match byte {
             b' ' | b'\n' | b'\r' | b'\t' => at += 1,
-            b'"' if depth == 1 && out.comma && text[at..].starts_with(OWN) => {
+            b'"' if depth == 1 && out.comma && text[at..].starts_with(&own) => {
                 out.comma = false;
-                let value = at + OWN.len();
+                let value = at + own.len();
                 let quote = text[value..].iter().position(|b| *b == b'"');
                 at = quote.map_or(text.len(), |q| end_of_string(text, value + q));
             }
@@ -60,7 +59,7 @@ fn end_of_string(text: &[u8], start: usize) -> usize {
 /// Hashes in larger parts. A comma is held back until it is known what follows.
 #[derive(Default)]
 struct Compact {
-    hasher: Hasher,
+    hasher: Sha256,
     part: Vec<u8>,
     comma: bool,
 }
@@ -80,15 +79,14 @@ impl Compact {
     fn finish(mut self) -> Digest {
         self.put(&[]);
         self.hasher.update(&self.part);
-        self.hasher.finish()
+        Digest(self.hasher.finalize().into())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use zonewright_engine::canon::Digest;
-
     use super::digest;
+    use crate::canon::{self, Digest};
 
     #[test]
     fn white_space_and_the_own_entry_do_not_count_and_everything_else_does() {
@@ -98,7 +96,7 @@ mod tests {
             r#"{"a":[1,{"sha256":"x y\" z"}],"sha256":"s","z":"sha256"}"#,
             "{\n  \"a\": [1, {\"sha256\": \"x y\\\" z\"}],\n  \"sha256\": \"s\",\n  \"z\": \"sha256\"\n}\n",
         ] {
-            assert_eq!(digest(text.as_bytes()), wanted, "{text}");
+            assert_eq!(digest(text.as_bytes(), "sha256"), wanted, "{text}");
         }
         for text in [
             r#"{"a":[1,{"sha256":"xy\" z"}],"z":"sha256"}"#,
@@ -107,7 +105,14 @@ mod tests {
             r#"{"sha256":"#,
             "\"",
         ] {
-            assert_ne!(digest(text.as_bytes()), wanted, "{text}");
+            assert_ne!(digest(text.as_bytes(), "sha256"), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn of_what_is_written_it_is_the_digest_of_the_canonical_form() {
+        let json = serde_json::json!({ "z": [1.5, null, { "b": "\u{1}é\"", "a": {} }], "a": "x" });
+        let pretty = canon::pretty(&json);
+        assert_eq!(digest(pretty.as_bytes(), "none"), canon::digest(&json));
     }
 }
