@@ -4,9 +4,9 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 use zonewright_engine::secret::Purpose;
-use zonewright_state::OsRng;
 use zonewright_state::seal::keys::{KeyError, Keys, Source};
 use zonewright_state::seal::{Binding, Kind, Seal, open_file, own};
+use zonewright_state::{OsRng, StateError};
 use zonewright_zones::{Credential, Encryption, StateSettings};
 
 use crate::Context;
@@ -156,5 +156,15 @@ pub(crate) fn plan_in_the_clear(
         return Ok(bytes);
     }
     let seal = of_project(ctx)?;
-    Ok(open_file(&seal, Kind::Plan, path, &bytes)?)
+    match open_file(&seal, Kind::Plan, path, &bytes) {
+        // A plan is made again; the state has nothing to do with it.
+        Err(StateError::Damaged { what, .. }) => Err(not_as_saved(path, &what)),
+        opened => Ok(opened?),
+    }
+}
+
+/// What is said of a file that is not, byte for byte, what `plan -o` wrote.
+pub(crate) fn not_as_saved(path: &Path, what: &str) -> Failure {
+    let message = format!("{} is no plan as it was saved: {what}", path.display());
+    Failure::new(Exit::STALE, message).help("make a new one with `zonewright plan -o FILE`")
 }

@@ -23,20 +23,16 @@ struct Asked {
 /// `[--runs N] [--seconds S] [TARGET…]`
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let asked = asked(args)?;
-    build()?;
     let all = names()?;
-    for target in &all {
-        if asked.targets.is_empty() || asked.targets.contains(target) {
-            fuzz(target, &asked)?;
-        }
+    if let Some(unknown) = asked.targets.iter().find(|t| !all.contains(t)) {
+        let known = all.join(", ");
+        return Err(format!("there is no target {unknown}; there are {known}"));
     }
-    match asked.targets.iter().find(|t| !all.contains(t)) {
-        Some(unknown) => Err(format!(
-            "there is no target {unknown}; there are {}",
-            all.join(", ")
-        )),
-        None => Ok(()),
-    }
+    build()?;
+    let wanted = |t: &&String| asked.targets.is_empty() || asked.targets.contains(t);
+    all.iter()
+        .filter(wanted)
+        .try_for_each(|target| fuzz(target, &asked))
 }
 
 fn asked(args: &[String]) -> Result<Asked, String> {

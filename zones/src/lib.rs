@@ -13,7 +13,7 @@ mod project;
 mod reference;
 mod secretlike;
 mod source;
-mod suggest;
+pub mod suggest;
 mod tree;
 
 pub use charts::{

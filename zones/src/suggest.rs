@@ -16,10 +16,7 @@ pub(crate) fn nearest<'a>(
 }
 
 /// A help text: the nearest name, or else all names when they are few.
-pub(crate) fn help<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub fn help<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let mut candidates: Vec<&str> = candidates.into_iter().collect();
     candidates.sort_unstable();
     candidates.dedup();

@@ -92,13 +92,7 @@ pub(crate) async fn run(ctx: &Context, args: ApplyArgs) -> Result<Exit, Failure>
 pub(crate) fn load(ctx: &Context, path: &Path) -> Result<Plan, Failure> {
     let bytes = given::read(path)?;
     let bytes = sealed::plan_in_the_clear(ctx, path, bytes)?;
-    let damaged = |what: &str| {
-        Failure::new(
-            Exit::STALE,
-            format!("{} is no plan as it was saved: {what}", path.display()),
-        )
-        .help("make a new one with `zonewright plan -o FILE`")
-    };
+    let damaged = |what: &str| sealed::not_as_saved(path, what);
     let json: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|_| damaged("it is not JSON"))?;
     if let Some(version) = json["format_version"].as_u64()

@@ -14,7 +14,7 @@ use zonewright_engine::schema::{KindSchema, Type};
 use zonewright_engine::snapshot::{Record, State};
 use zonewright_engine::value::Value;
 use zonewright_state::Writer;
-use zonewright_zones::{Written, add_resource};
+use zonewright_zones::{Written, add_resource, suggest};
 
 use crate::Context;
 use crate::args::ImportArgs;
@@ -152,9 +152,15 @@ impl Import<'_> {
 
     fn kind(&self) -> Result<&KindSchema, Failure> {
         let address = &self.args.address;
-        let schema = self.stage.registry.kind(&address.kind);
-        let schema =
-            schema.ok_or_else(|| Failure::error(format!("there is no kind `{}`", address.kind)))?;
+        let registry = &self.stage.registry;
+        let Some(schema) = registry.kind(&address.kind) else {
+            let kinds: Vec<String> = registry.kinds().map(|k| k.kind.to_string()).collect();
+            return Err(unknown(
+                format!("there is no kind `{}`", address.kind),
+                &address.kind.to_string(),
+                kinds.iter().map(String::as_str),
+            ));
+        };
         if schema.is_object() {
             let message = format!("{address} is not in the spec");
             return Err(Failure::error(message).help(
@@ -171,10 +177,13 @@ impl Import<'_> {
         schema: &KindSchema,
     ) -> Result<Vec<(String, Written)>, Failure> {
         let ImportArgs { address, id, .. } = self.args;
-        let unknown = |(key, _): &&(String, String)| schema.attr(key).is_none();
-        if let Some((key, _)) = self.args.set.iter().find(unknown) {
-            let message = format!("`{}` has no attribute `{key}`", address.kind);
-            return Err(Failure::error(message));
+        let other = |(key, _): &&(String, String)| schema.attr(key).is_none();
+        if let Some((key, _)) = self.args.set.iter().find(other) {
+            return Err(unknown(
+                format!("`{}` has no attribute `{key}`", address.kind),
+                key,
+                schema.attrs.iter().map(|a| a.name),
+            ));
         }
         let instance = instance_for(&self.stage.config, address).ok_or_else(|| {
             let provider = address.kind.provider();
@@ -225,6 +234,15 @@ impl Import<'_> {
         // In the order of the schema, which is that of the documentation.
         let ordered = schema.attrs.iter();
         Ok(ordered.filter_map(|a| said.remove_entry(a.name)).collect())
+    }
+}
+
+/// An error about a name that does not exist, with the nearest one that does.
+fn unknown<'n>(message: String, name: &str, names: impl Iterator<Item = &'n str>) -> Failure {
+    let failure = Failure::error(message);
+    match suggest::help(name, names) {
+        Some(help) => failure.help(help),
+        None => failure,
     }
 }
 

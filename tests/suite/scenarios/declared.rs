@@ -149,9 +149,13 @@ fn what_cannot_be_written_is_refused_with_a_way_out() {
                 "pz/digitalocean.vpc.second",
                 "id",
                 "--set",
-                "size=1",
+                "nmae=1",
             ],
-            "has no attribute `size`",
+            "did you mean `name`?",
+        ),
+        (
+            &["import", "pz/digitalocean.vcp.second", "id"],
+            "did you mean `digitalocean.vpc`?",
         ),
         (
             &[

@@ -74,6 +74,15 @@ fn a_sealed_state_is_applied_once_and_settled() {
     );
     let shown = env.expect(0, &["show", "all.plan"]);
     assert!(shown.stdout.contains(CANARIES[0]), "{}", shown.text());
+    // A plan that was changed is made again: that is not for the state.
+    let mut changed = plan.clone().into_bytes();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    std::fs::write(env.path().join("changed.plan"), changed).unwrap();
+    let refused = env.expect(4, &["apply", "changed.plan"]);
+    let said = "is no plan as it was saved";
+    assert!(refused.stderr.contains(said), "{}", refused.text());
+    assert!(!refused.stderr.contains("restore"), "{}", refused.text());
     env.expect(0, &["apply", "all.plan"]);
     assert_complete_once(&env);
     env.assert_settled();
