@@ -240,6 +240,21 @@ async fn beat(conn: &mut Conn) -> String {
     now
 }
 
+/// A replica that stops has what was written up to that millisecond, so what it must not have comes
+/// in a later one.
+async fn pass_a_millisecond(conn: &mut Conn) {
+    let mut first: Option<String> = None;
+    for _ in 0..100_000 {
+        let now: Option<String> = conn.query_first("SELECT UTC_TIMESTAMP(3)").await.unwrap();
+        match &first {
+            None => first = now,
+            Some(first) if now.as_ref() != Some(first) => return,
+            Some(_) => {}
+        }
+    }
+    panic!("the server's clock stands still");
+}
+
 async fn seen(conn: &mut Conn) -> Option<String> {
     conn.query_first("SELECT ts FROM heartbeat.heartbeat WHERE server_id = 1")
         .await
@@ -300,6 +315,7 @@ async fn a_replica_follows_lags_breaks_and_lies() {
         ..Behaviour::default()
     };
     world.set(&world.replica, frozen).await;
+    pass_a_millisecond(&mut writer).await;
     let second = beat(&mut writer).await;
     assert_ne!(first, second);
     assert_eq!(seen(&mut replica).await, Some(first.clone()));
