@@ -295,10 +295,31 @@ pub struct Meta {
     pub replace_when: Vec<Trigger>,
     /// An object whose immutable fields change is deleted and made anew (`on_immutable = "replace"`).
     pub replaceable: bool,
+    /// How fields of an object are shared with others that manage it.
+    pub sharing: Sharing,
     /// Pods of a workload keep running when a ConfigMap or a Secret changes that they read (`roll = false`).
     pub steady: bool,
     /// The object comes from a stand-in for a chart that is not vendored (sandbox only).
     pub stand_in: bool,
+}
+
+/// How the fields of an object of a cluster are shared with others that manage it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sharing {
+    /// Fields that are given up to whoever else manages them (`yield`). They are among [`Meta::ignore`] as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub yields: Vec<AttrPath>,
+    /// Tools and field managers whose place is taken (`take_from`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub take_from: Vec<String>,
+}
+
+impl Sharing {
+    /// Whether the spec says nothing of others.
+    pub fn is_empty(&self) -> bool {
+        self.yields.is_empty() && self.take_from.is_empty()
+    }
 }
 
 /// A value with which a resource is replaced when it changes.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::address::{Address, AttrPath, InstanceId, ZoneName};
-use crate::config::{Config, Instance};
+use crate::config::{Config, Instance, Sharing};
 use crate::expr::{Lookup, Reference};
 use crate::failpoint;
 use crate::plan::{Move, Options, Refresh};
@@ -121,6 +121,12 @@ impl Inputs {
     pub fn ignored(&self, address: &Address) -> &[AttrPath] {
         let resource = self.config.resources.get(address);
         resource.map_or(&[], |r| &r.meta.ignore)
+    }
+
+    /// How a spec shares the fields of a resource with others.
+    pub(crate) fn sharing(&self, address: &Address) -> Sharing {
+        let resource = self.config.resources.get(address);
+        resource.map_or_else(Sharing::default, |r| r.meta.sharing.clone())
     }
 
     /// The generation of the object that is recorded or being made.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, AttrPath, InstanceId, ZoneName};
 use crate::canon::{self, Digest};
-use crate::config::{DatabaseDecision, Posture, Role, Trigger};
+use crate::config::{DatabaseDecision, Posture, Role, Sharing, Trigger};
 use crate::cost::Bills;
 use crate::expr::{Expr, Reference};
 use crate::objectives::Forecast;
@@ -242,6 +242,9 @@ pub struct Change {
     /// Attributes that are left as they are once it exists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore: Vec<AttrPath>,
+    /// How its fields are shared with others that manage it.
+    #[serde(default, skip_serializing_if = "Sharing::is_empty")]
+    pub sharing: Sharing,
     /// Values with which it is replaced when they change, known parts as literals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replace_when: Vec<Trigger>,

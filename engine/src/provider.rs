@@ -18,6 +18,7 @@ use futures::future::BoxFuture;
 
 use crate::address::{Address, AttrPath, Kind, ZoneName};
 use crate::canon::Digest;
+use crate::config::Sharing;
 use crate::schema::ProviderSchema;
 use crate::secret::Secret;
 use crate::value::Value;
@@ -268,6 +269,8 @@ pub struct Op {
     pub marker: Marker,
     /// The mark that it carries so far, when it was made under another address.
     pub former: Option<Marker>,
+    /// How its fields are shared with others; empty for what is no object of a cluster.
+    pub sharing: Sharing,
     /// What to do.
     pub verb: Verb,
 }
@@ -373,6 +376,27 @@ pub enum Outcome {
     Found(Vec<Live>),
 }
 
+/// Fields of an object that another field manager applies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// The manager's name.
+    pub manager: String,
+    /// The fields, as paths of the spec.
+    pub fields: Vec<String>,
+}
+
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` applies {}", self.manager, self.fields.join(", "))
+    }
+}
+
+/// Several claims in one line.
+pub fn claimed(claims: &[Claim]) -> String {
+    let all: Vec<String> = claims.iter().map(ToString::to_string).collect();
+    all.join("; ")
+}
+
 /// What the other side says of an operation that it only tried.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trial {
@@ -382,6 +406,8 @@ pub enum Trial {
     Refused(ProviderError),
     /// It would refuse it, because these fields cannot change once the object is there.
     Immutable(Vec<AttrPath>),
+    /// It would refuse it, because others apply fields of it and say something else.
+    Disputed(Vec<Claim>),
     /// It cannot say: it may not be asked, does not answer, or something else has to be there first.
     Untried(String),
 }

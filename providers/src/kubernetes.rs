@@ -27,6 +27,7 @@ mod body;
 mod canonical;
 mod carrier;
 pub(crate) mod client;
+mod contest;
 pub(crate) mod discovery;
 pub(crate) mod exposure;
 pub(crate) mod failure;
@@ -40,6 +41,7 @@ mod refresh;
 mod rules;
 mod scale;
 mod session;
+mod sharing;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod told;

@@ -20,6 +20,7 @@ use futures::future::BoxFuture;
 use http::{Request, Response};
 use serde_json::Value as Json;
 use zonewright_engine::address::Address;
+use zonewright_engine::config::Sharing;
 use zonewright_engine::provider::{
     Marker, Observed, Op, Outcome, Provider, ProviderError, ReadTarget, Session, Verb,
 };
@@ -211,6 +212,7 @@ pub(crate) fn op(address: &str, verb: Verb) -> Op {
         address: marker.address.clone(),
         marker,
         former: None,
+        sharing: Sharing::default(),
         verb,
     }
 }

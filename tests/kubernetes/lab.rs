@@ -213,6 +213,15 @@ impl Lab {
         self.send(request).unwrap()
     }
 
+    /// Applies something as another field manager, who takes what he wants.
+    pub(crate) fn apply(&self, path: &str, manager: &str, body: &Value) -> Value {
+        let request = Request::patch(format!("{path}?fieldManager={manager}&force=true"))
+            .header("content-type", "application/apply-patch+yaml")
+            .body(body.to_string().into_bytes())
+            .unwrap();
+        self.send(request).unwrap()
+    }
+
     /// Makes something as somebody else.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         let request = Request::post(path)

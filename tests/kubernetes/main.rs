@@ -7,6 +7,7 @@
 
 mod charts;
 mod lab;
+mod managers;
 mod objects;
 mod rolls;
 mod tiers;
@@ -47,5 +48,8 @@ on_both! {
     tiers::what_the_server_would_refuse_is_no_plan
     rolls::pods_are_rolled_when_what_they_read_changes
     rolls::a_secret_of_a_reference_rolls_and_stays_secret
+    managers::a_claim_of_another_manager_is_not_overruled
+    managers::an_edit_is_no_claim
+    managers::what_is_given_up_is_left_to_the_other
     charts::real_charts_converge_in_one_run
 }

@@ -506,6 +506,15 @@ fn meta() -> Json {
             json!({ "enum": ["error", "replace"], "description": "What becomes of an object when a field changes that cannot." }),
         ),
         (
+            "yield",
+            list("Fields of an object that are given up to whoever else manages them."),
+        ),
+        (
+            "take_from",
+            json!({ "anyOf": [text("A tool or a field manager."), { "type": "array", "items": { "type": "string" } }],
+                "description": "Whose place is taken: a tool (`helm`, `argocd`, `flux`, `kapp`, `kubectl`) or a field manager." }),
+        ),
+        (
             "roll",
             flag("Whether pods are rolled when a ConfigMap or Secret changes that they read."),
         ),

@@ -76,6 +76,8 @@ WouldRefuse "ZW3132"
 "the cluster would refuse an object\n\nWhile planning, every object that can be tried is sent to the API server as a dry-run: it checks it with all its rules and changes nothing. It would not take this one, so an apply would fail on it half way; nothing is applied at all until that is settled. The message is the server's, values of Secrets are left out of it. Correct the object where it is declared, or disable it. What the server cannot try (its namespace or its kind is made by the same plan, a webhook is down, the credentials may not write) is no error: the plan says `predicted` or `deferred` there, and why."
 Immutable "ZW3133"
 "a field would change that never does\n\nThe API server keeps some fields of an object as they were made: the selector of a Deployment, the claims of a StatefulSet, the role of a binding, the class of a volume. Another value is only had by deleting the object and making a new one, which stops its pods and may lose data, so it is not done unasked. Take the change back, give the object another name, or say that it may be replaced: `zonewright = { on_immutable = \"replace\" }` on the resource, or `--replace ADDRESS` once. A Job is always made anew. Namespaces, definitions of kinds, volumes, claims and Services of type LoadBalancer are replaced with `--replace` only: what goes with them does not come back."
+Disputed "ZW3134"
+"another field manager applies fields that the spec has\n\nThe API server keeps for each field who applies it. Somebody else applies these with other values, as argocd, flux or helm do, and would put them back at once if they were overwritten, so nothing is sent. Who is named decides: `zonewright = { yield = [\"spec.replicas\"] }` on the resource leaves the fields to the other one, `zonewright = { take_from = [\"NAME\"] }` takes them from the managers that it names. What somebody changed by hand (`kubectl edit`, `kubectl scale`) is no claim: it is drift, and the plan puts it right."
 WideToken "ZW3127"
 "the DNS provider's token opens more than it has to\n\nThe spec says `narrow = \"required\"` for the provider, and the token that the plan was made with sees domains in which the spec has no record: whoever gets hold of it can change those, too. Make a token with Zone Read and DNS Edit on the spec's domains alone, and give it to zonewright; the message names them. Nothing was sent. Without `narrow` this is a warning (ZW3033)."
 MarkTaken "ZW3128"
@@ -276,6 +278,7 @@ impl From<&PlanError> for Code {
             PlanError::Exposes { .. } => Code::Exposes,
             PlanError::Refused { .. } => Code::WouldRefuse,
             PlanError::Immutable { .. } => Code::Immutable,
+            PlanError::Disputed { .. } => Code::Disputed,
             PlanError::EmptyDatabase { .. } => Code::EmptyDatabase,
             PlanError::NoDatabase { .. } => Code::NoDatabase,
             PlanError::FlipTooEarly { .. } => Code::FlipTooEarly,

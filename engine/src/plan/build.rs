@@ -318,6 +318,7 @@ fn change(
         protect: resource.is_some_and(|r| r.meta.protect),
         keep: resource.is_some_and(|r| r.meta.keep),
         ignore: resource.map_or_else(Vec::new, |r| r.meta.ignore.clone()),
+        sharing: inputs.sharing(address),
         replace_when: decided.replace_when.clone(),
         timeout_s: resource.and_then(|r| r.meta.timeout).map(|t| t.as_secs()),
         declared: resource

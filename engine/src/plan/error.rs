@@ -5,6 +5,7 @@ use super::needed::NeededAs;
 use super::tokens;
 use crate::address::{Address, InstanceId, ZoneName};
 use crate::expr::Reference;
+use crate::provider::{Claim, claimed};
 
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -185,6 +186,14 @@ pub enum PlanError {
         /// What a replacement would cost, where it is never made by itself.
         loss: Option<&'static str>,
     },
+    /// Another field manager applies fields that the spec has, with other values.
+    #[error("{address} is disputed: {}", claimed(claims))]
+    Disputed {
+        /// The resource.
+        address: Address,
+        /// Who applies what.
+        claims: Vec<Claim>,
+    },
     /// Steps wait for each other.
     #[error("these wait for each other: {}", nodes.join(", "))]
     Cycle {
@@ -210,6 +219,7 @@ impl PlanError {
             PlanError::Protected { .. }
                 | PlanError::Kept { .. }
                 | PlanError::Immutable { .. }
+                | PlanError::Disputed { .. }
                 | PlanError::LiveWriter { .. }
                 | PlanError::Serving { .. }
                 | PlanError::StillNeeded { .. }
@@ -290,6 +300,7 @@ impl PlanError {
             PlanError::Immutable { address, .. } => format!(
                 "take the change back; if the loss is meant, `zonewright plan --replace '{address}' --out FILE` plans it"
             ),
+            PlanError::Disputed { claims, .. } => disputed(claims),
             PlanError::Refused { .. } => {
                 "nothing was sent but a trial; correct it in the spec, or leave it out with `zonewright = { enabled = false }`".to_owned()
             }
@@ -298,4 +309,19 @@ impl PlanError {
             }
         }
     }
+}
+
+/// Either side may have the fields.
+fn disputed(claims: &[Claim]) -> String {
+    let quoted = |texts: Vec<&str>| {
+        let all: Vec<String> = texts.iter().map(|t| format!("{t:?}")).collect();
+        all.join(", ")
+    };
+    let fields = claims.iter().flat_map(|c| &c.fields);
+    let managers = claims.iter().map(|c| c.manager.as_str());
+    format!(
+        "leave the fields to it with `zonewright = {{ yield = [{}] }}`, or take them over with `zonewright = {{ take_from = [{}] }}` and keep it from applying them again",
+        quoted(fields.map(String::as_str).collect()),
+        quoted(managers.collect()),
+    )
 }

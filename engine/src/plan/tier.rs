@@ -144,9 +144,11 @@ pub(super) fn tier(
                     error: error.clone(),
                 },
             },
-            Some(Trial::Refused(_) | Trial::Immutable(_)) | None => Tier::Predicted {
-                because: Because::NotAsked,
-            },
+            Some(Trial::Refused(_) | Trial::Immutable(_) | Trial::Disputed(_)) | None => {
+                Tier::Predicted {
+                    because: Because::NotAsked,
+                }
+            }
         },
     })
 }
@@ -237,6 +239,7 @@ fn operation(inputs: &Inputs, address: &Address, decided: &Decided) -> Option<Op
         kind: address.kind.clone(),
         marker,
         former: None,
+        sharing: inputs.sharing(address),
         verb,
     })
 }

@@ -24,6 +24,7 @@ use zonewright_engine::value::Value;
 
 use super::carrier;
 use super::failure::Refusal;
+use super::sharing::MANAGER;
 use crate::transport::{Transport, TransportError, TransportErrorKind};
 
 /// No answer is larger; a page of custom resource definitions has tens of megabytes.
@@ -261,7 +262,7 @@ impl Api {
         let force = how.force;
         let dry = if how.dry { "&dryRun=All" } else { "" };
         let path =
-            format!("{path}?fieldManager=zonewright&force={force}&fieldValidation=Strict{dry}");
+            format!("{path}?fieldManager={MANAGER}&force={force}&fieldValidation=Strict{dry}");
         let request = Request::builder()
             .method(Method::PATCH)
             .uri(path)

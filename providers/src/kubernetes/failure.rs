@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use zonewright_engine::provider::{ErrorClass, ProviderError};
 
+use super::sharing::Holder;
+
 /// An answer that is no success.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Refusal {
@@ -99,6 +101,12 @@ impl Refusal {
     fn causes(&self) -> &[Json] {
         let causes = self.status["details"]["causes"].as_array();
         causes.map_or(&[], Vec::as_slice)
+    }
+
+    /// Who else has the fields, when that is what it is about.
+    pub(crate) fn holders(&self) -> Option<Vec<Holder>> {
+        let holders: Vec<Holder> = self.causes().iter().filter_map(Holder::read).collect();
+        Some(holders).filter(|h| self.code == 409 && !h.is_empty())
     }
 
     /// Whether what was asked for is not there: the object, its kind or its namespace.

@@ -16,6 +16,7 @@ use zonewright_engine::value::Value;
 
 use super::body::{self, Ownership};
 use super::client::{Api, Apply, Failure};
+use super::contest::{self, Stopped};
 use super::discovery::Discovery;
 use super::failure::Refusal;
 use super::kinds::{Identity, Resource};
@@ -127,7 +128,7 @@ impl Cluster {
             Verb::Create { desired } => self.settle(op, desired).await,
             Verb::Update { id, desired, .. } => {
                 let subject = self.subject(op, desired).await?;
-                self.write(&subject, Some(id), true).await
+                self.write(&subject, Some(id)).await
             }
             Verb::Delete { id, prior } => match self.existing(op, prior).await? {
                 Some(subject) => self.delete(&subject, id).await,
@@ -213,7 +214,7 @@ impl Cluster {
     /// else made meanwhile must not be merged into.
     async fn create(&self, subject: &Subject<'_>) -> Result<Outcome, ProviderError> {
         let Some(there) = self.look(subject).await? else {
-            return self.write(subject, None, false).await;
+            return self.write(subject, None).await;
         };
         if there["metadata"]["deletionTimestamp"].is_string() {
             let class = ErrorClass::Transient { after: None };
@@ -222,7 +223,7 @@ impl Cluster {
         match body::ownership(&there, &subject.op.marker) {
             Ownership::Ours => {
                 let uid = body::uid(&there).to_owned();
-                self.write(subject, Some(&uid), false).await
+                self.write(subject, Some(&uid)).await
             }
             Ownership::OtherAddress => {
                 let other = there["metadata"]["annotations"][body::ADDRESS].as_str();
@@ -240,7 +241,6 @@ impl Cluster {
         &self,
         subject: &Subject<'_>,
         uid: Option<&str>,
-        force: bool,
     ) -> Result<Outcome, ProviderError> {
         let mut json = body::to_send(subject.body, &subject.op.marker, uid)
             .map_err(|e| subject.fault(ErrorClass::Bug, &e.to_string()))?;
@@ -253,15 +253,14 @@ impl Cluster {
         if let Some(stage) = stage {
             json["spec"]["replicas"] = stage.into();
         }
-        let how = Apply { force, dry: false };
-        let answer = self.api.patch(&subject.path(), how, &json).await;
-        let object = match answer {
+        let object = match self.send(subject, uid.is_none(), json).await {
             Ok(object) => object,
-            Err(failure) => {
-                if failure.refusal().is_some_and(Refusal::is_unserved) {
+            Err(stopped) => {
+                if stopped.is_unserved() {
                     self.discovery.invalidate().await;
                 }
-                return Err(subject.error(failure));
+                let secret = body::is_secret(&subject.id, subject.body);
+                return Err(stopped.error(&subject.id, secret));
             }
         };
         if matches!(
@@ -279,6 +278,20 @@ impl Cluster {
                 poll_after: poll_after(&subject.id.kind),
             },
         })
+    }
+
+    /// A new object takes nothing from anybody; one that is there is shared as the spec says.
+    async fn send(&self, subject: &Subject<'_>, new: bool, body: Json) -> Result<Json, Stopped> {
+        let path = subject.path();
+        if !new {
+            return contest::apply(&self.api, &path, false, body, &subject.op.sharing).await;
+        }
+        let how = Apply {
+            force: false,
+            dry: false,
+        };
+        let answer = self.api.patch(&path, how, &body).await;
+        answer.map_err(Stopped::Failed)
     }
 
     async fn delete(&self, subject: &Subject<'_>, id: &str) -> Result<Outcome, ProviderError> {
@@ -326,7 +339,7 @@ impl Cluster {
         }
         let detail = match ready::status(&object) {
             Status::Ready if is_on_its_way(subject, &object) => {
-                self.write(subject, Some(id), true).await?;
+                self.write(subject, Some(id)).await?;
                 let ready = scale::ready(&object);
                 format!("the next replicas start after {ready}")
             }

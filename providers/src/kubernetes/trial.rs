@@ -6,6 +6,7 @@ use zonewright_engine::value::Value;
 
 use super::body;
 use super::client::{Api, Apply, Failure};
+use super::contest::{self, Stopped};
 use super::discovery::Discovery;
 use super::failure::{Refusal, Verdict};
 use super::kinds::Identity;
@@ -28,14 +29,22 @@ pub(crate) async fn try_out(api: &Api, discovery: &Discovery, op: &Op) -> Option
         Err(error) => return Some(untried(error.to_string())),
     };
     let path = resource.object(id.namespace.as_deref(), &id.name);
-    // What is there by now is not merged into: a create takes nothing from others.
-    let how = Apply {
-        force: uid.is_some(),
-        dry: true,
+    let answer = match uid {
+        Some(_) => contest::apply(api, &path, true, sent, &op.sharing).await,
+        // What is there by now is not merged into: a create takes nothing from others.
+        None => {
+            let how = Apply {
+                force: false,
+                dry: true,
+            };
+            let answer = api.patch(&path, how, &sent).await;
+            answer.map_err(Stopped::Failed)
+        }
     };
-    Some(match api.patch(&path, how, &sent).await {
+    Some(match answer {
         Ok(object) => Trial::Accepted(Box::new(body::live(object, &op.marker, Some(desired)))),
-        Err(failure) => said(failure, &id, desired),
+        Err(Stopped::Disputed(claims)) => Trial::Disputed(claims),
+        Err(Stopped::Failed(failure)) => said(failure, &id, desired),
     })
 }
 

@@ -70,13 +70,14 @@ fn an_ignored_attribute_is_set_once_and_left_to_others() {
 #[test]
 fn what_cannot_be_ignored_is_said_with_the_word_that_other_tools_use() {
     let env = super::example();
-    env.edit("zones/pz.toml", "ip_range = \"${zone.cidr}\"", "ip_range = \"${zone.cidr}\"\nzonewright = { ignore = [\"name\", \"ip_rang\"], prevent_destroy = true, replace_when = [\"never\"] }");
+    env.edit("zones/pz.toml", "ip_range = \"${zone.cidr}\"", "ip_range = \"${zone.cidr}\"\nzonewright = { ignore = [\"name\", \"ip_rang\"], prevent_destroy = true, replace_when = [\"never\"], yield = [\"name\"] }");
     let refused = env.expect(1, &["validate"]).stderr;
     for needle in [
         "`name` names the resource",
         "did you mean `ip_range`?",
         "it is called `protect` here",
         "a text that never changes",
+        "`yield` is for objects of a cluster",
     ] {
         assert!(refused.contains(needle), "no {needle:?} in {refused}");
     }

@@ -170,7 +170,7 @@ BadContainer "ZW1602" Error "The provider's container is not a reference to one.
 BadMove "ZW1603" Error "An entry of `[[moved]]` or `[[forget]]` does not fit the spec."
 "`[[moved]]` says that a resource has another name now: `from` is what it is recorded under and is not declared any more, `to` is declared, and both are of the same zone and kind. Without a key all objects of a chart or a manifest move. `[[forget]]` says that what left the spec is not to be deleted: its `address` is not declared any more. Once every state has been applied with them, both can be taken out."
 BadIgnore "ZW1604" Error "An attribute cannot be ignored."
-"`zonewright = { ignore = [\"size\"] }` leaves attributes to somebody else once the resource exists. What names the resource at the vendor has to be as the spec says, or the resource could not be found."
+"`zonewright = { ignore = [\"size\"] }` leaves attributes to somebody else once the resource exists. What names the resource at the vendor has to be as the spec says, or the resource could not be found. `yield` gives fields of an object of a cluster up to another field manager, and `take_from` takes them from one; what is no such object has no field managers."
 Yaml "ZW1701" Error "A file is not YAML."
 "The file breaks a rule of YAML at the marked place. Keys stand once per mapping, indentation is spaces, and aliases are limited."
 NotAnObject "ZW1702" Error "A document is no Kubernetes object."

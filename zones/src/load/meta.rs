@@ -1,7 +1,7 @@
 //! The `zonewright` sub-table: how a resource is handled.
 
 use zonewright_engine::address::{Address, AttrPath, RefText, ZoneSelector};
-use zonewright_engine::config::{Meta, Trigger};
+use zonewright_engine::config::{Meta, Sharing, Trigger};
 use zonewright_engine::expr::Origin;
 use zonewright_engine::value::Value;
 
@@ -21,6 +21,8 @@ const KEYS: &[&str] = &[
     "replace_when",
     "roll",
     "on_immutable",
+    "yield",
+    "take_from",
     "timeout",
     "unset",
     "observe",
@@ -113,6 +115,9 @@ pub(super) fn lower(scope: &Scope<'_, '_>, decl: &Decl<'_>) -> Meta {
         }
         parsed
     });
+    let sharing = sharing(scope, decl);
+    let mut ignore = paths(scope, decl, "ignore");
+    ignore.extend(sharing.yields.iter().cloned());
     Meta {
         after: after(scope, meta.get("after").map(|e| &e.value)),
         protect: flag(scope, meta, "protect").unwrap_or(decl.schema.protect),
@@ -122,7 +127,8 @@ pub(super) fn lower(scope: &Scope<'_, '_>, decl: &Decl<'_>) -> Meta {
         replaceable: on_immutable(scope, meta),
         steady: flag(scope, meta, "roll") == Some(false),
         keep: flag(scope, meta, "keep").unwrap_or(false),
-        ignore: ignore(scope, decl),
+        ignore,
+        sharing,
         replace_when: replace_when(scope, meta.get("replace_when").map(|e| &e.value)),
     }
 }
@@ -167,11 +173,42 @@ fn texts<'t>(
     out
 }
 
+/// How the fields of an object are shared: only those have managers.
+fn sharing(scope: &Scope<'_, '_>, decl: &Decl<'_>) -> Sharing {
+    let object = decl.schema.is_object();
+    let stray = ["yield", "take_from"]
+        .into_iter()
+        .filter_map(|key| Some((key, decl.meta.get(key)?)))
+        .filter(|_| !object);
+    for (key, entry) in stray {
+        let message =
+            format!("`{key}` is for objects of a cluster: only their fields have managers");
+        let draft = Draft::new(Code::BadIgnore, message).label(entry.key, "here");
+        scope.report(draft.help("write `ignore` to leave attributes to somebody else"));
+    }
+    if !object {
+        return Sharing::default();
+    }
+    Sharing {
+        yields: paths(scope, decl, "yield"),
+        take_from: take_from(scope, decl.meta.get("take_from").map(|e| &e.value)),
+    }
+}
+
+/// Tools and field managers: one, or a list.
+fn take_from(scope: &Scope<'_, '_>, tree: Option<&Tree>) -> Vec<String> {
+    if let Some(name) = tree.and_then(Tree::str) {
+        return vec![name.to_owned()];
+    }
+    let names = texts(scope, tree, "take_from", "names of tools or field managers");
+    names.into_iter().map(|(name, _)| name.to_owned()).collect()
+}
+
 /// Attributes that somebody else looks after. What names the resource cannot be among them.
-fn ignore(scope: &Scope<'_, '_>, decl: &Decl<'_>) -> Vec<AttrPath> {
-    let tree = decl.meta.get("ignore").map(|e| &e.value);
+fn paths(scope: &Scope<'_, '_>, decl: &Decl<'_>, list: &str) -> Vec<AttrPath> {
+    let tree = decl.meta.get(list).map(|e| &e.value);
     let mut out = Vec::new();
-    for (text, at) in texts(scope, tree, "ignore", "attributes") {
+    for (text, at) in texts(scope, tree, list, "attributes") {
         let path: AttrPath = match text.parse() {
             Ok(path) => path,
             Err(error) => {

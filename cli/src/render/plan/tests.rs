@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use zonewright_engine::address::AttrPath;
 use zonewright_engine::canon::Digest;
+use zonewright_engine::config::Sharing;
 use zonewright_engine::expr::{Expr, Node};
 use zonewright_engine::plan::{
     Action, AttrChange, Base, Certainty, Estimate, FORMAT_VERSION, Options, Reason, Step,
@@ -67,6 +68,7 @@ pub(crate) fn change(address: &str, actions: &[Action], reason: Reason) -> Chang
         protect: false,
         keep: false,
         ignore: Vec::new(),
+        sharing: Sharing::default(),
         replace_when: Vec::new(),
         timeout_s: None,
         declared: Some("zones/bz.toml:41".to_owned()),

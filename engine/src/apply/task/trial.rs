@@ -5,7 +5,7 @@ use crate::apply::{Apply, Command};
 use crate::diff::Difference;
 use crate::failpoint;
 use crate::plan::{Action, tier};
-use crate::provider::{ErrorClass, ProviderError, Trial};
+use crate::provider::{ErrorClass, ProviderError, Trial, claimed};
 
 /// Differences that an error names.
 const SHOWN: usize = 5;
@@ -42,6 +42,10 @@ impl Task {
                     "the server says now that {} cannot be changed; nothing was sent: plan again",
                     paths.join(", ")
                 );
+                return Err(fail(ErrorClass::Conflict, message));
+            }
+            Some(Trial::Disputed(claims)) => {
+                let message = format!("{} by now; nothing was sent: plan again", claimed(&claims));
                 return Err(fail(ErrorClass::Conflict, message));
             }
             Some(Trial::Untried(_)) | None => return self.announce(run),

@@ -298,6 +298,7 @@ impl Task {
                 kind: change.address.kind.clone(),
                 marker: run.marker(change),
                 former: Some(run.carried(change)).filter(|m| m.address != change.address),
+                sharing: change.sharing.clone(),
                 verb,
             }),
         })

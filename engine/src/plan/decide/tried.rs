@@ -56,6 +56,13 @@ impl Decider<'_> {
                 None
             }
             Trial::Immutable(paths) => self.unchangeable(want, paths, decided),
+            Trial::Disputed(claims) => {
+                self.errors.push(PlanError::Disputed {
+                    address: address.clone(),
+                    claims: claims.clone(),
+                });
+                None
+            }
             Trial::Untried(_) => Some(decided),
         }
     }

@@ -10,6 +10,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value as Json, json};
+use zonewright_engine::config::Sharing;
 use zonewright_engine::provider::{
     ErrorClass, Mark, Observed, Op, Outcome, ReadTarget, Session, Verb, Wait,
 };
@@ -157,6 +158,7 @@ fn op(name: &str, verb: Verb) -> Op {
         kind: marker.address.kind.clone(),
         marker,
         former: None,
+        sharing: Sharing::default(),
         verb,
     }
 }
@@ -322,17 +324,20 @@ async fn a_create_is_an_apply_without_force() {
 #[tokio::test]
 async fn refusals_of_a_write_have_classes() {
     let says = |code: u16, message: &str| (code, json!({"kind": "Status", "message": message}));
-    let conflict = json!({"kind": "Status", "reason": "Conflict", "message": "m", "details": {"causes": [
-        {"reason": "FieldManagerConflict", "message": "conflict with \"helm\"", "field": ".data.k"}]}});
+    let conflict = |with: &str| {
+        json!({"kind": "Status", "reason": "Conflict", "message": "m", "details": {"causes": [
+        {"reason": "FieldManagerConflict", "message": format!("conflict with {with}"), "field": ".data.k"}]}})
+    };
     let (session, seen) = serve(Answers::from([(
         "PATCH /api/v1/namespaces/a/configmaps/m",
         vec![
-            (409, conflict),
+            (409, conflict("\"helm\"")),
             says(
                 500,
                 "Internal error occurred: failed calling webhook \"w\": connection refused",
             ),
             (404, Json::Null),
+            (409, conflict("\"kubectl-edit\" using v1")),
             says(401, "Unauthorized"),
         ],
     )]))
@@ -357,8 +362,11 @@ async fn refusals_of_a_write_have_classes() {
         assert_eq!(error.class, want, "{error}");
     }
     let lines = seen.lines();
+    // Only an edit is taken back by force.
+    let forced: Vec<bool> = lines.iter().map(|l| l.contains("force=true")).collect();
+    assert_eq!(forced, [false, false, false, false, true], "{lines:?}");
     assert!(
-        lines[0].contains("force=true") && lines[0].contains(r#""uid":"u1""#),
+        lines.iter().all(|l| l.contains(r#""uid":"u1""#)),
         "{lines:?}"
     );
 }

@@ -1,0 +1,71 @@
+//! Applying an object that others may have fields of: nothing is taken before it is known from whom.
+
+use serde_json::Value as Json;
+use zonewright_engine::config::Sharing;
+use zonewright_engine::provider::{Claim, ErrorClass, ProviderError, claimed};
+
+use super::client::{Api, Apply, Failure};
+use super::failure::Refusal;
+use super::kinds::Identity;
+use super::sharing::{disputed, give_up};
+
+/// Why an object was not applied.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// The server refused, or did not answer.
+    Failed(Failure),
+    /// Others claim fields of it.
+    Disputed(Vec<Claim>),
+}
+
+impl Stopped {
+    /// Whether the server does not serve the kind.
+    pub(crate) fn is_unserved(&self) -> bool {
+        match self {
+            Stopped::Failed(failure) => failure.refusal().is_some_and(Refusal::is_unserved),
+            Stopped::Disputed(_) => false,
+        }
+    }
+
+    /// The error about an object.
+    pub(crate) fn error(self, id: &Identity, secret: bool) -> ProviderError {
+        match self {
+            Stopped::Failed(failure) => failure.error(&id.to_string(), secret),
+            Stopped::Disputed(claims) => ProviderError::new(
+                ErrorClass::Conflict,
+                format!(
+                    "{id}: {}; leave the fields to it with `yield`, or name it in `take_from`",
+                    claimed(&claims)
+                ),
+            ),
+        }
+    }
+}
+
+/// Applies an object that is there, or tries to (`dry`): first without taking anything. A conflict is judged
+/// by its causes; what is drift, or what the spec takes, is applied with force.
+pub(crate) async fn apply(
+    api: &Api,
+    path: &str,
+    dry: bool,
+    mut body: Json,
+    sharing: &Sharing,
+) -> Result<Json, Stopped> {
+    if !sharing.yields.is_empty() {
+        let live = api.get(path).await.map_err(Stopped::Failed)?;
+        give_up(&mut body, &live, &sharing.yields);
+    }
+    let failure = match api.patch(path, Apply { force: false, dry }, &body).await {
+        Ok(object) => return Ok(object),
+        Err(failure) => failure,
+    };
+    let Some(holders) = failure.refusal().and_then(Refusal::holders) else {
+        return Err(Stopped::Failed(failure));
+    };
+    let claims = disputed(&holders, &sharing.take_from, &body);
+    if !claims.is_empty() {
+        return Err(Stopped::Disputed(claims));
+    }
+    let taken = api.patch(path, Apply { force: true, dry }, &body).await;
+    taken.map_err(Stopped::Failed)
+}
