@@ -363,6 +363,12 @@ pub enum Reason {
     GoneAlready,
     /// It carries our marker.
     Marked,
+    /// It is somebody else's, whose place is taken (`take_from`).
+    TakenOver {
+        /// His mark, if there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mark: Option<String>,
+    },
     /// Its marker is gone, or that of another address: it is put on again.
     Unmarked,
     /// Only what is recorded of it changes (dependencies, protection); no request is sent.

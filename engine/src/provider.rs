@@ -402,6 +402,9 @@ pub fn claimed(claims: &[Claim]) -> String {
 pub enum Trial {
     /// It would do it, and this is what would be there.
     Accepted(Box<Live>),
+    /// It would do it in the place of others: what would be there, and what those had of it until now. What of
+    /// that the spec does not say goes.
+    Succeeds(Box<Live>, Box<Live>),
     /// It would refuse it, whatever else is done before.
     Refused(ProviderError),
     /// It would refuse it, because these fields cannot change once the object is there.

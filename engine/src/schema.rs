@@ -485,6 +485,11 @@ pub struct ObjectRules {
     /// The field that identifies an item of a list at a path (`name` for containers), by the last
     /// two keys of the path; `None` for lists that are compared by position.
     pub list_key: fn(&[&str]) -> Option<&'static [&'static str]>,
+    /// Whether an object of others that carries a mark, or none, is taken over by a spec that takes the place of
+    /// these tools and field managers.
+    pub takes: fn(Option<&str>, &[String]) -> bool,
+    /// The tool that a mark is of, as a spec calls it.
+    pub tool: fn(&str) -> Option<&'static str>,
     /// The fields of built-in kinds that the server would refuse for their type. What is not known yet is no
     /// text, number or boolean, and fits.
     pub misfits: fn(&Json) -> Vec<Misfit>,

@@ -42,9 +42,11 @@ mod rules;
 mod scale;
 mod session;
 mod sharing;
+mod succession;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod told;
+mod tools;
 mod trial;
 mod types;
 
@@ -121,6 +123,8 @@ impl Provider for Kubernetes {
                 never_replaced: rules::never_replaced,
                 reads_at_start: pods::reads_at_start,
                 stands_on: rules::stands_on,
+                takes: tools::takes,
+                tool: tools::tool,
                 misfits: types::misfits,
                 canonical: canonical::canonical,
             }),

@@ -51,5 +51,7 @@ on_both! {
     managers::a_claim_of_another_manager_is_not_overruled
     managers::an_edit_is_no_claim
     managers::what_is_given_up_is_left_to_the_other
+    managers::a_release_that_was_applied_is_taken_over
+    managers::a_release_that_was_updated_is_taken_over
     charts::real_charts_converge_in_one_run
 }

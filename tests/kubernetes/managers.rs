@@ -71,9 +71,14 @@ pub(crate) fn a_claim_of_another_manager_is_not_overruled(lab: &Lab) {
         "nothing was sent"
     );
     handled(lab, SMALL, "take_from = \"gitops\"");
+    let shown = lab.expect(0, &["plan"]).stdout;
+    for word in ["data.mode", "data.theirs"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
     lab.converge();
     let now = lab.get(&path).unwrap();
-    assert_eq!(now["data"], json!({ "mode": "quiet", "theirs": "1" }));
+    // What only he had goes with him, as the plan shows.
+    assert_eq!(now["data"], json!({ "mode": "quiet" }));
     // Left to the other one instead, it is what he says.
     lab.apply(&path, "gitops", &claim("loud"));
     handled(lab, SMALL, "yield = [\"data.mode\"]");
@@ -127,4 +132,103 @@ pub(crate) fn what_is_given_up_is_left_to_the_other(lab: &Lab) {
     assert!(!holds(&live, "zonewright", "replicas"), "it was given up");
     lab.patch(&scale, &json!({ "spec": { "replicas": 3 } }));
     lab.assert_settled();
+}
+
+/// What helm made of a chart, by its way of writing: an apply (helm 4) or an update (helm 3).
+fn release(lab: &Lab, applies: bool) {
+    let name = lab.name();
+    lab.post(
+        "/api/v1/namespaces",
+        &json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }),
+    );
+    let marks =
+        json!({ "meta.helm.sh/release-name": "web", "meta.helm.sh/release-namespace": name });
+    let metadata = |object: &str| {
+        json!({ "name": object, "annotations": marks,
+            "labels": { "app.kubernetes.io/managed-by": "Helm" } })
+    };
+    let pod = json!({ "metadata": { "labels": { "app": "app" } },
+        "spec": { "containers": [{ "name": "app", "image": "app:1", "env": [{ "name": "A", "value": "b" }] }] } });
+    let app = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata("app"),
+        "spec": { "replicas": 2, "selector": { "matchLabels": { "app": "app" } }, "template": pod } });
+    let settings = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("settings"),
+        "data": { "mode": "quiet", "left": "1" } });
+    for (collection, object) in [
+        (format!("/apis/apps/v1/namespaces/{name}/deployments"), app),
+        (format!("/api/v1/namespaces/{name}/configmaps"), settings),
+    ] {
+        if applies {
+            let own = object["metadata"]["name"].as_str().unwrap();
+            lab.apply(&format!("{collection}/{own}"), "helm", &object);
+        } else {
+            lab.post(&format!("{collection}?fieldManager=helm"), &object);
+        }
+    }
+}
+
+const RELEASED: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app, namespace: NAME}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: app}}
+  template:
+    metadata: {labels: {app: app}}
+    spec:
+      containers:
+      - {name: app, image: "app:1", env: [{name: A, value: b}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: NAME}
+data: {mode: quiet}
+"#;
+
+/// A live release is taken over when the spec says so and not before: what is equal is not changed, what only
+/// the release had is shown and goes, and what leaves the spec later goes as well.
+fn is_taken_over(lab: &Lab, applies: bool) {
+    release(lab, applies);
+    lab.manifest(RELEASED);
+    for command in [&["plan"][..], &["apply", "--auto-approve"]] {
+        let refused = lab.expect(1, command);
+        for word in [
+            "ZW3101",
+            "meta.helm.sh/release-name=web",
+            "take_from = \"helm\"",
+        ] {
+            assert!(refused.stderr.contains(word), "{word}: {}", refused.text());
+        }
+    }
+    let before = lab.get(&app(lab)).unwrap();
+    handled(lab, RELEASED, "take_from = \"helm\"");
+    let shown = lab.expect(0, &["plan", "-v"]).stdout;
+    for word in ["is taken over", "left", "release-name", "exact"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    assert!(!shown.contains("image"), "{shown}");
+    lab.converge();
+    let live = lab.get(&app(lab)).unwrap();
+    assert_eq!(live["metadata"]["uid"], before["metadata"]["uid"]);
+    assert_eq!(live["spec"], before["spec"], "nothing is rolled");
+    assert!(live["metadata"]["annotations"]["meta.helm.sh/release-name"].is_null());
+    let data = &lab.get(&settings(lab)).unwrap()["data"];
+    assert_eq!(*data, json!({ "mode": "quiet" }));
+    assert!(!holds(&live, "helm", "replicas") && holds(&live, "zonewright", "replicas"));
+    let without = RELEASED.replace(", env: [{name: A, value: b}]", "");
+    lab.manifest(&without);
+    lab.converge();
+    let live = lab.get(&app(lab)).unwrap();
+    let container = &live["spec"]["template"]["spec"]["containers"][0];
+    assert!(container["env"].is_null(), "{container}");
+}
+
+/// A release of helm 4, which applies.
+pub(crate) fn a_release_that_was_applied_is_taken_over(lab: &Lab) {
+    is_taken_over(lab, true);
+}
+
+/// A release of helm 3, which updates.
+pub(crate) fn a_release_that_was_updated_is_taken_over(lab: &Lab) {
+    is_taken_over(lab, false);
 }

@@ -90,7 +90,8 @@ async fn look(
         let (mut round, mut marked) = (Vec::new(), BTreeMap::new());
         for found in adoptable(&inputs, &seen).filter(|f| wanted.covers(f)) {
             let mark = found.live.mark.text().map(str::to_owned);
-            let others = mark.is_some() && !wanted.args.marked;
+            let allowed = wanted.args.marked || inputs.takes_over(found.address, found.live);
+            let others = mark.is_some() && !allowed;
             marked.extend(mark.map(|m| (found.address.clone(), m)));
             if !others {
                 round.push(found);
@@ -207,8 +208,9 @@ fn listed(found: &Found) -> String {
     }
     let is_taken = |address: &Address| found.taken.iter().any(|r| r.address == *address);
     for (address, mark) in found.marked.iter().filter(|(a, _)| !is_taken(a)) {
-        let line =
-            format!("leave {address}: it carries the mark {mark} of another project or address");
+        let line = format!(
+            "leave {address}: it carries the mark {mark} of another project, address or tool"
+        );
         out.push_str(&escape(&line));
         out.push('\n');
     }

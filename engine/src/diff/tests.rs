@@ -6,6 +6,8 @@ use crate::secret::Secret;
 fn rules() -> ObjectRules {
     ObjectRules {
         canonical: Value::clone,
+        takes: |_, _| false,
+        tool: |_| None,
         implied: |_| Vec::new(),
         needs: |_| Vec::new(),
         immutable: &[("apps/Deployment", "spec.selector")],

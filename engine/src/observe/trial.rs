@@ -44,6 +44,12 @@ pub(crate) async fn try_one(inputs: &Inputs, session: Arc<dyn Session>, op: &Op)
             live.attrs = live.attrs.rekeyed(inputs.digest_key.as_ref());
             Trial::Accepted(live)
         }
+        Trial::Succeeds(mut after, mut held) => {
+            for live in [&mut after, &mut held] {
+                live.attrs = live.attrs.clone().rekeyed(inputs.digest_key.as_ref());
+            }
+            Trial::Succeeds(after, held)
+        }
         other => other,
     })
 }

@@ -159,15 +159,10 @@ impl<'a> Decider<'a> {
                 )
             }),
             (Some(Observed::Foreign(live)), None) if self.was_renamed(address, live) => None,
-            (Some(Observed::Foreign(live)), _) => {
-                self.errors.push(PlanError::Foreign {
-                    address: address.clone(),
-                    id: live.id.clone(),
-                    marker: live.mark.text().map(str::to_owned),
-                    names: identity_text(want.schema, &want.value),
-                });
-                None
+            (Some(Observed::Foreign(live)), None) if self.inputs.takes_over(address, live) => {
+                Some(self.taken_over(want, live))
             }
+            (Some(Observed::Foreign(live)), _) => self.foreign(want, live),
             (Some(Observed::Present(live)), Some(record)) => self.managed(want, record, live),
             (Some(Observed::Present(live)), None) => Some(self.adopted(want, live)),
             (Some(Observed::Gone), Some(record)) => Some(Decided {

@@ -12,7 +12,7 @@ use crate::provider::{Claim, claimed};
 pub enum PlanError {
     /// Something has its name and is not ours.
     #[error(
-        "{address}: `{names}` exists already (id {id}) and does not carry the mark of this resource"
+        "{address}: `{names}` exists already (id {id}) and does not carry the mark of this resource{}", marker.as_ref().filter(|_| tool.is_some()).map(|m| format!(", but {m}")).unwrap_or_default()
     )]
     Foreign {
         /// The resource.
@@ -21,6 +21,8 @@ pub enum PlanError {
         id: String,
         /// The marker it carries, if any.
         marker: Option<String>,
+        /// The tool that the marker is of, if it is one that is known.
+        tool: Option<&'static str>,
         /// Its name at the vendor.
         names: String,
     },
@@ -235,9 +237,7 @@ impl PlanError {
     /// The way out.
     pub fn help(&self) -> String {
         match self {
-            PlanError::Foreign { address, id, .. } => format!(
-                "rename it in the spec, remove the other one, or take it over with `zonewright import {address} {id}`; with `observe = true` it is only looked at"
-            ),
+            PlanError::Foreign { address, id, tool, .. } => foreign(address, id, *tool),
             PlanError::MarkTaken { address, taken } => format!(
                 "apply without {address} first: that renews the mark of {taken}; or give {address} another name"
             ),
@@ -324,4 +324,17 @@ fn disputed(claims: &[Claim]) -> String {
         quoted(fields.map(String::as_str).collect()),
         quoted(managers.collect()),
     )
+}
+
+/// What is somebody else's may be left to him, or taken.
+fn foreign(address: &Address, id: &str, tool: Option<&str>) -> String {
+    match tool {
+        Some(tool) => format!(
+            "{tool} manages it: take its place with `zonewright = {{ take_from = \"{tool}\" }}` on {}, leave it out of the spec, or look at it only with `observe = true`",
+            address.declaration()
+        ),
+        None => format!(
+            "rename it in the spec, remove the other one, or take it over with `zonewright import {address} {id}`; with `observe = true` it is only looked at"
+        ),
+    }
 }

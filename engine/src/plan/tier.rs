@@ -138,7 +138,7 @@ pub(super) fn tier(
     Some(match obstacle(inputs, grounds, address, decided) {
         Some(tier) => tier,
         None => match seen.trials.get(address) {
-            Some(Trial::Accepted(_)) => Tier::Exact,
+            Some(Trial::Accepted(_) | Trial::Succeeds(..)) => Tier::Exact,
             Some(Trial::Untried(error)) => Tier::Predicted {
                 because: Because::Untried {
                     error: error.clone(),
@@ -258,9 +258,27 @@ pub(crate) fn differences(
     let would = diff::projection(schema, Some(rules), desired, after);
     let shown = diff::diff(schema, Some(rules), &would, live, recorded);
     let canonical = (rules.canonical)(after);
-    // What somebody else applies as well stays when we let it go.
-    let stays = |d: &Difference| d.after.is_none() && canonical.at(&d.path) == d.before.as_ref();
-    shown.into_iter().filter(|d| !stays(d)).collect()
+    // What others have as well stays when we let it go, or some of it does.
+    let settled = |mut d: Difference| {
+        if let (None, Some(before)) = (&d.after, &d.before) {
+            d.after = canonical.at(&d.path).and_then(|left| within(left, before));
+        }
+        (d.before != d.after).then_some(d)
+    };
+    shown.into_iter().filter_map(settled).collect()
+}
+
+/// The part of a value that another one has as well: what is left of it, without what came new.
+fn within(left: &Value, of: &Value) -> Option<Value> {
+    let (Value::Map(left), Value::Map(of)) = (left, of) else {
+        return Some(left.clone());
+    };
+    let shared = left.iter().filter_map(|(key, value)| {
+        let part = within(value, of.get(key)?)?;
+        Some((key.clone(), part))
+    });
+    let shared: Map = shared.collect();
+    (!shared.is_empty()).then_some(Value::Map(shared))
 }
 
 /// The digest of what a change does.

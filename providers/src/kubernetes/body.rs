@@ -13,7 +13,7 @@ use zonewright_engine::value::{Map, Value};
 
 use super::canonical::{SERVER_METADATA, digest_key};
 use super::kinds::Identity;
-use super::{ready, rules};
+use super::{ready, rules, tools};
 
 /// The label that selects what a project owns in a zone.
 pub(crate) const OWNER: &str = "zonewright.dev/owner";
@@ -194,7 +194,10 @@ fn mark(object: &Json, marker: &Marker) -> Mark {
         Ownership::OtherAddress => {
             said(ADDRESS, "annotations").map_or(Mark::Missing, Mark::Carried)
         }
-        Ownership::Foreign => said(OWNER, "labels").map_or(Mark::Missing, Mark::Carried),
+        Ownership::Foreign => {
+            let other = said(OWNER, "labels").or_else(|| tools::mark(object));
+            other.map_or(Mark::Missing, Mark::Carried)
+        }
     }
 }
 

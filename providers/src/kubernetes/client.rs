@@ -271,6 +271,16 @@ impl Api {
         self.send(request, Some(body)).await
     }
 
+    /// Changes parts of an object by a merge patch that names its `resourceVersion`: sent twice, it is refused.
+    pub(crate) async fn merge(&self, path: &str, body: &Json) -> Result<Json, Failure> {
+        let request = Request::builder()
+            .method(Method::PATCH)
+            .uri(format!("{path}?fieldManager={MANAGER}"))
+            .header(CONTENT_TYPE, "application/merge-patch+json")
+            .header(ACCEPT, "application/json");
+        self.send(request, Some(body)).await
+    }
+
     /// Deletes an object.
     pub(crate) async fn delete(&self, path: &str, body: &Json) -> Result<Json, Failure> {
         let request = Request::delete(path)

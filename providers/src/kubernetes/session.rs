@@ -284,7 +284,8 @@ impl Cluster {
     async fn send(&self, subject: &Subject<'_>, new: bool, body: Json) -> Result<Json, Stopped> {
         let path = subject.path();
         if !new {
-            return contest::apply(&self.api, &path, false, body, &subject.op.sharing).await;
+            let done = contest::apply(&self.api, &path, false, body, &subject.op.sharing).await;
+            return done.map(|applied| applied.object);
         }
         let how = Apply {
             force: false,

@@ -8,6 +8,8 @@ use serde_json::Value as Json;
 use zonewright_engine::address::{AttrPath, Segment};
 use zonewright_engine::provider::Claim;
 
+use super::tools::is_taken;
+
 /// The field manager that we apply as.
 pub(crate) const MANAGER: &str = "zonewright";
 
@@ -59,11 +61,6 @@ pub(crate) fn disputed(holders: &[Holder], take_from: &[String], body: &Json) ->
         }
     }
     out
-}
-
-/// Whether the spec takes the place of a field manager.
-pub(crate) fn is_taken(manager: &str, take_from: &[String]) -> bool {
-    take_from.iter().any(|name| name == manager)
 }
 
 /// The path of a field of an object, in the spec's words: items of lists by position.
@@ -152,7 +149,7 @@ fn holds(fields: &Json, object: &Json, path: &[Segment]) -> bool {
 }
 
 /// Whether `k:{"name":"app"}` or `v:"a"` is an item of a list.
-fn is_item(name: &str, item: &Json) -> bool {
+pub(crate) fn is_item(name: &str, item: &Json) -> bool {
     let read = |text: &str| serde_json::from_str::<Json>(text).ok();
     if let Some(key) = name.strip_prefix("k:").and_then(read) {
         let members = key.as_object();

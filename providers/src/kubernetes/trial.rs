@@ -6,7 +6,7 @@ use zonewright_engine::value::Value;
 
 use super::body;
 use super::client::{Api, Apply, Failure};
-use super::contest::{self, Stopped};
+use super::contest::{self, Applied, Stopped};
 use super::discovery::Discovery;
 use super::failure::{Refusal, Verdict};
 use super::kinds::Identity;
@@ -38,11 +38,19 @@ pub(crate) async fn try_out(api: &Api, discovery: &Discovery, op: &Op) -> Option
                 dry: true,
             };
             let answer = api.patch(&path, how, &sent).await;
-            answer.map_err(Stopped::Failed)
+            let new = |object| Applied { object, held: None };
+            answer.map(new).map_err(Stopped::Failed)
         }
     };
     Some(match answer {
-        Ok(object) => Trial::Accepted(Box::new(body::live(object, &op.marker, Some(desired)))),
+        Ok(applied) => {
+            let seen = |object| Box::new(body::live(object, &op.marker, Some(desired)));
+            let after = seen(applied.object);
+            match applied.held {
+                None => Trial::Accepted(after),
+                Some(held) => Trial::Succeeds(after, seen(held)),
+            }
+        }
         Err(Stopped::Disputed(claims)) => Trial::Disputed(claims),
         Err(Stopped::Failed(failure)) => said(failure, &id, desired),
     })

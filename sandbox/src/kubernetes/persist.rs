@@ -44,7 +44,12 @@ pub(crate) fn finish(
             {
                 Vec::new()
             } else {
-                live.map(managed::decode).unwrap_or_default()
+                // Owners that the request says are those of the object, but through a subresource.
+                let said = Some(managed::decode(&new));
+                let said =
+                    said.filter(|e| !e.is_empty() && place.subresource.is_none() && live.is_some());
+                said.or_else(|| live.map(managed::decode))
+                    .unwrap_or_default()
             };
             managed::update(typed_of(place), live, &new, entries, (&who, &now))
         }
@@ -154,7 +159,7 @@ fn counts_generations(place: &Place) -> bool {
     place.kind.is_custom() || KINDS.contains(&place.kind.plural.as_str())
 }
 
-/// The generation counts changes of what is wanted: neither metadata nor status.
+/// The generation counts changes of what is wanted: neither metadata, as a rule, nor status.
 fn bump_generation(place: &Place, live: &Value, new: &mut Value) {
     if !counts_generations(place) {
         return;
@@ -171,7 +176,10 @@ fn bump_generation(place: &Place, live: &Value, new: &mut Value) {
         .iter()
         .chain(&names(new))
         .any(|n| counted(n) && live.get(n) != new.get(n));
-    if changed {
+    // Annotations of a Deployment are copied to its replica sets, so they count as well.
+    let noted = place.kind.kind == "Deployment"
+        && live["metadata"]["annotations"] != new["metadata"]["annotations"];
+    if changed || noted {
         let generation = live["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
         new["metadata"]["generation"] = json!(generation);
     }

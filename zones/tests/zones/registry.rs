@@ -218,6 +218,8 @@ fn cloudflare() -> ProviderSchema {
 fn objects() -> ObjectRules {
     ObjectRules {
         canonical: Value::clone,
+        takes: |_, _| false,
+        tool: |_| None,
         implied: |_| Vec::new(),
         immutable: &[],
         evict_first: |_| false,

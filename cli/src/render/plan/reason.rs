@@ -97,6 +97,10 @@ fn words(reason: &Reason) -> String {
         Reason::Destroy => "the zone is destroyed".to_owned(),
         Reason::GoneAlready => "left the spec and is gone already".to_owned(),
         Reason::Marked => "is there and carries our mark".to_owned(),
+        Reason::TakenOver { mark } => {
+            let mark = mark.as_ref().map(|m| format!(": it carries {m}"));
+            format!("is taken over{}", mark.unwrap_or_default())
+        }
         Reason::Unmarked => "its mark of ownership is missing or another's".to_owned(),
         Reason::RecordOnly => "only what is recorded changes; no request".to_owned(),
         Reason::Unreadable { error } => format!("could not be read: {error}"),

@@ -33,8 +33,9 @@ impl Task {
     /// server that cannot say now has shown before what it would do, and the object has not changed since.
     pub(super) fn tried(&mut self, run: &Apply<'_>, said: Option<Trial>) -> Step {
         let (change, _) = self.change(run)?;
-        let after = match said {
-            Some(Trial::Accepted(after)) => after,
+        let (after, held) = match said {
+            Some(Trial::Accepted(after)) => (after, None),
+            Some(Trial::Succeeds(after, held)) => (after, Some(held.attrs)),
             Some(Trial::Refused(error)) => return Err(error),
             Some(Trial::Immutable(paths)) => {
                 let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
@@ -59,6 +60,7 @@ impl Task {
             return self.announce(run);
         };
         let recorded = run.state.record(&change.address).map(|r| &r.inputs);
+        let recorded = held.as_ref().or(recorded);
         let now = tier::differences(schema, rules, &self.desired, &live.attrs, recorded, &after);
         let effect = tier::effect(&now, run.inputs.digest_key.as_ref());
         if change.effect == Some(effect) || failpoint::without("looked-at-again") {

@@ -134,6 +134,12 @@ impl Task {
             }
             (Action::Delete, Observed::Gone | Observed::Foreign(_)) => Ok(self.forget(run, change)),
             (Action::Adopt | Action::Update, Observed::Gone) => Err(moved("is gone")),
+            (Action::Adopt, Observed::Foreign(live))
+                if run.inputs.takes_over(&change.address, &live) =>
+            {
+                self.unmoved(run, change, &live)?;
+                self.goes_on_with(run, change, *live)
+            }
             (_, Observed::Foreign(live)) => Err(moved(&format!(
                 "was not there: something else has its name now (id {})",
                 live.id

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Decided, Decider, Wanted};
+use super::{Decided, Decider, Wanted, identity_text};
 use crate::address::Address;
 use crate::canon::{self, Digest};
 use crate::config::{Resource, Trigger};
 use crate::expr::Expr;
+use crate::observe::Inputs;
+use crate::plan::Reason;
 use crate::plan::build::{PlanError, recorded_inputs};
 use crate::plan::scope::PlanScope;
 use crate::provider::{Live, Observed};
@@ -58,6 +60,29 @@ impl Decider<'_> {
         (!by.is_empty()).then_some(by)
     }
 
+    /// Somebody else's, whose place the spec takes.
+    pub(super) fn taken_over(&self, want: &Wanted<'_>, live: &Live) -> Decided {
+        let mark = live.mark.text().map(str::to_owned);
+        Decided {
+            reason: Reason::TakenOver { mark },
+            ..self.adopted(want, live)
+        }
+    }
+
+    /// Somebody else's, which is left alone.
+    pub(super) fn foreign(&mut self, want: &Wanted<'_>, live: &Live) -> Option<Decided> {
+        let mark = live.mark.text();
+        let tool = want.rules.and_then(|r| (r.tool)(mark?));
+        self.errors.push(PlanError::Foreign {
+            address: want.resource.address.clone(),
+            id: live.id.clone(),
+            marker: mark.map(str::to_owned),
+            tool,
+            names: identity_text(want.schema, &want.value),
+        });
+        None
+    }
+
     /// Whether what has the name of a new resource is recorded under an address that left the spec.
     pub(super) fn was_renamed(&mut self, address: &Address, live: &Live) -> bool {
         let shard = self.inputs.state.shards.get(&address.zone);
@@ -85,4 +110,13 @@ pub(super) fn triggers(resource: &Resource, scope: &PlanScope<'_>) -> Vec<(Trigg
     };
     let all = resource.meta.replace_when.iter();
     all.map(|t| (reduced(t), t.value.eval(scope))).collect()
+}
+
+impl Inputs {
+    /// Whether the spec has a resource take the place of what is there.
+    pub fn takes_over(&self, address: &Address, live: &Live) -> bool {
+        let take_from = self.sharing(address).take_from;
+        let rules = self.object_rules(address).filter(|_| !take_from.is_empty());
+        rules.is_some_and(|r| (r.takes)(live.mark.text(), &take_from))
+    }
 }

@@ -5,7 +5,8 @@ use crate::address::AttrPath;
 use crate::plan::build::PlanError;
 use crate::plan::tier;
 use crate::plan::{Action, Reason};
-use crate::provider::Trial;
+use crate::provider::{Live, Trial};
+use crate::value::Value;
 
 impl Decider<'_> {
     /// The decision as the server would carry it out: what it would not change is no difference, and what
@@ -16,36 +17,9 @@ impl Decider<'_> {
             return Some(decided);
         };
         match said {
-            Trial::Accepted(after) => {
-                let (Some(rules), Some(live), Some(value)) =
-                    (want.rules, &decided.live, &decided.value)
-                else {
-                    return Some(decided);
-                };
-                let recorded = want.record.map(|r| &r.inputs);
-                let differences =
-                    tier::differences(want.schema, rules, value, &live.attrs, recorded, after);
-                if differences.is_empty()
-                    && decided.reason == Reason::Drifted
-                    && let Some(record) = want.record
-                {
-                    // The object stays as it is; what else there is to do for it is not forgotten: its
-                    // mark, what is recorded of it, a wait that is not over.
-                    let live = live.clone();
-                    let base = Decided {
-                        actions: vec![Action::NoOp],
-                        reason: Reason::Unchanged,
-                        differences,
-                        ..decided
-                    };
-                    return Some(self.update_or_not(want, record, &live, base));
-                }
-                let key = self.inputs.digest_key.as_ref();
-                Some(Decided {
-                    effect: Some(tier::effect(&differences, key)),
-                    differences,
-                    ..decided
-                })
+            Trial::Accepted(after) => Some(self.accepted(want, decided, after, None)),
+            Trial::Succeeds(after, held) => {
+                Some(self.accepted(want, decided, after, Some(&held.attrs)))
             }
             Trial::Refused(error) => {
                 self.errors.push(PlanError::Refused {
@@ -64,6 +38,44 @@ impl Decider<'_> {
                 None
             }
             Trial::Untried(_) => Some(decided),
+        }
+    }
+
+    /// The decision with what the server would change. `held` is what others had whose place is taken.
+    fn accepted(
+        &self,
+        want: &Wanted<'_>,
+        decided: Decided,
+        after: &Live,
+        held: Option<&Value>,
+    ) -> Decided {
+        let (Some(rules), Some(live), Some(value)) = (want.rules, &decided.live, &decided.value)
+        else {
+            return decided;
+        };
+        let recorded = held.or(want.record.map(|r| &r.inputs));
+        let differences =
+            tier::differences(want.schema, rules, value, &live.attrs, recorded, after);
+        if differences.is_empty()
+            && decided.reason == Reason::Drifted
+            && let Some(record) = want.record
+        {
+            // The object stays as it is; what else there is to do for it is not forgotten: its
+            // mark, what is recorded of it, a wait that is not over.
+            let live = live.clone();
+            let base = Decided {
+                actions: vec![Action::NoOp],
+                reason: Reason::Unchanged,
+                differences,
+                ..decided
+            };
+            return self.update_or_not(want, record, &live, base);
+        }
+        let key = self.inputs.digest_key.as_ref();
+        Decided {
+            effect: Some(tier::effect(&differences, key)),
+            differences,
+            ..decided
         }
     }
 
