@@ -370,6 +370,15 @@ pub enum Outcome {
         /// An upper bound on the pause between polls: the engine starts lower and ramps up to it.
         poll_after: Duration,
     },
+    /// Not there yet, and something keeps it from getting there that seldom goes away by itself.
+    Stuck {
+        /// What, in a few words.
+        detail: String,
+        /// An upper bound on the pause between polls: the engine starts lower and ramps up to it.
+        poll_after: Duration,
+        /// How long it may be so, without a break, before it is given up.
+        patience: Duration,
+    },
     /// It does not exist (any more).
     Gone,
     /// What [`Verb::Find`] found.

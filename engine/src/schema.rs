@@ -480,6 +480,8 @@ pub struct ObjectRules {
     /// How the object makes what is in the cluster reachable from outside, if it does; for desired
     /// and live objects alike.
     pub exposes: fn(&Value) -> Option<Exposure>,
+    /// How long the object may take by what it says itself, if it says so.
+    pub deadline: fn(&Value) -> Option<Duration>,
     /// How long the object typically takes to be ready.
     pub typical: fn(&Value) -> Duration,
     /// The field that identifies an item of a list at a path (`name` for containers), by the last

@@ -124,6 +124,7 @@ impl Provider for Kubernetes {
                 reads_at_start: pods::reads_at_start,
                 stands_on: rules::stands_on,
                 takes: tools::takes,
+                deadline: rules::deadline,
                 tool: tools::tool,
                 misfits: types::misfits,
                 canonical: canonical::canonical,

@@ -237,6 +237,7 @@ pub(crate) fn tell(outcome: &Result<Outcome, ProviderError>) -> String {
     match outcome {
         Ok(Outcome::Ready(live)) => format!("ready {} {}", live.id, live.attrs.to_json()),
         Ok(Outcome::Submitted { id, .. }) => format!("submitted {id}"),
+        Ok(Outcome::Stuck { detail, .. }) => format!("stuck: {detail}"),
         Ok(Outcome::Pending { detail, .. }) => format!("pending {detail}"),
         Ok(Outcome::Gone) => "gone".to_owned(),
         Ok(Outcome::Found(all)) => {

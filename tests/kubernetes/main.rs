@@ -41,6 +41,7 @@ on_both! {
     objects::a_missing_namespace_is_named
     objects::a_deleted_object_is_no_hindrance
     objects::what_never_becomes_ready_says_why
+    objects::what_cannot_start_is_given_up_early
     objects::one_mistake_does_not_stop_the_others
     objects::a_load_balancer_has_an_address
     objects::a_cluster_is_known_by_its_uid

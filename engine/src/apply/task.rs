@@ -73,6 +73,8 @@ pub(super) struct Task {
     polls: u32,
     missing: u32,
     sends: u32,
+    /// Since when something has kept it from becoming ready, without a break.
+    stuck: Option<Duration>,
     desired: Value,
     live: Option<Live>,
     id: String,
@@ -98,6 +100,7 @@ impl Task {
             polls: 0,
             missing: 0,
             sends: 0,
+            stuck: None,
             desired: Value::Null,
             live: None,
             id: String::new(),
@@ -224,10 +227,35 @@ impl Task {
         Ok(self.pause(ramp.min(at_most), Then::Poll(wait)))
     }
 
+    /// What seldom goes away by itself is not waited for until the time is up.
+    fn stuck(
+        &mut self,
+        run: &Apply<'_>,
+        (detail, at_most, patience): (String, Duration, Duration),
+        wait: Wait,
+        now: Duration,
+    ) -> Step {
+        let since = *self.stuck.get_or_insert(now);
+        if now.saturating_sub(since) >= patience {
+            let message = format!(
+                "{detail}; given up, as it has been so for {} s",
+                patience.as_secs()
+            );
+            return Err(fail(ErrorClass::Failed, message));
+        }
+        self.pending(run, detail, at_most, wait, now)
+    }
+
     fn limit(&self, run: &Apply<'_>) -> Duration {
         let typical = run.plan.steps[self.step].seconds;
-        let asked = self.change(run).ok().and_then(|(c, _)| c.timeout_s);
-        Duration::from_secs(asked.unwrap_or((typical * PATIENCE).max(LEAST_DEADLINE)))
+        let change = self.change(run).ok();
+        if let Some(asked) = change.and_then(|(c, _)| c.timeout_s) {
+            return Duration::from_secs(asked);
+        }
+        let least = Duration::from_secs((typical * PATIENCE).max(LEAST_DEADLINE));
+        let rules = change.and_then(|(c, _)| run.inputs.object_rules(&c.address));
+        let own = rules.and_then(|r| (r.deadline)(&self.desired));
+        own.map_or(least, |own| own.max(least))
     }
 
     fn retry(

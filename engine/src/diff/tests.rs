@@ -7,6 +7,7 @@ fn rules() -> ObjectRules {
     ObjectRules {
         canonical: Value::clone,
         takes: |_, _| false,
+        deadline: |_| None,
         tool: |_| None,
         implied: |_| Vec::new(),
         needs: |_| Vec::new(),

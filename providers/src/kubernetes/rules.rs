@@ -161,6 +161,20 @@ fn replicas(object: &Value) -> Option<i64> {
     object.get("spec")?.get("replicas")?.as_i64()
 }
 
+/// How long an object may take by its own word, and a moment for its controller to say that it took longer.
+pub(crate) fn deadline(object: &Value) -> Option<Duration> {
+    let says = |field: &str| {
+        let seconds = object.get("spec")?.get(field)?.as_i64()?;
+        u64::try_from(seconds).ok()
+    };
+    let seconds = match text(object, &["kind"])? {
+        "Deployment" => says("progressDeadlineSeconds"),
+        "Job" => says("activeDeadlineSeconds"),
+        _ => None,
+    };
+    seconds.map(|s| Duration::from_secs(s.saturating_add(30)))
+}
+
 /// How long an object typically takes to be ready. Only the load balancer's figure is the vendor's; the
 /// others are those of charts on a fresh node, images included.
 pub(crate) fn typical(object: &Value) -> Duration {

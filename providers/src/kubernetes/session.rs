@@ -20,7 +20,7 @@ use super::contest::{self, Stopped};
 use super::discovery::Discovery;
 use super::failure::Refusal;
 use super::kinds::{Identity, Resource};
-use super::told::{Quote, told};
+use super::told::{Quote, Told, told};
 use super::{owned, ready, refresh, scale, trial};
 
 /// Between two attempts of a create.
@@ -338,32 +338,37 @@ impl Cluster {
         if wait == Wait::Gone {
             return Ok(pending(subject, going(&object)));
         }
-        let detail = match ready::status(&object) {
+        match ready::status(&object) {
             Status::Ready if is_on_its_way(subject, &object) => {
                 self.write(subject, Some(id)).await?;
                 let ready = scale::ready(&object);
-                format!("the next replicas start after {ready}")
+                let detail = format!("the next replicas start after {ready}");
+                Ok(pending(subject, detail))
             }
-            Status::Ready => return Ok(Outcome::Ready(Box::new(subject.live(object)))),
+            Status::Ready => Ok(Outcome::Ready(Box::new(subject.live(object)))),
             Status::Failed(why) => {
-                let why = self.explained(subject, &object, why).await;
-                return Err(subject.fault(ErrorClass::Failed, &why));
+                let trouble = self.pod_trouble(subject, &object).await;
+                let why = explained(why, trouble.as_ref());
+                Err(subject.fault(ErrorClass::Failed, &why))
             }
-            Status::Deleting => "somebody is deleting it".to_owned(),
-            Status::Pending(why) => self.explained(subject, &object, why).await,
-        };
-        Ok(pending(subject, detail))
-    }
-
-    /// The same with what keeps the pods of a workload from running.
-    async fn explained(&self, subject: &Subject<'_>, object: &Json, why: String) -> String {
-        match self.pod_trouble(subject, object).await {
-            Some(trouble) => format!("{why}; {trouble}"),
-            None => why,
+            Status::Deleting => Ok(pending(subject, "somebody is deleting it".to_owned())),
+            Status::Pending(why) => {
+                let trouble = self.pod_trouble(subject, &object).await;
+                let detail = explained(why, trouble.as_ref());
+                Ok(match trouble.and_then(|t| t.patience) {
+                    Some(patience) => Outcome::Stuck {
+                        detail,
+                        poll_after: poll_after(&subject.id.kind),
+                        patience,
+                    },
+                    None => pending(subject, detail),
+                })
+            }
         }
     }
 
-    async fn pod_trouble(&self, subject: &Subject<'_>, object: &Json) -> Option<String> {
+    /// What keeps the pods of a workload from running.
+    async fn pod_trouble(&self, subject: &Subject<'_>, object: &Json) -> Option<Told> {
         let namespace = object["metadata"]["namespace"].as_str()?;
         if !subject.is_workload() {
             return None;
@@ -386,6 +391,14 @@ impl Cluster {
 /// Whether a workload that is ready is so at a stage before the last one.
 fn is_on_its_way(subject: &Subject<'_>, live: &Json) -> bool {
     scale::end(subject.body).is_some_and(|end| scale::asked(live) < Some(end))
+}
+
+/// The same with what keeps the pods from running.
+fn explained(why: String, trouble: Option<&Told>) -> String {
+    match trouble {
+        Some(trouble) => format!("{why}; {}", trouble.text),
+        None => why,
+    }
 }
 
 fn pending(subject: &Subject<'_>, detail: String) -> Outcome {

@@ -5,6 +5,7 @@
 //! are taken out of it, and without these it is not quoted.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,17 +27,23 @@ pub(crate) enum Quote {
     Logs,
 }
 
-/// Why the first pod that says so does not run.
-pub(crate) async fn told(
-    api: &Api,
-    namespace: &str,
-    selector: &str,
-    quote: Quote,
-) -> Option<String> {
+/// Why a pod does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The pod and its reason.
+    pub(crate) text: String,
+    /// How long that is worth waiting for, if it seldom goes away by itself.
+    pub(crate) patience: Option<Duration>,
+}
+
+/// Why the first of the newest pods that says so does not run.
+pub(crate) async fn told(api: &Api, namespace: &str, selector: &str, quote: Quote) -> Option<Told> {
     let path = format!("/api/v1/namespaces/{namespace}/pods?limit=20&labelSelector={selector}");
     let pods = api.get(&path).await.ok()?;
-    let mut pods = pods["items"].as_array()?.iter();
-    let (pod, trouble) = pods.find_map(|pod| Some((pod, trouble(pod)?)))?;
+    let newest = newest(pods["items"].as_array()?);
+    let mut troubles = newest.iter().filter_map(|pod| Some((*pod, trouble(pod)?)));
+    let (pod, trouble) = troubles.next()?;
+    let patience = trouble.reason.as_deref().and_then(patience);
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let mut out = format!("pod {name}: {}", one_line(&trouble.what));
     let message = trouble
@@ -47,7 +54,45 @@ pub(crate) async fn told(
     {
         out += &format!(": {}", one_line(&masked(&message, &values)));
     }
-    Some(out)
+    Some(Told {
+        text: out,
+        patience,
+    })
+}
+
+/// The pods of the template that was made last: what keeps older ones from running is over soon.
+fn newest(pods: &[Json]) -> Vec<&Json> {
+    let stays = |pod: &&Json| pod["metadata"]["deletionTimestamp"].is_null();
+    let template = |pod: &Json| {
+        let labels = &pod["metadata"]["labels"];
+        let hashes = ["pod-template-hash", "controller-revision-hash"];
+        let mut found = hashes.iter().filter_map(|key| labels[*key].as_str());
+        found.next().map(str::to_owned)
+    };
+    let born = |pod: &&&Json| {
+        pod["metadata"]["creationTimestamp"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let here: Vec<&Json> = pods.iter().filter(stays).collect();
+    let last = here.iter().max_by_key(born).and_then(|pod| template(pod));
+    here.into_iter()
+        .filter(|pod| template(pod) == last)
+        .collect()
+}
+
+/// How long a reason is worth waiting for. What a controller or a person may still bring (a Secret, an
+/// image, a node of an autoscaled pool) takes minutes, a name that is no name stays what it is.
+pub(crate) fn patience(reason: &str) -> Option<Duration> {
+    let seconds = match reason {
+        "InvalidImageName" | "ErrImageNeverPull" => 5,
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => 60,
+        "ErrImagePull" | "ImagePullBackOff" => 120,
+        "CrashLoopBackOff" => 180,
+        "Unschedulable" => 300,
+        _ => return None,
+    };
+    Some(Duration::from_secs(seconds))
 }
 
 /// What keeps a pod from running.
@@ -59,6 +104,12 @@ struct Trouble {
     message: Option<String>,
     /// Whether these may be the end of its log.
     log: bool,
+    /// The reason, as Kubernetes calls it.
+    reason: Option<String>,
+}
+
+fn reason(said: &Json) -> Option<String> {
+    said["reason"].as_str().map(str::to_owned)
 }
 
 fn trouble(pod: &Json) -> Option<Trouble> {
@@ -69,8 +120,11 @@ fn trouble(pod: &Json) -> Option<Trouble> {
     let status = &pod["status"];
     let mut conditions = status["conditions"].as_array().into_iter().flatten();
     let scheduled = conditions.find(|c| c["type"] == "PodScheduled" && c["status"] == "False");
-    if let Some(words) = scheduled.and_then(words) {
-        return Some(of(words));
+    if let Some((condition, words)) = scheduled.and_then(|c| Some((c, words(c)?))) {
+        return Some(Trouble {
+            reason: reason(condition),
+            ..of(words)
+        });
     }
     for (list, declared) in [
         ("initContainerStatuses", "initContainers"),
@@ -94,8 +148,8 @@ fn trouble(pod: &Json) -> Option<Trouble> {
 fn of_container(container: &Json) -> Option<Trouble> {
     let name = container["name"].as_str().unwrap_or_default();
     let waiting = &container["state"]["waiting"];
-    let reason = waiting["reason"].as_str().unwrap_or_default();
-    if !matches!(reason, "" | "ContainerCreating" | "PodInitializing") {
+    let word = waiting["reason"].as_str().unwrap_or_default();
+    if !matches!(word, "" | "ContainerCreating" | "PodInitializing") {
         let waits = words(waiting).unwrap_or_default();
         let last = ended(&container["lastState"]["terminated"]);
         let (before, message) = last.unzip();
@@ -104,6 +158,7 @@ fn of_container(container: &Json) -> Option<Trouble> {
             what: format!("container {name}: {waits}{before}"),
             message: message.flatten(),
             log: false,
+            reason: reason(waiting),
         });
     }
     let (how, message) = ended(&container["state"]["terminated"])?;
@@ -111,6 +166,7 @@ fn of_container(container: &Json) -> Option<Trouble> {
         what: format!("container {name} {how}"),
         message,
         log: false,
+        reason: None,
     })
 }
 
@@ -239,6 +295,43 @@ mod tests {
         let starts = json!({"status": {"phase": "Pending", "containerStatuses": [
             {"name": "a", "state": {"waiting": {"reason": "ContainerCreating"}}}]}});
         assert_eq!(what(&starts), None);
+    }
+
+    #[test]
+    fn only_pods_of_the_newest_template_tell() {
+        let pod = |name: &str, hash: &str, born: &str| json!({"metadata": {"name": name, "creationTimestamp": born, "labels": {"pod-template-hash": hash}}});
+        let mut going = pod("d", "c", "2026-01-01T00:00:09Z");
+        going["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:10Z");
+        let pods = [
+            pod("a", "a", "2026-01-01T00:00:00Z"),
+            pod("b", "b", "2026-01-01T00:00:02Z"),
+            pod("c", "b", "2026-01-01T00:00:01Z"),
+            going,
+        ];
+        let names: Vec<&str> = newest(&pods)
+            .iter()
+            .filter_map(|p| p["metadata"]["name"].as_str())
+            .collect();
+        assert_eq!(names, ["b", "c"]);
+    }
+
+    #[test]
+    fn what_never_gets_better_is_waited_for_least() {
+        let of = |reason: &str| patience(reason).map(|p| p.as_secs());
+        assert_eq!(of("InvalidImageName"), Some(5));
+        assert!(of("CreateContainerConfigError") < of("ImagePullBackOff"));
+        assert!(of("CrashLoopBackOff") < of("Unschedulable"));
+        assert_eq!(of("ContainerCreating"), None);
+        let waits = json!({"status": {"containerStatuses": [{"name": "a", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}});
+        assert_eq!(
+            trouble(&waits).unwrap().reason.as_deref(),
+            Some("ImagePullBackOff")
+        );
+        let unscheduled = json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}});
+        assert_eq!(
+            trouble(&unscheduled).unwrap().reason.as_deref(),
+            Some("Unschedulable")
+        );
     }
 
     #[test]

@@ -340,7 +340,8 @@ async fn trouble(cluster: &Cluster, pods: Option<(&str, Purpose)>) -> Option<Str
         Purpose::Smoke => Quote::Logs,
         Purpose::Certificate | Purpose::Database | Purpose::Restore => Quote::Messages,
     };
-    told(&cluster.api, namespace, &purpose.selector_value(), quote).await
+    let told = told(&cluster.api, namespace, &purpose.selector_value(), quote).await;
+    told.map(|t| t.text)
 }
 
 /// Removes everything that was made for a purpose; the number of objects.

@@ -1,7 +1,8 @@
 //! What nodes and operators would do, done in words: pods run, load balancers get addresses, custom
 //! resources become ready. Nothing runs for real.
 //!
-//! As in the sandbox, the annotation `sandbox.zonewright.dev/ready: never` on a pod leaves it alone.
+//! As in the sandbox, the annotation `sandbox.zonewright.dev/ready` on a pod says otherwise: `never` leaves it
+//! alone, `badimage` has it wait for an image that there cannot be.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -189,6 +190,9 @@ fn pod(pod: &Value) -> Option<Value> {
     if over || has(pod, "Ready") || ready == "never" {
         return None;
     }
+    if ready == "badimage" {
+        return cannot_start(pod);
+    }
     // Pods that may not be restarted are those of jobs: they do their work and end.
     let ends = pod["spec"]["restartPolicy"] != "Always";
     let state = if ends {
@@ -215,6 +219,24 @@ fn pod(pod: &Value) -> Option<Value> {
         "podIP": "10.244.0.9",
         "podIPs": [{ "ip": "10.244.0.9" }],
         "startTime": THEN,
+    }))
+}
+
+/// A pod whose images have no names that can be pulled.
+fn cannot_start(pod: &Value) -> Option<Value> {
+    if pod["status"]["containerStatuses"].is_array() {
+        return None;
+    }
+    let waiting = json!({ "waiting": { "reason": "InvalidImageName",
+        "message": "Failed to apply default image tag: invalid reference format" } });
+    let containers = pod["spec"]["containers"].as_array()?.iter().map(|c| {
+        json!({ "name": c["name"], "image": c["image"], "imageID": "", "restartCount": 0,
+            "ready": false, "started": false, "state": waiting })
+    });
+    Some(json!({
+        "phase": "Pending",
+        "conditions": [condition("PodScheduled")],
+        "containerStatuses": containers.collect::<Vec<_>>(),
     }))
 }
 

@@ -219,6 +219,7 @@ fn objects() -> ObjectRules {
     ObjectRules {
         canonical: Value::clone,
         takes: |_, _| false,
+        deadline: |_| None,
         tool: |_| None,
         implied: |_| Vec::new(),
         immutable: &[],

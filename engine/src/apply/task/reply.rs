@@ -99,6 +99,11 @@ impl Task {
             Ok(Outcome::Pending { detail, poll_after }) => {
                 self.pending(run, detail, poll_after, Wait::Ready, now)
             }
+            Ok(Outcome::Stuck {
+                detail,
+                poll_after,
+                patience,
+            }) => self.stuck(run, (detail, poll_after, patience), Wait::Ready, now),
             Ok(Outcome::Gone) => self.gone(run),
             Ok(Outcome::Found(_)) => Err(fail(ErrorClass::Bug, "found what nobody looked for")),
             Err(error) if creates && error.class == ErrorClass::Ambiguous => {
@@ -185,7 +190,16 @@ impl Task {
             }
             Ok(Outcome::Pending { detail, poll_after }) => {
                 self.attempt = 0;
+                self.stuck = None;
                 self.pending(run, detail, poll_after, wait, now)
+            }
+            Ok(Outcome::Stuck {
+                detail,
+                poll_after,
+                patience,
+            }) => {
+                self.attempt = 0;
+                self.stuck(run, (detail, poll_after, patience), wait, now)
             }
             Ok(_) => Err(fail(ErrorClass::Bug, "a poll answered something else")),
             Err(error) => self.retry(run, error, true, Then::Poll(wait)),

@@ -427,9 +427,14 @@ async fn a_poll_says_why_it_waits() {
             },
         )
     };
-    let Ok(Outcome::Pending { detail, .. }) = session.apply(&poll("u1", Wait::Ready)).await else {
-        panic!("not pending");
+    let answer = session.apply(&poll("u1", Wait::Ready)).await;
+    let Ok(Outcome::Stuck {
+        detail, patience, ..
+    }) = answer
+    else {
+        panic!("not stuck: {answer:?}");
     };
+    assert_eq!(patience, Duration::from_secs(120));
     assert_eq!(
         detail,
         "0 of 1 replicas ready; pod d-1: container c: ImagePullBackOff: no such image"

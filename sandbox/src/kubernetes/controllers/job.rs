@@ -73,7 +73,7 @@ fn end_of(ctx: &Ctx<'_, '_>, it: &Looked) -> End {
     }
     match fate(&it.object) {
         Fate::Never => End::Running,
-        Fate::CrashLoop | Fate::ImagePull => failed(),
+        Fate::CrashLoop | Fate::ImagePull | Fate::BadImage => failed(),
         Fate::Ready => job_pod::end(ctx, it),
     }
 }

@@ -174,6 +174,10 @@ fn status(ctx: &Ctx<'_, '_>, pod: &Value, pods: &Pods) -> Value {
             "CrashLoopBackOff",
             "back-off 40s restarting failed container".to_owned(),
         )),
+        Fate::BadImage => Some((
+            "InvalidImageName",
+            "Failed to apply default image tag: invalid reference format".to_owned(),
+        )),
         Fate::ImagePull => Some(("ImagePullBackOff", "Back-off pulling image".to_owned())),
         Fate::Ready | Fate::Never => None,
     };

@@ -20,6 +20,7 @@ pub(super) enum Fate {
     Never,
     CrashLoop,
     ImagePull,
+    BadImage,
 }
 
 /// Reads the knob of a workload or of its pod template.
@@ -30,6 +31,7 @@ pub(super) fn fate(object: &Value) -> Fate {
         Some("never") => Fate::Never,
         Some("crashloop") => Fate::CrashLoop,
         Some("imagepull") => Fate::ImagePull,
+        Some("badimage") => Fate::BadImage,
         _ => Fate::Ready,
     }
 }
