@@ -30,6 +30,10 @@ pub(crate) fn real_charts_converge_in_one_run(lab: &Lab) {
     tables.push_str("[kubernetes.manifest.platform]\nobject = { apiVersion = \"v1\", kind = \"Namespace\", metadata = { name = \"platform\" } }\n");
     lab.declare(&format!("{tables}{ISSUER}"));
     lab.converge();
+    let what = "requests of an unchanged plan of three charts";
+    let requests = lab.counted(&["plan", "--detailed-exitcode"]);
+    lab.note(what, &requests.to_string());
+    assert!(requests <= 30, "{requests} requests");
     let deployment = "/apis/apps/v1/namespaces/platform/deployments/cert-manager";
     lab.patch(deployment, &json!({ "spec": { "replicas": 3 } }));
     let drift = lab.expect(2, &["drift"]);

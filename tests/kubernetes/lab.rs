@@ -1,14 +1,16 @@
 //! A project with one zone in one of the two targets, and a hand that changes things behind its back.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::Request;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use zonewright_tests::control_plane::{self, ControlPlane, kubelet, kubelet::Kubelet};
+use zonewright_tests::many::note;
 use zonewright_tests::{Env, Output, finish, skip};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_zonewright-under-test");
@@ -54,15 +56,29 @@ fn start(binaries: &Path) -> Result<Shared, String> {
 }
 
 impl Lab {
-    /// Runs a case in a fresh project.
-    pub(crate) fn with(target: Target, case: fn(&Lab)) {
-        match target {
-            Target::Sandbox => case(&Lab::sandbox()),
-            Target::Real => match shared() {
-                Some(shared) => case(&Lab::real(&shared.plane)),
-                None => skip("there is no control plane; run tests/k8s-control-plane/build once"),
-            },
+    /// Runs a case in a fresh project, and writes down how it ends.
+    pub(crate) fn with(target: Target, name: &str, case: fn(&Lab)) {
+        let lab = || match target {
+            Target::Sandbox => Some(Lab::sandbox()),
+            Target::Real => Some(Lab::real(&shared()?.plane)),
+        };
+        let Some(lab) = lab() else {
+            return skip("there is no control plane; run tests/k8s-control-plane/build once");
+        };
+        let ended = catch_unwind(AssertUnwindSafe(|| case(&lab)));
+        lab.note(name, if ended.is_ok() { "ok" } else { "fails" });
+        if let Err(why) = ended {
+            resume_unwind(why);
         }
+    }
+
+    /// Writes a result into the table of `docs/kubernetes.md`, in the column of the target.
+    pub(crate) fn note(&self, what: &str, result: &str) {
+        let column = match self.target {
+            Target::Sandbox => 1,
+            Target::Real => 2,
+        };
+        note(&what.replace('_', " "), column, result);
     }
 
     fn sandbox() -> Lab {
@@ -161,6 +177,64 @@ impl Lab {
     /// Writes a file of the project.
     pub(crate) fn write(&self, file: &str, text: &str) {
         self.env.write(file, text);
+    }
+
+    /// Takes the right to write away, or gives it back.
+    pub(crate) fn read_only(&self, on: bool) {
+        match self.target {
+            Target::Sandbox if on => {
+                let body = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden",
+                    "message": "forbidden: User \"reader\" cannot patch resource", "code": 403 });
+                self.env.refuse_writes(&body);
+            }
+            Target::Sandbox => self.env.clear_faults(),
+            Target::Real => {
+                let plane = &shared().unwrap().plane;
+                if on {
+                    return self.act_as(plane, "reader");
+                }
+                self.env.write("kubeconfig", &plane.kubeconfig().unwrap());
+            }
+        }
+    }
+
+    /// How many requests into the cluster a command makes that ends well.
+    pub(crate) fn counted(&self, args: &[&str]) -> usize {
+        if self.target == Target::Sandbox {
+            self.env.clear_requests();
+            self.expect(0, args);
+            let all = self.env.requests();
+            return all.iter().filter(|r| r["service"] == "kubernetes").count();
+        }
+        let plane = &shared().unwrap().plane;
+        self.act_as(plane, "counted");
+        let before = plane.counted().unwrap().len();
+        self.expect(0, args);
+        let after = plane.counted().unwrap().len();
+        self.env.write("kubeconfig", &plane.kubeconfig().unwrap());
+        after - before
+    }
+
+    /// Has the project use the credentials of somebody who may only look.
+    fn act_as(&self, plane: &ControlPlane, user: &str) {
+        let root = "/apis/rbac.authorization.k8s.io/v1";
+        let name = format!("{}-{user}", self.name);
+        let own = |kind: &str| {
+            json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+                "metadata": { "name": name } })
+        };
+        let mut role = own("ClusterRole");
+        role["rules"] =
+            json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"] }]);
+        self.post(&format!("{root}/clusterroles"), &role);
+        let mut binding = own("ClusterRoleBinding");
+        binding["roleRef"] =
+            json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name });
+        binding["subjects"] =
+            json!([{ "kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io" }]);
+        self.post(&format!("{root}/clusterrolebindings"), &binding);
+        self.env
+            .write("kubeconfig", &plane.kubeconfig_for(user).unwrap());
     }
 
     /// Runs a command.

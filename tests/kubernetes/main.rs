@@ -5,6 +5,7 @@
     reason = "a test that panics is a test that fails"
 )]
 
+mod behind;
 mod charts;
 mod lab;
 mod managers;
@@ -13,17 +14,29 @@ mod rolls;
 mod tiers;
 
 use lab::{Lab, Target};
+use zonewright_tests::root;
 
 /// Runs every case on both targets.
 macro_rules! on_both {
     ($($room:ident::$case:ident)*) => {
         mod sandbox {
             use super::*;
-            $(#[test] fn $case() { Lab::with(Target::Sandbox, $room::$case); })*
+            $(#[test] fn $case() { Lab::with(Target::Sandbox, stringify!($case), $room::$case); })*
         }
         mod real {
             use super::*;
-            $(#[test] fn $case() { Lab::with(Target::Real, $room::$case); })*
+            $(#[test] fn $case() { Lab::with(Target::Real, stringify!($case), $room::$case); })*
+        }
+
+        /// The document has every case, and no other, and every one ended well on both targets.
+        #[test]
+        fn the_table_of_cases_is_that_of_a_run() {
+            let text = std::fs::read_to_string(root().join("docs/kubernetes.md")).unwrap();
+            let mut cases: Vec<String> = vec![$(stringify!($case).replace('_', " ")),*];
+            let ok = |line: &str| Some(line.strip_suffix(" | ok | ok |")?.strip_prefix("| ")?.to_owned());
+            let mut rows: Vec<String> = text.lines().filter_map(ok).collect();
+            (cases.sort(), rows.sort());
+            assert_eq!(rows, cases);
         }
     };
 }
@@ -54,5 +67,6 @@ on_both! {
     managers::what_is_given_up_is_left_to_the_other
     managers::a_release_that_was_applied_is_taken_over
     managers::a_release_that_was_updated_is_taken_over
+    behind::thirty_edits_are_told_and_put_right
     charts::real_charts_converge_in_one_run
 }

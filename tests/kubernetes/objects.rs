@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::lab::Lab;
 
-const MIXED: &str = r#"
+pub(crate) const MIXED: &str = r#"
 apiVersion: v1
 kind: Namespace
 metadata: {name: NAME}

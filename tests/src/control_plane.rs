@@ -22,6 +22,8 @@ const P256_PUBLIC_KEY: [u8; 26] = [
 ];
 
 const TOKEN: &str = "control-plane-of-a-test";
+/// Users beside it, with the rights that cases give them. What `counted` asks for is written down.
+pub const USERS: [&str; 2] = ["reader", "counted"];
 
 /// A running control plane; it ends with the value, or with the process.
 pub struct ControlPlane {
@@ -60,7 +62,7 @@ impl ControlPlane {
         let [client, peer, port] = free_ports()?;
         let store = format!("http://127.0.0.1:{client}");
         write_keys(dir.path())?;
-        std::fs::write(dir.path().join("kubeconfig"), kubeconfig(port, None))?;
+        std::fs::write(dir.path().join("kubeconfig"), kubeconfig(port, None, TOKEN))?;
         let etcd = guarded(
             &binaries.join("etcd"),
             &[
@@ -95,8 +97,34 @@ impl ControlPlane {
     /// # Errors
     /// The certificate that the server made for itself cannot be read.
     pub fn kubeconfig(&self) -> io::Result<String> {
+        self.kubeconfig_of(TOKEN)
+    }
+
+    /// A kubeconfig of one of the [`USERS`].
+    ///
+    /// # Errors
+    /// The certificate that the server made for itself cannot be read.
+    pub fn kubeconfig_for(&self, user: &str) -> io::Result<String> {
+        self.kubeconfig_of(&token_of(user))
+    }
+
+    /// What the user `counted` has asked for until now, one line each.
+    ///
+    /// # Errors
+    /// The server's record cannot be read.
+    pub fn counted(&self) -> io::Result<Vec<String>> {
+        let file = self.dir.path().join("audit.log");
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    fn kubeconfig_of(&self, token: &str) -> io::Result<String> {
         let pem = std::fs::read(self.dir.path().join("certs/apiserver.crt"))?;
-        Ok(kubeconfig(self.port, Some(&STANDARD.encode(pem))))
+        Ok(kubeconfig(self.port, Some(&STANDARD.encode(pem)), token))
     }
 
     fn wait_ready(&self) -> io::Result<()> {
@@ -146,6 +174,8 @@ fn server_flags(dir: &Path, store: &str, port: u16) -> Vec<String> {
         ),
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         format!("--token-auth-file={}", file("tokens.csv")),
+        format!("--audit-policy-file={}", file("audit.yaml")),
+        format!("--audit-log-path={}", file("audit.log")),
         "--authorization-mode=RBAC".to_owned(),
         "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
         "--endpoint-reconciler-type=none".to_owned(),
@@ -196,7 +226,15 @@ fn write_keys(dir: &Path) -> io::Result<()> {
     std::fs::write(dir.join("accounts.pub"), pem("PUBLIC KEY", &public))?;
     std::fs::write(dir.join("accounts.key"), pem("PRIVATE KEY", made.as_ref()))?;
     let admin = format!("{TOKEN},admin,admin,\"system:masters\"\n");
-    std::fs::write(dir.join("tokens.csv"), admin)
+    let others = USERS.map(|user| format!("{},{user},{user}\n", token_of(user)));
+    std::fs::write(dir.join("tokens.csv"), admin + &others.concat())?;
+    let policy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\n\
+         rules: [{level: Metadata, users: [counted]}, {level: None}]\n";
+    std::fs::write(dir.join("audit.yaml"), policy)
+}
+
+fn token_of(user: &str) -> String {
+    format!("{user}-of-a-test")
 }
 
 fn pem(what: &str, der: &[u8]) -> String {
@@ -204,7 +242,7 @@ fn pem(what: &str, der: &[u8]) -> String {
     format!("-----BEGIN {what}-----\n{body}\n-----END {what}-----\n")
 }
 
-fn kubeconfig(port: u16, authority: Option<&str>) -> String {
+fn kubeconfig(port: u16, authority: Option<&str>, token: &str) -> String {
     let trust = match authority {
         Some(pem) => format!("certificate-authority-data: {pem}"),
         None => "insecure-skip-tls-verify: true".to_owned(),
@@ -212,7 +250,7 @@ fn kubeconfig(port: u16, authority: Option<&str>) -> String {
     format!(
         "apiVersion: v1\nkind: Config\ncurrent-context: it\n\
          clusters: [{{name: it, cluster: {{server: 'https://127.0.0.1:{port}', {trust}}}}}]\n\
-         users: [{{name: it, user: {{token: {TOKEN}}}}}]\n\
+         users: [{{name: it, user: {{token: {token}}}}}]\n\
          contexts: [{{name: it, context: {{cluster: it, user: it}}}}]\n"
     )
 }

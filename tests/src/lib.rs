@@ -304,6 +304,27 @@ impl Env {
             .expect("the fault is armed");
     }
 
+    /// Has every cluster answer 403 with this body to whatever would change something, or tries to.
+    pub fn refuse_writes(&self, body: &Value) {
+        let client = self.client();
+        for method in ["POST", "PUT", "PATCH", "DELETE", "TRY"] {
+            let fault = Fault {
+                service: Some("kubernetes".to_owned()),
+                method: Some(method.to_owned()),
+                path: None,
+                nth: 1,
+                count: 1_000_000,
+                kind: Kind::Status {
+                    code: 403,
+                    body: Some(body.clone()),
+                    headers: std::collections::BTreeMap::new(),
+                },
+            };
+            self.wait(client.add_fault(&fault))
+                .expect("the fault is armed");
+        }
+    }
+
     /// Disarms all faults and releases what is held.
     pub fn clear_faults(&self) {
         let client = self.client();

@@ -1,7 +1,6 @@
 //! Many runs on all cores. One that fails is named with the command that repeats it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -32,23 +31,32 @@ pub fn part(all: usize, few: usize) -> Vec<u64> {
     }
 }
 
-/// Writes a result into its row of the table in a document.
-fn record(file: &Path, what: &str, tried: usize, failed: usize) {
+/// Writes a result into the table of a document, if a run is to do that: `ZONEWRIGHT_RESULTS=docs/crash-safety.md`.
+/// The row begins with `what`; the column counts from the one after it.
+///
+/// # Panics
+/// The document has no such row, or cannot be written.
+pub fn note(what: &str, column: usize, value: &str) {
     static WRITING: Mutex<()> = Mutex::new(());
+    let Some(file) = std::env::var_os("ZONEWRIGHT_RESULTS") else {
+        return;
+    };
+    let file = crate::root().join(file);
     let _writing = WRITING.lock();
-    let text = std::fs::read_to_string(file).expect("the document is there");
+    let text = std::fs::read_to_string(&file).expect("the document is there");
     let row = format!("| {what} |");
-    let new = format!("{row} {tried} | {failed} |");
-    let line = |line: &str| match line.starts_with(&row) {
-        true => format!("{new}\n"),
-        false => format!("{line}\n"),
+    let mut found = false;
+    let line = |line: &str| {
+        if !line.starts_with(&row) {
+            return format!("{line}\n");
+        }
+        found = true;
+        let mut cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        cells[column + 1] = value;
+        format!("{}\n", cells.join(" | ").trim())
     };
     let text: String = text.lines().map(line).collect();
-    assert!(
-        text.contains(&new),
-        "{} has no row of {what}",
-        file.display()
-    );
+    assert!(found, "{} has no row of {what}", file.display());
     std::fs::write(file, text).expect("the document can be written");
 }
 
@@ -81,9 +89,8 @@ pub fn many(what: &str, all: Vec<u64>, run: impl Fn(u64) -> Result<(), String> +
     let mut failures = failures.into_inner().expect("nobody panics with it");
     failures.sort();
     println!("{what}: {} tried, {} failed", all.len(), failures.len());
-    if let Some(file) = std::env::var_os("ZONEWRIGHT_RESULTS") {
-        record(&crate::root().join(file), what, all.len(), failures.len());
-    }
+    note(what, 1, &all.len().to_string());
+    note(what, 2, &failures.len().to_string());
     if let Some((seed, why)) = failures.first() {
         let all: Vec<u64> = failures.iter().map(|f| f.0).collect();
         let test = std::thread::current().name().unwrap_or_default().to_owned();
