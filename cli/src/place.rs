@@ -160,7 +160,9 @@ mod tests {
             ..Record::new(address, instance, "1")
         };
         let mut snapshot = Snapshot::empty("l", "pz".parse().unwrap(), "live");
-        snapshot.records.insert(record.address.clone(), record);
+        snapshot
+            .records
+            .insert(record.address.clone(), Box::new(record));
         State {
             shards: BTreeMap::from([(snapshot.shard.clone(), snapshot)]),
         }

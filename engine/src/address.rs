@@ -7,9 +7,12 @@
 //! ```
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 mod path;
 mod reference;
@@ -50,7 +53,7 @@ macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// The text of the name.
@@ -63,7 +66,7 @@ macro_rules! name_type {
             type Err = AddressError;
             fn from_str(text: &str) -> Result<Self, AddressError> {
                 if is_ident(text) {
-                    Ok($name(text.to_owned()))
+                    Ok($name(text.into()))
                 } else {
                     Err(AddressError::new(
                         0,
@@ -118,7 +121,7 @@ name_type!(
 impl ZoneName {
     /// The pseudo zone of shared resources.
     pub fn edge() -> ZoneName {
-        ZoneName(EDGE.to_owned())
+        ZoneName(SmolStr::new_static(EDGE))
     }
 
     /// Whether this is the pseudo zone of shared resources.
@@ -130,8 +133,8 @@ impl ZoneName {
 /// A resource kind: `digitalocean.vpc`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Kind {
-    provider: String,
-    name: String,
+    provider: SmolStr,
+    name: SmolStr,
 }
 
 impl Kind {
@@ -151,8 +154,8 @@ impl FromStr for Kind {
     fn from_str(text: &str) -> Result<Self, AddressError> {
         match text.split_once('.') {
             Some((provider, name)) if is_ident(provider) && is_ident(name) => Ok(Kind {
-                provider: provider.to_owned(),
-                name: name.to_owned(),
+                provider: provider.into(),
+                name: name.into(),
             }),
             _ => Err(AddressError::new(
                 0,
@@ -170,9 +173,13 @@ impl fmt::Display for Kind {
 
 text_serde!(Kind);
 
-/// The name of one resource in the whole project.
+/// The name of one resource in the whole project. Copies share it: plans hold each many times.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(Arc<Parts>);
+
+/// What an address consists of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
+pub struct Parts {
     /// The zone, or `edge`.
     pub zone: ZoneName,
     /// What it is.
@@ -185,20 +192,57 @@ pub struct Address {
 }
 
 impl Address {
+    /// The address of a declaration, or with a key of one of its objects.
+    pub fn new(zone: ZoneName, kind: Kind, name: Name, key: Option<String>) -> Address {
+        Address(Arc::new(Parts {
+            zone,
+            kind,
+            name,
+            key,
+        }))
+    }
+
     /// The same declaration without the object key.
     pub fn declaration(&self) -> Address {
-        Address {
-            key: None,
-            ..self.clone()
+        match self.key {
+            None => self.clone(),
+            Some(_) => self.with_key(None),
         }
     }
 
     /// The address of one object of this declaration.
     pub fn object(&self, key: impl Into<String>) -> Address {
-        Address {
-            key: Some(key.into()),
-            ..self.clone()
-        }
+        self.with_key(Some(key.into()))
+    }
+
+    /// The same declaration, of one of its objects or as a whole.
+    pub fn with_key(&self, key: Option<String>) -> Address {
+        let Parts {
+            zone, kind, name, ..
+        } = &**self;
+        Address::new(zone.clone(), kind.clone(), name.clone(), key)
+    }
+
+    /// What has the same name in another zone.
+    pub fn in_zone(&self, zone: &ZoneName) -> Address {
+        Address(Arc::new(Parts {
+            zone: zone.clone(),
+            ..Parts::clone(self)
+        }))
+    }
+}
+
+impl Deref for Address {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
@@ -223,12 +267,7 @@ impl FromStr for Address {
                 name,
                 key,
                 path,
-            } if path.is_empty() => Ok(Address {
-                zone,
-                kind,
-                name,
-                key,
-            }),
+            } if path.is_empty() => Ok(Address::new(zone, kind, name, key)),
             _ => Err(AddressError::new(
                 0,
                 format!("`{text}` is not an address: expected `zone/provider.kind.name`"),
@@ -245,7 +284,7 @@ pub struct InstanceId {
     /// The zone whose file configures it; `edge` for the root file.
     pub zone: ZoneName,
     /// The provider's name.
-    pub provider: String,
+    pub provider: SmolStr,
 }
 
 impl fmt::Display for InstanceId {
@@ -261,7 +300,7 @@ impl FromStr for InstanceId {
         match parts {
             Some((zone, provider)) if is_ident(provider) => Ok(InstanceId {
                 zone: zone.parse()?,
-                provider: provider.to_owned(),
+                provider: provider.into(),
             }),
             _ => Err(AddressError::new(
                 0,

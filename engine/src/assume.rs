@@ -49,7 +49,7 @@ pub(crate) fn applied(config: &Config, other: &Config, registry: &Registry) -> I
         if let Some(mut record) = record(&inputs, address, &wanted, &rolls) {
             record.depends_on = dependencies.addresses(address);
             let shard = inputs.state.shards.get_mut(&address.zone);
-            shard.map(|s| s.records.insert(address.clone(), record));
+            shard.map(|s| s.records.insert(address.clone(), Box::new(record)));
         }
     }
     inputs
@@ -84,9 +84,9 @@ fn record(inputs: &Inputs, address: &Address, wanted: &Wanted, rolls: &Rolls) ->
     Some(Record {
         inputs: recorded_inputs(&inputs.registry, address, &desired, inputs.ignored(address)),
         outputs: Value::Map(outputs),
-        contained_in: container.map(|address| Contained {
-            id: address.to_string(),
-            address,
+        contained_in: container.map(|address| {
+            let id = address.to_string();
+            Box::new(Contained { address, id })
         }),
         protect: resource.meta.protect,
         keep: resource.meta.keep,

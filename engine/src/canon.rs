@@ -56,7 +56,7 @@ fn unlabelled(value: &Value, key: &mut Option<String>) -> Value {
             let own = secret.key().map(|k| k.id());
             // Without a key there is no digest, and nothing can be told.
             *key = own.or(key.take()).or(Some("none".to_owned()));
-            secret.digest().map_or(Value::Null, Value::String)
+            secret.digest().map_or(Value::Null, Value::text)
         }
         leaf => leaf.clone(),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::address::{Address, AttrPath, InstanceId, Name, ZoneName};
 use crate::canon::{self, Digest};
 use crate::expr::{Expr, Origin, Reference};
-use crate::value::Value;
+use crate::value::Map;
 
 /// The entry of a provider's table that says which cluster is meant.
 pub const INSTANCE_IDENTITY: &str = "identity";
@@ -69,7 +69,7 @@ pub struct Zone {
     /// Where its uploads are (`[media]`).
     pub media: Option<Media>,
     /// Its settings after inheritance and overlays (`${zone.…}`), `name` and `role` included.
-    pub settings: BTreeMap<String, Value>,
+    pub settings: Map,
     /// Where its file starts.
     pub at: Option<Origin>,
 }

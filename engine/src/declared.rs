@@ -216,7 +216,7 @@ impl<'a> Declared<'a> {
                 let entry = Entry {
                     namespace: secret.namespace().to_owned(),
                     secret: secret.name().to_owned(),
-                    key: key.clone(),
+                    key: key.to_string(),
                 };
                 out.push(Source { entry, expr });
             }

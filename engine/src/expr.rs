@@ -5,17 +5,16 @@
 //! the *reduced* expression: all that was known while planning is a literal, so that applying can
 //! only fill the gaps that the plan showed.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::address::{Address, AddressError, AttrPath, RefText, ZoneSelector, text_serde};
 use crate::secret::{Purpose, Secret};
-use crate::value::{Unknown, Value, wrap};
+use crate::value::{Marked, Sorted, Unknown, Value};
 
 /// Where something was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,12 +89,7 @@ impl FromStr for Reference {
                 key,
                 path,
             } => Ok(Reference::Resource {
-                address: Address {
-                    zone,
-                    kind,
-                    name,
-                    key,
-                },
+                address: Address::new(zone, kind, name, key),
                 path,
             }),
             _ => Err(AddressError {
@@ -129,7 +123,7 @@ pub enum Node {
     /// A list.
     List(Vec<Expr>),
     /// A map.
-    Map(BTreeMap<String, Expr>),
+    Map(Sorted<Expr>),
     /// Text that is another one when the value is: see [`crate::canon::fingerprint`].
     Fingerprint(Box<Expr>),
 }
@@ -244,12 +238,9 @@ impl Expr {
             Node::Fingerprint(inner) => {
                 let value = inner.eval(scope);
                 if value.is_known() {
-                    return Value::String(crate::canon::fingerprint(&value));
+                    return Value::text(crate::canon::fingerprint(&value));
                 }
-                Value::Unknown(Unknown {
-                    from: value.unknowns(),
-                    secret: false,
-                })
+                Value::unknown(value.unknowns(), false)
             }
         }
     }
@@ -288,24 +279,11 @@ impl Expr {
     }
 
     /// The stored form: values as JSON, references as `{"$ref"}`, templates as `{"$template"}`.
+    ///
+    /// # Panics
+    /// Never: every expression has such a form.
     pub fn to_json(&self) -> Json {
-        match &self.node {
-            Node::Literal(value) => value.to_json(),
-            Node::Ref(reference) => json!({ "$ref": reference }),
-            Node::Template(parts) => {
-                let parts: Vec<Json> = parts
-                    .iter()
-                    .map(|part| match part {
-                        Part::Text(text) => json!(text),
-                        Part::Ref(reference) => json!({ "$ref": reference }),
-                    })
-                    .collect();
-                json!({ "$template": parts })
-            }
-            Node::List(items) => Json::Array(items.iter().map(Expr::to_json).collect()),
-            Node::Map(map) => wrap(map.iter().map(|(k, e)| (k.clone(), e.to_json())).collect()),
-            Node::Fingerprint(inner) => json!({ "$fingerprint": inner.to_json() }),
-        }
+        serde_json::to_value(self).expect("invariant: an expression serialises to JSON")
     }
 
     /// Reads what [`Expr::to_json`] wrote.
@@ -367,10 +345,7 @@ fn part_from_json(json: Json) -> Result<Part, serde_json::Error> {
 fn lookup_value(scope: &dyn Scope, reference: &Reference) -> Value {
     match scope.lookup(reference) {
         Lookup::Known(value) => value,
-        Lookup::Later { secret } => Value::Unknown(Unknown {
-            from: [reference.clone()].into(),
-            secret,
-        }),
+        Lookup::Later { secret } => Value::unknown([reference.clone()].into(), secret),
     }
 }
 
@@ -397,15 +372,15 @@ fn eval_template(parts: &[Part], scope: &dyn Scope) -> Value {
     }
     if !unknown.from.is_empty() {
         unknown.secret |= !secrets.is_empty();
-        return Value::Unknown(unknown);
+        return Value::Unknown(Box::new(unknown));
     }
     let label = secrets
         .iter()
-        .map(|s| s.label.as_str())
+        .map(|s| &*s.label)
         .collect::<Vec<_>>()
         .join("+");
     match (secrets.first(), concat(&values)) {
-        (None, text) => Value::String(text.unwrap_or_default()),
+        (None, text) => Value::text(text.unwrap_or_default()),
         (Some(first), Some(text)) => Value::Secret(Secret::new(label, text, first.key())),
         (Some(_), None) => Value::Secret(Secret::recorded(crate::secret::SecretRecord {
             label,
@@ -437,7 +412,24 @@ impl From<Node> for Expr {
 
 impl Serialize for Expr {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        self.to_json().serialize(s)
+        match &self.node {
+            Node::Literal(value) => value.serialize(s),
+            Node::Ref(reference) => Marked("$ref", reference).serialize(s),
+            Node::Template(parts) => Marked("$template", parts).serialize(s),
+            Node::List(items) => items.serialize(s),
+            Node::Map(map) if map.looks_marked() => Marked("$map", map).serialize(s),
+            Node::Map(map) => map.serialize(s),
+            Node::Fingerprint(inner) => Marked("$fingerprint", inner).serialize(s),
+        }
+    }
+}
+
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Part::Text(text) => s.serialize_str(text),
+            Part::Ref(reference) => Marked("$ref", reference).serialize(s),
+        }
     }
 }
 

@@ -151,7 +151,7 @@ pub fn import(
         outputs: outputs(inputs, address, live),
         contained_in: container.and_then(|outer| {
             let id = seen.live(&outer)?.id.clone();
-            Some(Contained { address: outer, id })
+            Some(Box::new(Contained { address: outer, id }))
         }),
         protect: resource.meta.protect,
         keep: resource.meta.keep,
@@ -237,7 +237,7 @@ fn identity(inputs: &Inputs, address: &Address, live: &Live) -> Value {
     }
     let mut out = keep(&["apiVersion", "kind"]);
     if let Some(Value::Map(metadata)) = live.attrs.get("metadata") {
-        let named = |k: &&str| Some(((*k).to_owned(), metadata.get(*k)?.clone()));
+        let named = |k: &&str| Some(((*k).to_owned(), metadata.get(k)?.clone()));
         let named: Map = ["name", "namespace"].iter().filter_map(named).collect();
         out.insert("metadata".to_owned(), Value::Map(named));
     }

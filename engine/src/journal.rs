@@ -193,7 +193,7 @@ pub fn fold(snapshot: &mut Snapshot, entry: &Entry) -> Result<(), IllegalEntry> 
             snapshot.open.remove(&record.address);
             snapshot
                 .records
-                .insert(record.address.clone(), Record::clone(record));
+                .insert(record.address.clone(), record.clone());
         }
         Entry::Forget { address, .. } => {
             snapshot.open.remove(address);
@@ -267,9 +267,7 @@ fn outcome(
             if record.address != *address {
                 return Err(IllegalEntry(format!("{op} records {}", record.address)));
             }
-            snapshot
-                .records
-                .insert(address.clone(), Record::clone(record));
+            snapshot.records.insert(address.clone(), record.clone());
         }
         OpResult::Deleting => match snapshot.records.get_mut(address) {
             Some(record) => record.status = RecordStatus::Deleting,

@@ -228,7 +228,7 @@ impl<'a> Look<'a> {
         });
         // What is on the path will be this zone's then.
         for address in &mut active.path {
-            address.zone = self.zone.clone();
+            *address = address.in_zone(self.zone);
         }
         let dns_seconds = self.dns();
         let rpo_seconds = match data {

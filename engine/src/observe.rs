@@ -16,7 +16,7 @@ use crate::provider::{Live, Mark, Marker, Observed, ProviderError, ReadTarget, S
 use crate::schema::Registry;
 use crate::secret::{DigestKey, Secret};
 use crate::snapshot::{IntentAction, Record, State};
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 mod identity;
 mod patience;
@@ -175,7 +175,7 @@ impl Observations {
 pub fn recorded_live(record: &Record) -> Live {
     let mut attrs = match &record.inputs {
         Value::Map(map) => map.clone(),
-        _ => BTreeMap::new(),
+        _ => Map::new(),
     };
     if let Value::Map(outputs) = &record.outputs {
         attrs.extend(outputs.clone());

@@ -61,14 +61,13 @@ pub enum Purpose {
 #[derive(Clone)]
 pub struct Secret {
     /// Where it comes from: `secret.do_token`, `bz/digitalocean.database_user.app.password`.
-    pub label: String,
-    held: Held,
+    pub label: Arc<str>,
+    held: Arc<Held>,
 }
 
-#[derive(Clone)]
 enum Held {
     Value {
-        value: Arc<Zeroizing<String>>,
+        value: Zeroizing<String>,
         key: Option<Arc<DigestKey>>,
     },
     Recorded {
@@ -95,40 +94,40 @@ pub const LEAST_MASKED: usize = 8;
 impl Secret {
     /// Holds a value.
     pub fn new(
-        label: impl Into<String>,
+        label: impl Into<Arc<str>>,
         value: impl Into<String>,
         key: Option<Arc<DigestKey>>,
     ) -> Secret {
         Secret {
             label: label.into(),
-            held: Held::Value {
-                value: Arc::new(Zeroizing::new(value.into())),
+            held: Arc::new(Held::Value {
+                value: Zeroizing::new(value.into()),
                 key,
-            },
+            }),
         }
     }
 
     /// A secret of which only the record is known.
     pub fn recorded(record: SecretRecord) -> Secret {
         Secret {
-            label: record.label,
-            held: Held::Recorded {
+            label: record.label.into(),
+            held: Arc::new(Held::Recorded {
                 digest: record.digest,
-            },
+            }),
         }
     }
 
     /// What may be stored and shown.
     pub fn record(&self) -> SecretRecord {
         SecretRecord {
-            label: self.label.clone(),
+            label: self.label.to_string(),
             digest: self.digest(),
         }
     }
 
     /// The keyed digest, when there is a key.
     pub fn digest(&self) -> Option<String> {
-        match &self.held {
+        match &*self.held {
             Held::Value { value, key } => key.as_ref().map(|k| k.fingerprint(value)),
             Held::Recorded { digest } => digest.clone(),
         }
@@ -136,7 +135,7 @@ impl Secret {
 
     /// The value itself; `None` when only its record is known.
     pub fn expose(&self, _purpose: Purpose) -> Option<&str> {
-        match &self.held {
+        match &*self.held {
             Held::Value { value, .. } => Some(value.as_str()),
             Held::Recorded { .. } => None,
         }
@@ -144,7 +143,7 @@ impl Secret {
 
     /// The key that digests of this secret use.
     pub fn key(&self) -> Option<Arc<DigestKey>> {
-        match &self.held {
+        match &*self.held {
             Held::Value { key, .. } => key.clone(),
             Held::Recorded { .. } => None,
         }
@@ -153,7 +152,7 @@ impl Secret {
     /// Whether two secrets have the same value; `None` when that cannot be told.
     pub fn same(&self, other: &Secret) -> Option<bool> {
         if let (Held::Value { value: a, .. }, Held::Value { value: b, .. }) =
-            (&self.held, &other.held)
+            (&*self.held, &*other.held)
         {
             return Some(a.as_bytes() == b.as_bytes());
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, InstanceId, Kind, ZoneName};
 use crate::canon::Digest;
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// The state of one shard (a zone, or `edge`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Snapshot {
     /// Number of committed changes.
     pub serial: u64,
     /// What exists.
-    pub records: BTreeMap<Address, Record>,
+    pub records: BTreeMap<Address, Box<Record>>,
     /// Operations whose outcome is not known.
     pub open: BTreeMap<Address, OpenIntent>,
     /// The last run that was begun here.
@@ -71,6 +71,16 @@ impl Snapshot {
             identities: BTreeMap::new(),
         }
     }
+
+    /// What is recorded under an address.
+    pub fn record(&self, address: &Address) -> Option<&Record> {
+        self.records.get(address).map(AsRef::as_ref)
+    }
+
+    /// Every record, by address.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values().map(AsRef::as_ref)
+    }
 }
 
 /// What is recorded of one resource.
@@ -96,10 +106,10 @@ pub struct Record {
     /// The address that its mark at the vendor was made from, when it was made under another one and
     /// moved since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub marked: Option<Address>,
+    pub marked: Option<Box<Address>>,
     /// What contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contained_in: Option<Contained>,
+    pub contained_in: Option<Box<Contained>>,
     /// Whether it is protected; kept here so that removing the spec does not disarm it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub protect: bool,
@@ -120,7 +130,7 @@ impl Record {
             id: id.into(),
             generation: 1,
             status: RecordStatus::Ok,
-            inputs: Value::Map(BTreeMap::new()),
+            inputs: Value::Map(Map::new()),
             outputs: Value::Null,
             depends_on: Vec::new(),
             marked: None,
@@ -144,7 +154,7 @@ impl Record {
 
     /// The address that its mark at the vendor is made from.
     pub fn mark_of(&self) -> &Address {
-        self.marked.as_ref().unwrap_or(&self.address)
+        self.marked.as_deref().unwrap_or(&self.address)
     }
 }
 
@@ -218,13 +228,15 @@ impl State {
     /// Takes something for recorded that is not in the log yet, if its shard is here.
     pub fn assume(&mut self, record: Record) {
         if let Some(shard) = self.shards.get_mut(&record.address.zone) {
-            shard.records.insert(record.address.clone(), record);
+            shard
+                .records
+                .insert(record.address.clone(), Box::new(record));
         }
     }
 
     /// What is recorded under an address.
     pub fn record(&self, address: &Address) -> Option<&Record> {
-        self.shards.get(&address.zone)?.records.get(address)
+        self.shards.get(&address.zone)?.record(address)
     }
 
     /// The address that the mark of what is recorded here is made from.
@@ -236,11 +248,11 @@ impl State {
 
     /// What carries the mark of an address that nothing is recorded at: it was made there and moved.
     pub fn moved_from(&self, address: &Address) -> Option<&Record> {
-        let records = &self.shards.get(&address.zone)?.records;
-        let gone = !records.contains_key(address);
-        records
-            .values()
-            .find(|r| gone && r.marked.as_ref() == Some(address))
+        let shard = self.shards.get(&address.zone)?;
+        let gone = shard.record(address).is_none();
+        shard
+            .records()
+            .find(|r| gone && r.marked.as_deref() == Some(address))
     }
 
     /// The open operation of an address.
@@ -255,7 +267,7 @@ impl State {
 
     /// Every record of every shard, by address.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.shards.values().flat_map(|s| s.records.values())
+        self.shards.values().flat_map(Snapshot::records)
     }
 
     /// Every open operation of every shard.

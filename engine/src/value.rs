@@ -1,22 +1,24 @@
 //! The dynamic value that everything between a spec and an API is made of.
 //!
 //! Secrets and unknowns are variants, so that every consumer has to decide what to do with them.
-//! Serialised, a value is plain JSON with two marked forms: `{"$secret": {"ref", "digest"}}` and
-//! `{"$unknown": {"from": […], "secret"}}`. A map that would look like one of these is wrapped as
-//! `{"$map": {…}}`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::address::{AttrPath, Segment};
 use crate::expr::Reference;
-use crate::secret::{DigestKey, Purpose, Secret, SecretRecord};
+use crate::secret::{DigestKey, Purpose, Secret};
 
-/// A map of values in key order.
-pub type Map = BTreeMap<String, Value>;
+mod map;
+mod stored;
+
+pub use map::{Map, Sorted};
+pub(crate) use stored::Marked;
+
+/// Text of a value, or a key: a short one takes no allocation, and all copies of a long one share it.
+pub type Text = smol_str::SmolStr;
 
 /// Any value.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +30,7 @@ pub enum Value {
     /// A number, exactly as written.
     Number(serde_json::Number),
     /// Text.
-    String(String),
+    String(Text),
     /// A list.
     List(Vec<Value>),
     /// A map.
@@ -36,7 +38,7 @@ pub enum Value {
     /// A value that is used and never shown.
     Secret(Secret),
     /// A value that will be known when what it comes from has been applied.
-    Unknown(Unknown),
+    Unknown(Box<Unknown>),
 }
 
 /// Where an unknown value will come from.
@@ -50,8 +52,13 @@ pub struct Unknown {
 
 impl Value {
     /// Text.
-    pub fn text(text: impl Into<String>) -> Value {
+    pub fn text(text: impl Into<Text>) -> Value {
         Value::String(text.into())
+    }
+
+    /// What will be known later.
+    pub fn unknown(from: BTreeSet<Reference>, secret: bool) -> Value {
+        Value::Unknown(Box::new(Unknown { from, secret }))
     }
 
     /// The text, if it is text.
@@ -160,7 +167,7 @@ impl Value {
             Value::Null => Json::Null,
             Value::Bool(b) => Json::Bool(*b),
             Value::Number(n) => Json::Number(n.clone()),
-            Value::String(s) => Json::String(s.clone()),
+            Value::String(s) => Json::String(s.to_string()),
             Value::List(items) => Json::Array(
                 items
                     .iter()
@@ -169,7 +176,7 @@ impl Value {
             ),
             Value::Map(map) => Json::Object(
                 map.iter()
-                    .map(|(k, v)| Some((k.clone(), v.to_request_json()?)))
+                    .map(|(k, v)| Some((k.to_string(), v.to_request_json()?)))
                     .collect::<Option<_>>()?,
             ),
             Value::Secret(secret) => Json::String(secret.expose(Purpose::Request)?.to_owned()),
@@ -183,7 +190,7 @@ impl Value {
             Json::Null => Value::Null,
             Json::Bool(b) => Value::Bool(b),
             Json::Number(n) => Value::Number(n),
-            Json::String(s) => Value::String(s),
+            Json::String(s) => Value::String(s.into()),
             Json::Array(items) => {
                 Value::List(items.into_iter().map(Value::from_plain_json).collect())
             }
@@ -194,101 +201,17 @@ impl Value {
             ),
         }
     }
-
-    /// The JSON that is stored and shown: secrets as their records, unknowns as their sources.
-    pub fn to_json(&self) -> Json {
-        match self {
-            Value::Null => Json::Null,
-            Value::Bool(b) => Json::Bool(*b),
-            Value::Number(n) => Json::Number(n.clone()),
-            Value::String(s) => Json::String(s.clone()),
-            Value::List(items) => Json::Array(items.iter().map(Value::to_json).collect()),
-            Value::Map(map) => wrap(map.iter().map(|(k, v)| (k.clone(), v.to_json())).collect()),
-            Value::Secret(secret) => json!({ "$secret": secret.record() }),
-            Value::Unknown(u) => json!({ "$unknown": { "from": u.from, "secret": u.secret } }),
-        }
-    }
-
-    /// Reads what [`Value::to_json`] wrote.
-    ///
-    /// # Errors
-    /// A marked form does not hold what it should.
-    pub fn from_json(json: Json) -> Result<Value, serde_json::Error> {
-        match json {
-            Json::Array(items) => Ok(Value::List(
-                items
-                    .into_iter()
-                    .map(Value::from_json)
-                    .collect::<Result<_, _>>()?,
-            )),
-            Json::Object(map) => Value::from_object(map),
-            leaf => Ok(Value::from_plain_json(leaf)),
-        }
-    }
-
-    fn from_object(mut map: serde_json::Map<String, Json>) -> Result<Value, serde_json::Error> {
-        if map.len() == 1 {
-            if let Some(record) = map.remove("$secret") {
-                let record: SecretRecord = serde_json::from_value(record)?;
-                return Ok(Value::Secret(Secret::recorded(record)));
-            }
-            if let Some(unknown) = map.remove("$unknown") {
-                let UnknownForm { from, secret } = serde_json::from_value(unknown)?;
-                return Ok(Value::Unknown(Unknown { from, secret }));
-            }
-            if let Some(Json::Object(inner)) = map.remove("$map") {
-                return Value::entries(inner);
-            }
-        }
-        Value::entries(map)
-    }
-
-    fn entries(map: serde_json::Map<String, Json>) -> Result<Value, serde_json::Error> {
-        Ok(Value::Map(
-            map.into_iter()
-                .map(|(k, v)| Ok((k, Value::from_json(v)?)))
-                .collect::<Result<_, serde_json::Error>>()?,
-        ))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UnknownForm {
-    from: BTreeSet<Reference>,
-    secret: bool,
-}
-
-/// Keeps an ordinary map from being read as a marked form.
-pub(crate) fn wrap(map: serde_json::Map<String, Json>) -> Json {
-    if map.len() == 1 && map.keys().any(|k| k.starts_with('$')) {
-        json!({ "$map": map })
-    } else {
-        Json::Object(map)
-    }
-}
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        self.to_json().serialize(s)
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        Value::from_json(Json::deserialize(d)?).map_err(serde::de::Error::custom)
-    }
 }
 
 impl From<&str> for Value {
     fn from(text: &str) -> Value {
-        Value::String(text.to_owned())
+        Value::String(text.into())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Value {
-        Value::String(text)
+        Value::String(text.into())
     }
 }
 
@@ -303,3 +226,6 @@ impl From<i64> for Value {
         Value::Number(n.into())
     }
 }
+
+// A state of 100,000 resources holds millions of them.
+const _: () = assert!(size_of::<Value>() <= 32);

@@ -6,7 +6,7 @@ use zonewright_engine::address::{Address, AttrPath};
 use zonewright_engine::journal::{Entry, IllegalEntry, fold};
 use zonewright_engine::plan::AttrChange;
 use zonewright_engine::snapshot::{OpenIntent, Record, Snapshot};
-use zonewright_engine::value::{Map, Value};
+use zonewright_engine::value::{Map, Text, Value};
 
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,7 @@ fn all(snapshot: &Snapshot) -> BTreeMap<&Address, There<'_>> {
     addresses
         .map(|address| {
             let there = There {
-                record: snapshot.records.get(address),
+                record: snapshot.record(address),
                 open: snapshot.open.get(address),
             };
             (address, there)
@@ -156,7 +156,7 @@ fn walk(at: &AttrPath, before: Option<&Value>, after: Option<&Value>, out: &mut 
     match (before, after) {
         (before, after) if before == after => {}
         (Some(Value::Map(old)), Some(Value::Map(new))) => {
-            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            let keys: BTreeSet<&Text> = old.keys().chain(new.keys()).collect();
             for key in keys {
                 walk(&at.key(key), old.get(key), new.get(key), out);
             }
@@ -204,7 +204,7 @@ pub fn toward(now: &Snapshot, then: &Snapshot, reason: &str) -> Result<Vec<Entry
         match then.records.get(address) {
             // Also settles an operation that the other does not know.
             Some(record) => out.push(Entry::Import {
-                record: Box::new(record.clone()),
+                record: record.clone(),
             }),
             None if now.records.contains_key(address) || now.open.contains_key(address) => {
                 out.push(Entry::Forget {

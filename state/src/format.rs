@@ -7,9 +7,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value as Json;
 use zonewright_engine::address::{Address, InstanceId, ZoneName};
 use zonewright_engine::canon::{self, Digest};
@@ -29,7 +31,7 @@ pub const VERSION: u64 = crate::seal::VERSION;
 /// The version of a snapshot: some facts of records came with the second.
 fn version_of(snapshot: &Snapshot) -> u64 {
     let open = snapshot.open.values().map(|open| &open.record);
-    let mut records = snapshot.records.values().chain(open);
+    let mut records = snapshot.records().chain(open);
     match records.any(Record::is_of_second_form) {
         true => 2,
         false => 1,
@@ -47,6 +49,34 @@ pub struct Stored {
     pub head: Digest,
     /// The last writer's number.
     pub epoch: u64,
+}
+
+type Records = BTreeMap<Address, Box<Record>>;
+
+/// Reads records that share their addresses with the keys that they are under.
+fn records<'a, 'de, D: Deserializer<'de>>(d: D) -> Result<Cow<'a, Records>, D::Error> {
+    d.deserialize_map(Shared).map(Cow::Owned)
+}
+
+struct Shared;
+
+impl<'de> Visitor<'de> for Shared {
+    type Value = Records;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("records by address")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Records, A::Error> {
+        let mut out = Records::new();
+        while let Some((address, mut record)) = entries.next_entry::<Address, Box<Record>>()? {
+            if record.address == address {
+                record.address = address.clone();
+            }
+            out.insert(address, record);
+        }
+        Ok(out)
+    }
 }
 
 /// What tells whether the rest can be read.
@@ -71,7 +101,8 @@ struct FileV1<'a> {
     last_run: Option<LastRun>,
     lineage: Cow<'a, str>,
     open: Cow<'a, BTreeMap<Address, OpenIntent>>,
-    records: Cow<'a, BTreeMap<Address, Record>>,
+    #[serde(deserialize_with = "records")]
+    records: Cow<'a, Records>,
     serial: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<Digest>,
@@ -83,7 +114,7 @@ struct FileV1<'a> {
 /// The text of a snapshot file.
 pub fn encode(stored: &Stored) -> String {
     let Stored { snapshot, .. } = stored;
-    let mut file = FileV1 {
+    let file = FileV1 {
         base_seq: stored.base_seq,
         epoch: stored.epoch,
         format: Cow::Borrowed(FORMAT),
@@ -99,8 +130,13 @@ pub fn encode(stored: &Stored) -> String {
         version: version_of(snapshot),
         world: Cow::Borrowed(&snapshot.world),
     };
-    file.sha256 = Some(canon::digest(&file));
-    canon::pretty(&file)
+    let mut text = canon::pretty(&file);
+    let digest = canon::digest_of_text(text.as_bytes(), "sha256");
+    let next = text.rfind("\n  \"shard\": ");
+    let next =
+        next.expect("invariant: what is written names its shard, and texts have no line ends");
+    text.insert_str(next + 1, &format!("  \"sha256\": \"{digest}\",\n"));
+    text
 }
 
 /// The bytes of a snapshot file, sealed if that is what the keys are for.
@@ -147,16 +183,15 @@ pub fn decode(bytes: &[u8], file: &Path, history: &[PathBuf]) -> Result<Stored, 
         what,
         history: history.to_vec(),
     };
+    if unique::check(bytes).is_err() {
+        return Err(illegible(bytes, file, damaged));
+    }
     let Ok(mut v1) = serde_json::from_slice::<FileV1<'_>>(bytes) else {
         return Err(illegible(bytes, file, damaged));
     };
     if v1.format != FORMAT || !(1..=VERSION).contains(&v1.version) {
         return Err(illegible(bytes, file, damaged));
     }
-    unique::check(bytes).map_err(|e| {
-        let offset = offset_of(bytes, e.line(), e.column());
-        damaged(offset, format!("a key is there twice (line {})", e.line()))
-    })?;
     let recorded = v1.sha256.take();
     if recorded != Some(canon::digest_of_text(bytes, "sha256")) && recorded != rearranged(bytes) {
         let what = "its contents do not match its `sha256`";
@@ -204,7 +239,10 @@ fn illegible(
 }
 
 fn stored(v1: FileV1<'_>) -> Result<Stored, String> {
-    let recorded = v1.records.iter();
+    let recorded = v1
+        .records
+        .iter()
+        .map(|(key, record)| (key, record.as_ref()));
     let open = v1.open.iter().map(|(key, open)| (key, &open.record));
     for (key, record) in recorded.chain(open) {
         if *key != record.address || key.zone != v1.shard {

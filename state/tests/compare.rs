@@ -25,7 +25,7 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
             if let Some((id, size)) = there {
                 let mut new = record(name, &format!("id-{name}-{id}"));
                 new.inputs = Value::Map([("size".to_owned(), Value::from(size))].into());
-                out.records.insert(new.address.clone(), new);
+                out.records.insert(new.address.clone(), Box::new(new));
             }
             if busy {
                 let open = OpenIntent {
@@ -62,8 +62,8 @@ proptest! {
 fn the_same_object_under_another_address_has_moved() {
     let mut before = Snapshot::empty("l", shard(), "live");
     let mut after = before.clone();
-    before.records.insert(address("a"), record("a", "7"));
-    after.records.insert(address("b"), record("b", "7"));
+    before.records.insert(address("a"), record("a", "7").into());
+    after.records.insert(address("b"), record("b", "7").into());
     let all = compare(&before, &after);
     assert_eq!(all.len(), 1, "{all:?}");
     assert_eq!(all[0].how, Change::Moved { from: address("a") });
@@ -82,9 +82,9 @@ fn what_stood_beside_a_secret_is_not_told() {
     };
     before
         .records
-        .insert(address("a"), with(Value::text("hunter2")));
+        .insert(address("a"), with(Value::text("hunter2")).into());
     let secret = Value::Secret(Secret::new("secret.db", "hunter2", None));
-    after.records.insert(address("a"), with(secret));
+    after.records.insert(address("a"), with(secret).into());
     for (one, other) in [(&before, &after), (&after, &before)] {
         let all = compare(one, other);
         assert_eq!(all.len(), 1);

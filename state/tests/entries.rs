@@ -2,7 +2,6 @@
 //! these are legal by themselves.
 #![allow(dead_code, reason = "each test file uses some of these")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::journal::{Entry, Holder, OpResult};
 use zonewright_engine::snapshot::{IntentAction, Record, Snapshot};
-use zonewright_engine::value::Value;
+use zonewright_engine::value::{Map, Value};
 use zonewright_state::seal::keys::{NewKey, Source};
 use zonewright_state::seal::{Keys, Seal};
 use zonewright_state::{Class, Loaded, StateDir, StateError, StateOptions, Writer};
@@ -36,10 +35,7 @@ pub(crate) fn address(name: &str) -> Address {
 }
 
 pub(crate) fn record(name: &str, id: &str) -> Record {
-    let inputs = BTreeMap::from([
-        ("name".to_owned(), Value::text(name)),
-        ("size".to_owned(), Value::from(3)),
-    ]);
+    let inputs = Map::from([("name", Value::text(name)), ("size", Value::from(3))]);
     let instance = "pz/provider.digitalocean".parse().expect("an instance");
     Record {
         inputs: Value::Map(inputs),

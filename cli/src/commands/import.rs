@@ -262,7 +262,7 @@ fn set_to(schema: &KindSchema, key: &str, value: &str) -> Written {
 fn instance_for(config: &Config, address: &Address) -> Option<InstanceId> {
     let of = |zone: &ZoneName| InstanceId {
         zone: zone.clone(),
-        provider: address.kind.provider().to_owned(),
+        provider: address.kind.provider().into(),
     };
     let mut both = [of(&address.zone), of(&ZoneName::edge())].into_iter();
     both.find(|i| config.instances.contains_key(i))

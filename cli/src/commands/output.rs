@@ -56,7 +56,7 @@ fn entries(record: &Record) -> Vec<(String, Value)> {
     let mut out = vec![("id".to_owned(), Value::text(record.id.clone()))];
     if let Value::Map(map) = &record.outputs {
         let others = map.iter().filter(|(k, _)| *k != "id");
-        out.extend(others.map(|(k, v)| (k.clone(), v.clone())));
+        out.extend(others.map(|(k, v)| (k.to_string(), v.clone())));
     }
     out
 }

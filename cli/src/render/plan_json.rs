@@ -134,7 +134,9 @@ fn known(expr: &Expr) -> Json {
         Node::Literal(value) => value.to_json(),
         Node::Ref(_) | Node::Template(_) | Node::Fingerprint(_) => Json::Null,
         Node::List(items) => Json::Array(items.iter().map(known).collect()),
-        Node::Map(map) => Json::Object(map.iter().map(|(k, e)| (k.clone(), known(e))).collect()),
+        Node::Map(map) => {
+            Json::Object(map.iter().map(|(k, e)| (k.to_string(), known(e))).collect())
+        }
     }
 }
 
@@ -153,7 +155,7 @@ fn unknown(expr: &Expr) -> Option<Json> {
         Node::Map(map) => {
             let marks: Map<String, Json> = map
                 .iter()
-                .filter_map(|(k, e)| Some((k.clone(), unknown(e)?)))
+                .filter_map(|(k, e)| Some((k.to_string(), unknown(e)?)))
                 .collect();
             (!marks.is_empty()).then_some(Json::Object(marks))
         }
@@ -162,9 +164,8 @@ fn unknown(expr: &Expr) -> Option<Json> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use zonewright_engine::plan::{Action, Certainty, Reason};
+    use zonewright_engine::value::Sorted;
 
     use super::*;
     use crate::render::plan::tests::{attr, change, plan};
@@ -173,7 +174,7 @@ mod tests {
     fn the_names_that_consumers_read_are_there() {
         let mut vpc = change("bz/digitalocean.vpc.main", &[Action::Create], Reason::New);
         let secret = "secret.token".parse().unwrap();
-        vpc.desired = Some(Expr::from(Node::Map(BTreeMap::from([
+        vpc.desired = Some(Expr::from(Node::Map(Sorted::from([
             ("name".to_owned(), Expr::literal(Value::from("net"))),
             ("token".to_owned(), Expr::from(Node::Ref(secret))),
         ]))));

@@ -62,12 +62,8 @@ proptest! {
         name in "[a-z][a-z0-9_-]{0,8}", key in proptest::option::of("[a-z\"\\\\]{1,5}/\\PC{0,9}"),
     ) {
         let zone = if zone == "active" || zone == "standby" { "z".to_owned() } else { zone };
-        let address = Address {
-            zone: zone.parse().unwrap(),
-            kind: format!("{provider}.{kind}").parse().unwrap(),
-            name: name.parse().unwrap(),
-            key,
-        };
+        let kind = format!("{provider}.{kind}").parse().unwrap();
+        let address = Address::new(zone.parse().unwrap(), kind, name.parse().unwrap(), key);
         prop_assert_eq!(address.to_string().parse::<Address>().unwrap(), address);
     }
 

@@ -12,7 +12,7 @@ use crate::plan::Change;
 use crate::plan::build::recorded_inputs;
 use crate::provider::{Live, Mark, Marker};
 use crate::snapshot::{Contained, Record, RecordStatus};
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 impl Apply<'_> {
     /// The value of a reference as of now: what this run made, else what was seen or recorded.
@@ -80,10 +80,8 @@ impl Apply<'_> {
             marked: None,
             contained_in: container.and_then(|address| {
                 let id = self.container_id(address).ok()?;
-                Some(Contained {
-                    address: address.clone(),
-                    id,
-                })
+                let address = address.clone();
+                Some(Box::new(Contained { address, id }))
             }),
             protect: change.protect,
             keep: change.keep,
@@ -115,11 +113,11 @@ impl Apply<'_> {
 
     /// What references may need later: declared outputs, and the live fields that are referred to.
     pub(super) fn outputs(&self, change: &Change, id: &str, attrs: &Value) -> Value {
-        let mut out = BTreeMap::new();
+        let mut out = Map::new();
         if let Some(schema) = self.inputs.registry.kind(&change.address.kind) {
             for output in schema.outputs.iter().filter(|o| !o.ephemeral) {
                 if let Some(value) = attrs.get(output.name) {
-                    out.insert(output.name.to_owned(), value.clone());
+                    out.insert(output.name, value.clone());
                 }
             }
         }
@@ -155,15 +153,15 @@ impl Apply<'_> {
 
 /// What names a Kubernetes object.
 fn identity(object: &Value) -> Value {
-    let pick = |from: &Value, keys: &[&str]| -> BTreeMap<String, Value> {
+    let pick = |from: &Value, keys: &[&str]| -> Map {
         keys.iter()
-            .filter_map(|k| Some(((*k).to_owned(), from.get(k)?.clone())))
+            .filter_map(|k| Some((*k, from.get(k)?.clone())))
             .collect()
     };
     let mut out = pick(object, &["apiVersion", "kind"]);
     if let Some(metadata) = object.get("metadata") {
         out.insert(
-            "metadata".to_owned(),
+            "metadata",
             Value::Map(pick(metadata, &["name", "namespace"])),
         );
     }

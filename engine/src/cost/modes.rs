@@ -123,7 +123,6 @@ fn restored(inputs: &Inputs, zone: &Zone) -> Vec<Line> {
     if let Some(size) = &restore.size {
         attrs.insert("size".to_owned(), Value::text(size.clone()));
     }
-    let mut address = restore.source.clone();
-    address.zone = zone.name.clone();
+    let address = restore.source.in_zone(&zone.name);
     lines(inputs, &address, Some(&Value::Map(attrs)))
 }

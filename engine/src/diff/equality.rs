@@ -117,7 +117,7 @@ pub(super) fn shared_tags(desired: &Value, live: &Value) -> Value {
         (Value::List(want), Value::List(have)) => {
             let want = tags(want);
             let shared = tags(have).into_iter().filter(|t| want.contains(t));
-            Value::List(shared.map(Value::String).collect())
+            Value::List(shared.map(Value::text).collect())
         }
         _ => live.clone(),
     }
@@ -150,7 +150,7 @@ pub(super) fn veiled(value: &Value, like: &Value) -> Value {
 
 fn hidden(value: &Value, label: &str, key: Option<Arc<DigestKey>>) -> Value {
     let text = match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         other => other.to_json().to_string(),
     };
     Value::Secret(Secret::new(label, text, key))

@@ -14,10 +14,7 @@ pub fn renamed(address: &Address, from: &Address, to: &Address) -> Option<Addres
         return Some(to.clone());
     }
     let of_it = from.key.is_none() && address.declaration() == *from;
-    of_it.then(|| Address {
-        key: address.key.clone(),
-        ..to.clone()
-    })
+    of_it.then(|| to.with_key(address.key.clone()))
 }
 
 /// Moves what is recorded under an address. In a shard that is not the resource's own only references
@@ -84,8 +81,8 @@ fn rename(snapshot: &mut Snapshot, from: &Address, to: &Address) -> bool {
         let address = match renamed(&address, from, to).filter(|_| own) {
             Some(new) => {
                 changed = true;
-                let mark = record.marked.take().unwrap_or(address);
-                record.marked = Some(mark).filter(|mark| *mark != new);
+                let mark = record.marked.take().unwrap_or(Box::new(address));
+                record.marked = Some(mark).filter(|mark| **mark != new);
                 record.address = new.clone();
                 new
             }
@@ -103,7 +100,7 @@ fn rename(snapshot: &mut Snapshot, from: &Address, to: &Address) -> bool {
 }
 
 fn references(record: &mut Record, from: &Address, to: &Address) -> bool {
-    let mut changed = contained(record.contained_in.as_mut(), from, to);
+    let mut changed = contained(record.contained_in.as_deref_mut(), from, to);
     for dependency in &mut record.depends_on {
         if let Some(new) = renamed(dependency, from, to) {
             *dependency = new;

@@ -40,7 +40,7 @@ impl Unsettled {
         let tainted = |r: &&Record| r.status == RecordStatus::Tainted;
         let of = |shard: &Snapshot| Unsettled {
             open: shard.open.len(),
-            tainted: shard.records.values().filter(tainted).count(),
+            tainted: shard.records().filter(tainted).count(),
         };
         let shards = state.shards.iter();
         shards.map(|(name, s)| (name.clone(), of(s))).collect()

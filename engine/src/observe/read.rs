@@ -118,7 +118,7 @@ pub async fn with_observed(
         let empty = Snapshot::empty(&lineage, address.zone.clone(), &inputs.world);
         let shard = inputs.state.shards.entry(address.zone.clone());
         let records = &mut shard.or_insert(empty).records;
-        records.insert(address.clone(), as_record(resource, *live));
+        records.insert(address.clone(), Box::new(as_record(resource, *live)));
     }
     Ok(inputs)
 }

@@ -153,7 +153,7 @@ impl Sessions {
         container: Option<ContainerRef<'_>>,
     ) -> Result<Link, ProviderError> {
         let bug = |message: String| ProviderError::new(ErrorClass::Bug, message);
-        let provider = self.providers.get(&id.provider);
+        let provider = self.providers.get(id.provider.as_str());
         let provider = provider.ok_or_else(|| bug(format!("no provider `{}`", id.provider)))?;
         let session = match container {
             None => provider.open(config, None).await?,

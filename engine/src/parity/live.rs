@@ -9,7 +9,7 @@ use crate::diff::projection;
 use crate::expr::{Expr, Node, Part, Reference};
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::provider::{Live, Observed};
-use crate::value::{Map, Value};
+use crate::value::{Map, Text, Value};
 
 #[derive(Default)]
 pub(super) struct Looked {
@@ -163,8 +163,8 @@ fn is_derived(resource: &Resource, path: &AttrPath) -> bool {
 fn secrets(subject: &str, path: &AttrPath, pair: [&Value; 2], out: &mut Looked) {
     match pair {
         [Value::Map(l), Value::Map(r)] => {
-            let both = |l: &Map, r: &Map| -> Vec<String> {
-                l.keys().filter(|k| r.contains_key(*k)).cloned().collect()
+            let both = |l: &Map, r: &Map| -> Vec<Text> {
+                l.keys().filter(|k| r.contains_key(k)).cloned().collect()
             };
             for key in both(l, r) {
                 secrets(subject, &path.key(&key), [&l[&key], &r[&key]], out);

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::words::agree;
 use super::{Cause, ChartFacts, Difference, Found, Question, Relative, Side, Words};
-use crate::address::{Address, AttrPath, Segment, ZoneName};
+use crate::address::{AttrPath, Segment, ZoneName};
 use crate::config::Resource;
 use crate::expr::{Expr, Node, Origin};
 use crate::observe::Inputs;
-use crate::value::Value;
+use crate::value::{Text, Value};
 
 pub(super) fn compare(
     inputs: &Inputs,
@@ -64,10 +64,7 @@ fn alone(
     one: &Resource,
     other: &ZoneName,
 ) -> Found {
-    let elsewhere = Address {
-        zone: other.clone(),
-        ..one.address.declaration()
-    };
+    let elsewhere = one.address.declaration().in_zone(other);
     let disabled = inputs.config.disabled.get(&elsewhere);
     let here = one.at.as_ref().map(ToString::to_string);
     let there = disabled
@@ -142,7 +139,7 @@ pub(super) fn leaves(
 ) {
     match (left, right) {
         (Some(Value::Map(l)), Some(Value::Map(r))) => {
-            let keys: BTreeSet<&String> = l.keys().chain(r.keys()).collect();
+            let keys: BTreeSet<&Text> = l.keys().chain(r.keys()).collect();
             for key in keys {
                 leaves(&path.key(key), l.get(key), r.get(key), f);
             }
@@ -175,7 +172,7 @@ impl Walk<'_> {
     fn pair(&mut self, path: &AttrPath, exprs: [&Expr; 2], owners: [&Resource; 2]) {
         match (&exprs[0].node, &exprs[1].node) {
             (Node::Map(l), Node::Map(r)) => {
-                let keys: BTreeSet<&String> = l.keys().chain(r.keys()).collect();
+                let keys: BTreeSet<&Text> = l.keys().chain(r.keys()).collect();
                 for key in keys {
                     match (l.get(key), r.get(key)) {
                         (Some(l), Some(r)) => self.pair(&path.key(key), [l, r], owners),

@@ -46,7 +46,7 @@ impl Words {
     /// A live value without the zone's words; secrets stay as they are.
     pub(super) fn value(&self, value: &Value) -> Value {
         match value {
-            Value::String(text) => Value::String(self.text(text)),
+            Value::String(text) => Value::text(self.text(text)),
             Value::List(items) => Value::List(items.iter().map(|v| self.value(v)).collect()),
             Value::Map(map) => Value::Map(
                 map.iter()
@@ -62,7 +62,7 @@ impl Words {
         match &expr.node {
             Node::Literal(value) => self.value(value),
             Node::Fingerprint(inner) => self.leaf(inner),
-            Node::Ref(reference) => Value::String(self.reference(reference)),
+            Node::Ref(reference) => Value::text(self.reference(reference)),
             Node::Template(parts) => Value::String(
                 parts
                     .iter()
@@ -106,7 +106,7 @@ pub(super) fn agree(words: &[Words; 2], left: Option<&Value>, right: Option<&Val
 fn texts(prefix: &str, settings: &Map, out: &mut BTreeMap<String, String>) {
     for (key, value) in settings {
         let key = if prefix.is_empty() {
-            key.clone()
+            key.to_string()
         } else {
             format!("{prefix}.{key}")
         };
@@ -114,7 +114,7 @@ fn texts(prefix: &str, settings: &Map, out: &mut BTreeMap<String, String>) {
             // What a zone is for is an everyday word, not its name.
             Value::String(_) if ["role", "posture"].contains(&key.as_str()) => {}
             Value::String(text) => {
-                out.insert(key, text.clone());
+                out.insert(key, text.to_string());
             }
             // Why a strategy was chosen is prose, no name.
             Value::Map(map) if key != "database" => texts(&key, map, out),

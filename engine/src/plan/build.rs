@@ -537,7 +537,7 @@ pub fn recorded_inputs(
         );
     }
     let digest = canon::Digest::of(&bytes).to_string();
-    out.insert(COMPACT_KEY.to_owned(), Value::String(digest));
+    out.insert(COMPACT_KEY.to_owned(), Value::text(digest));
     Value::Map(out)
 }
 

@@ -117,7 +117,9 @@ mod tests {
                 keep: false,
                 triggers: std::collections::BTreeMap::new(),
             };
-            shard.records.insert(record.address.clone(), record);
+            shard
+                .records
+                .insert(record.address.clone(), Box::new(record));
         }
         let mut state = State::default();
         state.shards.insert(zone, shard);

@@ -14,7 +14,7 @@ use crate::expr::{Expr, Node, Reference, Scope};
 use crate::observe::{Inputs, Observations, lookup_seen};
 use crate::plan::build::object_values;
 use crate::snapshot::Record;
-use crate::value::Value;
+use crate::value::{Sorted, Value};
 
 /// What the annotations begin with.
 const PREFIX: &str = "zonewright.dev/checksum-";
@@ -186,8 +186,8 @@ fn put(here: &mut Expr, path: &[&str], key: &str, mark: Expr) {
             map.insert(key.to_owned(), mark);
         }
         [first, rest @ ..] => {
-            let empty = || Expr::from(Node::Map(BTreeMap::new()));
-            let inner = map.entry((*first).to_owned()).or_insert_with(empty);
+            let empty = || Expr::from(Node::Map(Sorted::new()));
+            let inner = map.get_or_insert_with(*first, empty);
             put(inner, rest, key, mark);
         }
     }
@@ -202,7 +202,7 @@ fn put_value(here: &mut Value, path: &[&str], key: &str, mark: Value) {
             map.insert(key.to_owned(), mark);
         }
         [first, rest @ ..] => {
-            if let Some(inner) = map.get_mut(*first) {
+            if let Some(inner) = map.get_mut(first) {
                 put_value(inner, rest, key, mark);
             }
         }
@@ -248,7 +248,7 @@ mod tests {
         let rolls = Rolls(BTreeMap::from([(address.clone(), marks)]));
         let object = |key: u8, content: &str| {
             let mark = Value::text(canon::fingerprint(&secret("s", content, key)));
-            let mut object = Expr::from(Node::Map(BTreeMap::new()));
+            let mut object = Expr::from(Node::Map(Sorted::new()));
             put(&mut object, &ANNOTATIONS, &name, Expr::literal(mark));
             object
         };
@@ -270,7 +270,7 @@ mod tests {
                 unreachable!("a secret")
             };
             let mark = canon::fingerprint(&Value::Secret(Secret::recorded(whole.record())));
-            let mut object = Expr::from(Node::Map(BTreeMap::new()));
+            let mut object = Expr::from(Node::Map(Sorted::new()));
             put(
                 &mut object,
                 &ANNOTATIONS,

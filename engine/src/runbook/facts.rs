@@ -261,8 +261,7 @@ impl<'a> Facts<'a> {
         // What the source refers to in its zone, the restored cluster has in its own.
         let scope = |reference: &Reference| match reference {
             Reference::Resource { address, path } if address.zone == restore.source.zone => {
-                let mut twin = address.clone();
-                twin.zone = self.to.clone();
+                let twin = address.in_zone(self.to);
                 Lookup::Known(Value::text(format!("$(zonewright output {twin}.{path})")))
             }
             _ => Lookup::Later { secret: false },

@@ -14,6 +14,7 @@ use crate::plan::edges::graph;
 use crate::plan::exposure::exposure;
 use crate::plan::roles::{is_replica, is_writer};
 use crate::plan::{Action, Plan, StepNode};
+use crate::value::Text;
 
 /// The plan by stages.
 #[derive(Debug, Default)]
@@ -66,7 +67,7 @@ fn order(plan: &Plan, graph: &DiGraphMap<usize, ()>) -> Vec<usize> {
     let key = |step: usize| match &plan.steps[step].node {
         StepNode::Open { instance } => (None, None, instance.provider.clone()),
         StepNode::Act { address, action } => {
-            (Some(Relative::of(address)), Some(*action), String::new())
+            (Some(Relative::of(address)), Some(*action), Text::default())
         }
     };
     let neighbours = |step, direction| graph.neighbors_directed(step, direction);

@@ -1,6 +1,5 @@
 //! Declarations as a spec says them, from what they were read as.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::address::{RefText, ZoneName, ZoneSelector};
@@ -8,7 +7,7 @@ use crate::config::Resource;
 use crate::expr::{Expr, Node, Part, Reference};
 use crate::parity::Relative;
 use crate::schema::{Form, Registry};
-use crate::value::Value;
+use crate::value::{Sorted, Value};
 
 /// The table of a declaration, for the file of another zone: what its references name in its own zone they
 /// name there in that one. `None` for objects of manifests and charts, which stand in files of their own.
@@ -24,9 +23,9 @@ pub(super) fn table(
         _ => return None,
     };
     for (key, text) in instead {
-        if entries.contains_key(*key) {
+        if entries.contains_key(key) {
             let value = Expr::literal(Value::text(*text));
-            entries.insert((*key).to_owned(), value);
+            entries.insert(*key, value);
         }
     }
     let name = Relative::of(&resource.address.declaration());
@@ -43,8 +42,8 @@ pub(super) fn table(
 }
 
 /// The attributes of a Secret's declaration.
-fn secret(object: &BTreeMap<String, Expr>) -> Option<BTreeMap<String, Expr>> {
-    let mut out = BTreeMap::new();
+fn secret(object: &Sorted<Expr>) -> Option<Sorted<Expr>> {
+    let mut out = Sorted::new();
     if let Some(Node::Map(metadata)) = object.get("metadata").map(|m| &m.node) {
         for key in ["namespace", "name"] {
             out.extend(metadata.get(key).map(|v| (key.to_owned(), v.clone())));
@@ -60,13 +59,13 @@ fn secret(object: &BTreeMap<String, Expr>) -> Option<BTreeMap<String, Expr>> {
     let Node::Map(data) = &object.get("stringData")?.node else {
         return None;
     };
-    let (data, plain): (BTreeMap<_, _>, BTreeMap<_, _>) = data
+    let (data, plain): (Sorted<_>, Sorted<_>) = data
         .iter()
         .map(|(k, v)| (k.clone(), v.clone()))
         .partition(|(_, v)| !v.references().is_empty());
     for (key, map) in [("data", data), ("plain", plain)] {
         if !map.is_empty() {
-            out.insert(key.to_owned(), Node::Map(map).into());
+            out.insert(key, Node::Map(map).into());
         }
     }
     Some(out)
@@ -184,7 +183,7 @@ mod tests {
             said(Node::Template(template)),
             r#""\"$${x}\\\n${a.b.c.id}""#
         );
-        let map = BTreeMap::from([
+        let map = Sorted::from([
             ("a b".to_owned(), Expr::literal(Value::Bool(true))),
             (
                 "c".to_owned(),

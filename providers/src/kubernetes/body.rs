@@ -253,7 +253,7 @@ fn veil<'a>(desired: &'a Value, live: &mut Value, path: &mut Vec<&'a str>) {
 fn hide(label: &str, key: Option<Arc<DigestKey>>, live: &mut Value) {
     let text = match &*live {
         Value::Secret(_) | Value::Null => return,
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         other => other.to_json().to_string(),
     };
     *live = Value::Secret(Secret::new(label, text, key));

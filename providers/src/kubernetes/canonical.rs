@@ -161,19 +161,16 @@ fn item(key: &str, value: &Value, kind: &str) -> Value {
                 | "Endpoints"
         )
     {
-        map.entry("protocol".to_owned())
-            .or_insert_with(|| Value::text("TCP"));
+        map.get_or_insert_with("protocol", || Value::text("TCP"));
     }
     value
 }
 
 fn as_quantity(value: &Value, key: &str, kind: &str) -> Value {
     match value {
-        Value::String(text) => {
-            quantity::canonical(text).map_or_else(|| value.clone(), Value::String)
-        }
+        Value::String(text) => quantity::canonical(text).map_or_else(|| value.clone(), Value::text),
         Value::Number(n) => {
-            quantity::canonical(&n.to_string()).map_or_else(|| value.clone(), Value::String)
+            quantity::canonical(&n.to_string()).map_or_else(|| value.clone(), Value::text)
         }
         other => deep(key, other, kind),
     }
@@ -223,7 +220,7 @@ pub(crate) fn digest_key(value: Option<&Value>) -> Option<Arc<DigestKey>> {
 
 fn decoded(name: &str, value: &Value, key: Option<&Arc<DigestKey>>) -> Option<Value> {
     let (label, base64, key) = match value {
-        Value::String(text) => (label(name), text.as_str(), key.cloned()),
+        Value::String(text) => (label(name).into(), text.as_str(), key.cloned()),
         Value::Secret(secret) => (
             secret.label.clone(),
             secret.expose(Purpose::Derive)?,

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use zonewright_engine::address::Address;
 use zonewright_engine::provider::Marker;
 use zonewright_engine::secret::{Purpose, Secret};
-use zonewright_engine::value::{Unknown, Value};
+use zonewright_engine::value::Value;
 
 use super::canonical::canonical;
 use super::{body, rules};
@@ -50,7 +50,7 @@ fn missing(small: &Value, large: &Value, path: &mut Vec<String>, out: &mut Vec<S
     match (small, large) {
         (Value::Map(small), Value::Map(large)) => {
             for (key, value) in small {
-                path.push(key.clone());
+                path.push(key.to_string());
                 match large.get(key) {
                     Some(other) => missing(value, other, path, out),
                     None => out.push(format!("{}: absent", path.join("."))),
@@ -159,7 +159,7 @@ fn secrets_are_compared_in_clear_and_never_shown() {
         unreachable!("a map")
     };
     texts.insert("s".to_owned(), secret("hunter2"));
-    texts.insert("u".to_owned(), Value::Unknown(Unknown::default()));
+    texts.insert("u".to_owned(), Value::Unknown(Box::default()));
     let live = body::live(
         json!({"apiVersion": "v1", "kind": "Secret",
             "metadata": {"name": "x", "uid": "1", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "hunter2"}},
@@ -202,7 +202,7 @@ fn bodies_are_marked_and_hold_nothing_of_the_server() {
     );
     let sent = body::to_send(&service, &marker, None).expect("known");
     assert_eq!(sent["spec"]["ports"][0]["protocol"], "TCP");
-    let unknown = Value::Unknown(Unknown::default());
+    let unknown = Value::Unknown(Box::default());
     assert_eq!(
         body::to_send(&unknown, &marker, None),
         Err(body::BodyError::Unknown)

@@ -1,6 +1,5 @@
 //! What every state must do, wherever it is kept, when two hosts work on it.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::journal::{Entry, Holder};
 use zonewright_engine::snapshot::{Record, RecordStatus, Snapshot};
-use zonewright_engine::value::Value;
+use zonewright_engine::value::{Map, Value};
 
 use crate::compare::toward;
 use crate::dir::{StateDir, StateOptions};
@@ -93,7 +92,7 @@ fn import(name: &str, depends_on: &[&str]) -> Entry {
             id: format!("id-{name}"),
             generation: 1,
             status: RecordStatus::Ok,
-            inputs: Value::Map(BTreeMap::from([("name".to_owned(), Value::text(name))])),
+            inputs: Value::Map(Map::from([("name", Value::text(name))])),
             outputs: Value::Null,
             depends_on: depends_on.iter().map(|a| address(a)).collect(),
             marked: None,
@@ -138,7 +137,7 @@ fn moves((one, two): &Hosts) {
     );
     writer.release().expect("it is written");
     let there = read(two);
-    assert_eq!(there.records[&to].marked, Some(address("a")));
+    assert_eq!(there.records[&to].marked.as_deref(), Some(&address("a")));
     assert_eq!(
         there.records[&address("b")].depends_on,
         std::slice::from_ref(&to)

@@ -29,7 +29,7 @@ pub(crate) struct Undo {
     serial: u64,
     last_run: Option<LastRun>,
     identities: BTreeMap<InstanceId, Identity>,
-    records: Vec<(Address, Option<Record>, Option<OpenIntent>)>,
+    records: Vec<(Address, Option<Box<Record>>, Option<OpenIntent>)>,
     /// Everything, when the batch has an entry that may change more than one record.
     whole: Option<Box<Snapshot>>,
 }

@@ -76,7 +76,7 @@ impl KubernetesStore {
         s3::install_crypto();
         // What is wrong with it is not said: the words may hold a part of it.
         let unusable = |why: &str| StoreError::Io {
-            key: kubeconfig.label.clone(),
+            key: kubeconfig.label.to_string(),
             doing: "use the kubeconfig in",
             source: io::Error::new(io::ErrorKind::InvalidInput, why.to_owned()),
         };

@@ -136,7 +136,7 @@ impl PostgresStore {
     pub fn new(url: &Secret, ca: Option<&[u8]>) -> Result<PostgresStore, StoreError> {
         s3::install_crypto();
         let unusable = |why: &str| StoreError::Io {
-            key: url.label.clone(),
+            key: url.label.to_string(),
             doing: "use the address in",
             source: io::Error::new(io::ErrorKind::InvalidInput, why.to_owned()),
         };

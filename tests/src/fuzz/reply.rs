@@ -1,6 +1,5 @@
 //! Replies of vendors: any body to any question.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -90,7 +89,7 @@ fn looked(provider: usize, name: &str, kinds: &[&str], says: &[u8]) {
         let pairs = pairs
             .iter()
             .map(|(k, v)| ((*k).to_owned(), Value::text(*v)));
-        Value::Map(pairs.collect::<BTreeMap<_, _>>())
+        Value::Map(pairs.collect())
     };
     let desired = text(&[
         ("name", "n"),
@@ -119,7 +118,7 @@ fn looked(provider: usize, name: &str, kinds: &[&str], says: &[u8]) {
         }
     }
     let token = Secret::new("secret.token", "a-token-of-nobody", None);
-    let config = Value::Map(BTreeMap::from([("token".to_owned(), Value::Secret(token))]));
+    let config = Value::Map([("token", Value::Secret(token))].into());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)

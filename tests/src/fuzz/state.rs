@@ -161,10 +161,7 @@ fn kept(name: u8, id: &str) -> Record {
     .expect("an address");
     let instance = "pz/provider.digitalocean".parse().expect("an instance");
     Record {
-        inputs: Value::Map(BTreeMap::from([(
-            "n".to_owned(),
-            Value::from(i64::from(name)),
-        )])),
+        inputs: Value::Map([("n", Value::from(i64::from(name)))].into()),
         ..Record::new(address, instance, id)
     }
 }

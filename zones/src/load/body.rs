@@ -6,6 +6,7 @@ use zonewright_engine::address::Address;
 use zonewright_engine::config::Resource;
 use zonewright_engine::expr::Node;
 use zonewright_engine::schema::{Attr, Form, Type};
+use zonewright_engine::value::Sorted;
 
 use super::declare::Decl;
 use super::scope::{Scope, World};
@@ -78,16 +79,13 @@ pub(super) fn all(world: &World<'_, '_>) -> BTreeMap<Address, Resource> {
 fn templated(
     scope: &Scope<'_, '_>,
     decl: &Decl<'_>,
-) -> Option<BTreeMap<String, zonewright_engine::expr::Expr>> {
+) -> Option<Sorted<zonewright_engine::expr::Expr>> {
     (decl.schema.form == Form::Manifest && decl.table.contains_key("file"))
         .then(|| scope.file_source(&decl.table).map(|s| s.with))?
 }
 
 /// Checks and lowers the attributes of a declaration.
-fn attributes(
-    scope: &Scope<'_, '_>,
-    decl: &Decl<'_>,
-) -> BTreeMap<String, zonewright_engine::expr::Expr> {
+fn attributes(scope: &Scope<'_, '_>, decl: &Decl<'_>) -> Sorted<zonewright_engine::expr::Expr> {
     let kind = decl.address.kind.to_string();
     let mut table = decl.table.clone();
     // What makes objects is read elsewhere; here it only has to be known.

@@ -325,7 +325,7 @@ fn plain(expr: &Expr) -> Option<Json> {
             .map(Json::Array),
         Node::Map(map) => map
             .iter()
-            .map(|(k, e)| Some((k.clone(), plain(e)?)))
+            .map(|(k, e)| Some((k.to_string(), plain(e)?)))
             .collect::<Option<_>>()
             .map(Json::Object),
         Node::Ref(_) | Node::Template(_) | Node::Fingerprint(_) => None,

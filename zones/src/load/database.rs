@@ -204,12 +204,7 @@ impl Reader<'_, '_> {
             self.report(draft);
             return None;
         }
-        Some(Address {
-            zone,
-            kind,
-            name,
-            key: None,
-        })
+        Some(Address::new(zone, kind, name, None))
     }
 
     fn steps(&self, tree: &Tree) -> Vec<PostRestore> {

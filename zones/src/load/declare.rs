@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use zonewright_engine::address::{Address, Kind, Name, ZoneName};
 use zonewright_engine::config::Posture;
 use zonewright_engine::schema::KindSchema;
+use zonewright_engine::value::Sorted;
 
 use super::object::{self, Object};
 use super::realm::Realm;
@@ -83,7 +84,7 @@ pub(super) fn all<'a>(
             realm,
             decls: None,
             quiet: false,
-            with: BTreeMap::new(),
+            with: Sorted::new(),
         };
         let mut own = Vec::new();
         Collector {
@@ -215,12 +216,7 @@ impl<'a> Collector<'_, '_, 'a> {
             observe = meta::flag(scope, &table, "observe").unwrap_or(observe);
             table.remove("observe");
         }
-        let address = Address {
-            zone: scope.realm.name.clone(),
-            kind: kind.clone(),
-            name,
-            key: None,
-        };
+        let address = Address::new(scope.realm.name.clone(), kind.clone(), name, None);
         Decl {
             address,
             schema,

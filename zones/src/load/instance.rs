@@ -6,6 +6,7 @@ use zonewright_engine::address::{Address, AttrPath, InstanceId, RefText};
 use zonewright_engine::config::{Instance, Posture};
 use zonewright_engine::expr::{Expr, Node, Reference};
 use zonewright_engine::schema::{ContainerLink, ProviderSchema};
+use zonewright_engine::value::Sorted;
 
 use super::realm::Realm;
 use super::scope::World;
@@ -26,7 +27,7 @@ pub(super) fn of(world: &World<'_, '_>, realm: &Realm, provider: &str) -> Option
     };
     Some(InstanceId {
         zone,
-        provider: provider.to_owned(),
+        provider: provider.into(),
     })
 }
 
@@ -45,7 +46,7 @@ pub(super) fn all(world: &World<'_, '_>) -> BTreeMap<InstanceId, Instance> {
         for (provider, entry) in &realm.providers {
             let id = InstanceId {
                 zone: realm.name.clone(),
-                provider: provider.clone(),
+                provider: provider.as_str().into(),
             };
             let Some(schema) = world.ctx.registry.provider(provider) else {
                 unknown(world, realm, provider, entry);
@@ -127,12 +128,7 @@ fn disabled_container(
         let mut scope = world.scope(realm);
         scope.quiet = true;
         let zone = scope.zone(zone.as_ref(), entry.key)?;
-        let address = Address {
-            zone,
-            kind,
-            name,
-            key: None,
-        };
+        let address = Address::new(zone, kind, name, None);
         let disabled = !world.decls.get(&address)?.enabled;
         disabled.then_some(address)
     };
@@ -161,7 +157,7 @@ fn lower(
     if let Some(root) = world
         .project
         .providers
-        .get(&id.provider)
+        .get(id.provider.as_str())
         .and_then(|e| e.value.table())
     {
         tree::merge(&mut table, root);
@@ -201,7 +197,7 @@ fn lower(
 fn container(
     scope: &super::scope::Scope<'_, '_>,
     link: &ContainerLink,
-    config: &BTreeMap<String, Expr>,
+    config: &Sorted<Expr>,
     fields: &Fields<'_>,
 ) -> Option<Address> {
     let Fields {

@@ -335,12 +335,7 @@ fn one(scope: &Scope<'_, '_>, text: &str, at: Loc) -> Option<Vec<Address>> {
         scope.report(draft);
     }
     let zone = scope.zone(zone.as_ref().map(|z: &ZoneSelector| z), at)?;
-    let address = Address {
-        zone,
-        kind,
-        name,
-        key,
-    };
+    let address = Address::new(zone, kind, name, key);
     let decl = scope.target(&address, at)?;
     Some(match address.key {
         Some(_) => vec![address],

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use zonewright_engine::address::{Address, ZoneName};
 use zonewright_engine::expr::{Expr, Node};
 use zonewright_engine::schema::{Form, Type};
-use zonewright_engine::value::Value;
+use zonewright_engine::value::{Sorted, Value};
 
 use super::declare::Decl;
 use super::realm::Realm;
@@ -416,12 +416,11 @@ pub(super) fn body(scope: &Scope<'_, '_>, decl: &Decl<'_>, object: &Object) -> O
         Source::Secret => secret_body(scope, decl, &object.identity)?,
     };
     if let (Some(namespace), Node::Map(map)) = (&object.inject, &mut expr.node) {
-        let metadata = map
-            .entry("metadata".to_owned())
-            .or_insert_with(|| Node::Map(BTreeMap::new()).into());
+        let empty = || Node::Map(Sorted::new()).into();
+        let metadata = map.get_or_insert_with("metadata", empty);
         if let Node::Map(metadata) = &mut metadata.node {
             let value = Expr::literal(Value::text(namespace.clone()));
-            metadata.insert("namespace".to_owned(), value);
+            metadata.insert("namespace", value);
         }
     }
     Some(expr)
@@ -441,12 +440,12 @@ fn document(scope: &Scope<'_, '_>, json: &Json, place: Place, template: bool) ->
             Node::List(items.collect::<Option<_>>()?)
         }
         Json::Object(map) => {
-            let mut out = BTreeMap::new();
+            let mut out = Sorted::new();
             let mut whole = true;
             for (key, json) in map {
                 match document(scope, json, place, template) {
                     Some(node) => {
-                        out.insert(key.clone(), Expr::from(node));
+                        out.insert(key.as_str(), Expr::from(node));
                     }
                     None => whole = false,
                 }
@@ -459,12 +458,12 @@ fn document(scope: &Scope<'_, '_>, json: &Json, place: Place, template: bool) ->
 
 fn secret_body(scope: &Scope<'_, '_>, decl: &Decl<'_>, identity: &Identity) -> Option<Expr> {
     let text = |t: &str| Expr::literal(Value::text(t));
-    let mut metadata = BTreeMap::from([("name".to_owned(), text(&identity.name))]);
+    let mut metadata = Sorted::from([("name", text(&identity.name))]);
     if let Some(namespace) = &identity.namespace {
-        metadata.insert("namespace".to_owned(), text(namespace));
+        metadata.insert("namespace", text(namespace));
     }
     let kind = decl.text(scope, "type").map(|(t, _)| t);
-    let mut data = BTreeMap::new();
+    let mut data = Sorted::new();
     entries(
         scope,
         decl.table.get("data").map(|e| &e.value),
@@ -477,22 +476,17 @@ fn secret_body(scope: &Scope<'_, '_>, decl: &Decl<'_>, identity: &Identity) -> O
         false,
         &mut data,
     );
-    let body = BTreeMap::from([
-        ("apiVersion".to_owned(), text("v1")),
-        ("kind".to_owned(), text("Secret")),
-        ("metadata".to_owned(), Node::Map(metadata).into()),
-        ("type".to_owned(), text(kind.as_deref().unwrap_or("Opaque"))),
-        ("stringData".to_owned(), Node::Map(data).into()),
+    let body = Sorted::from([
+        ("apiVersion", text("v1")),
+        ("kind", text("Secret")),
+        ("metadata", Node::Map(metadata).into()),
+        ("type", text(kind.as_deref().unwrap_or("Opaque"))),
+        ("stringData", Node::Map(data).into()),
     ]);
     Some(scope.placed(Node::Map(body), decl.key))
 }
 
-fn entries(
-    scope: &Scope<'_, '_>,
-    tree: Option<&Tree>,
-    secret: bool,
-    out: &mut BTreeMap<String, Expr>,
-) {
+fn entries(scope: &Scope<'_, '_>, tree: Option<&Tree>, secret: bool, out: &mut Sorted<Expr>) {
     let Some(Item::Table(table)) = tree.map(|t| &t.node) else {
         return;
     };

@@ -88,7 +88,7 @@ pub(super) fn value(tree: &Tree) -> Value {
     match &tree.node {
         Item::Bool(b) => Value::Bool(*b),
         Item::Number(n) => Value::Number(n.clone()),
-        Item::String(s) => Value::String(s.clone()),
+        Item::String(s) => Value::text(s.as_str()),
         Item::List(items) => Value::List(items.iter().map(value).collect()),
         Item::Table(table) => Value::Map(
             table

@@ -8,7 +8,7 @@ use zonewright_engine::address::{
 };
 use zonewright_engine::expr::{Expr, Node, Part, Reference};
 use zonewright_engine::schema::Type;
-use zonewright_engine::value::Value;
+use zonewright_engine::value::{Sorted, Value};
 
 use super::Ctx;
 use super::declare::Decl;
@@ -61,7 +61,7 @@ pub(super) struct Scope<'w, 'a> {
     /// References of disabled resources are not reported.
     pub(super) quiet: bool,
     /// `${with.…}` of a template file.
-    pub(super) with: BTreeMap<String, Expr>,
+    pub(super) with: Sorted<Expr>,
 }
 
 impl<'w, 'a> World<'w, 'a> {
@@ -73,7 +73,7 @@ impl<'w, 'a> World<'w, 'a> {
             realm,
             decls: Some(self.decls),
             quiet: false,
-            with: BTreeMap::new(),
+            with: Sorted::new(),
         }
     }
 }
@@ -149,7 +149,7 @@ impl<'a> Scope<'_, 'a> {
             Node::Ref(_) if composite => self.refuse(realm::not_text(inner, at)),
             Node::Ref(reference) => Some(vec![Part::Ref(reference)]),
             Node::Template(parts) => Some(parts),
-            Node::Literal(Value::String(text)) => Some(vec![Part::Text(text)]),
+            Node::Literal(Value::String(text)) => Some(vec![Part::Text(text.into())]),
             Node::Literal(Value::Bool(b)) => Some(vec![Part::Text(b.to_string())]),
             Node::Literal(Value::Number(n)) => Some(vec![Part::Text(n.to_string())]),
             Node::Literal(_) => Some(Vec::new()),
@@ -193,12 +193,7 @@ impl<'a> Scope<'_, 'a> {
             } => {
                 let zone = self.zone(zone.as_ref(), at)?;
                 let target = Target {
-                    address: Address {
-                        zone,
-                        kind,
-                        name,
-                        key,
-                    },
+                    address: Address::new(zone, kind, name, key),
                     path,
                 };
                 self.resource(target, at)
@@ -223,7 +218,10 @@ impl<'a> Scope<'_, 'a> {
         let Some(found) = found else {
             let draft = Draft::new(Code::UnknownSetting, format!("`{inner}` is not given"))
                 .label(at, "not in the `with` table of the declaration")
-                .maybe_help(suggest::help(first, self.with.keys().map(String::as_str)));
+                .maybe_help(suggest::help(
+                    first,
+                    self.with.keys().map(|key| key.as_str()),
+                ));
             return self.refuse(draft);
         };
         Some(Lowered {

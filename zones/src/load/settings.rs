@@ -189,7 +189,7 @@ fn paths(world: &World<'_, '_>, text: &str, at: Loc) -> Vec<String> {
         let mut scope = world.scope(realm);
         scope.quiet = true;
         match scope.known(text, at)? {
-            Value::String(path) => Some(path),
+            Value::String(path) => Some(path.into()),
             _ => None,
         }
     });

@@ -1,10 +1,8 @@
 //! Values of attributes: from trees to typed expressions.
 
-use std::collections::BTreeMap;
-
 use zonewright_engine::expr::{Expr, Node};
 use zonewright_engine::schema::{Attr, Names, Type};
-use zonewright_engine::value::Value;
+use zonewright_engine::value::{Sorted, Value};
 
 use super::scope::{Lowered, Place, Scope};
 use super::{hygiene, types};
@@ -27,8 +25,8 @@ pub(super) struct Fields<'t> {
 
 impl Scope<'_, '_> {
     /// Lowers the attributes of a table; mistakes are reported and left out.
-    pub(super) fn fields(&self, attrs: &[Attr], fields: &Fields<'_>) -> BTreeMap<String, Expr> {
-        let mut out = BTreeMap::new();
+    pub(super) fn fields(&self, attrs: &[Attr], fields: &Fields<'_>) -> Sorted<Expr> {
+        let mut out = Sorted::new();
         for (key, entry) in fields.table {
             let path = format!("{}{key}", fields.prefix);
             let Some(attr) = attrs.iter().find(|a| a.name == key) else {
@@ -187,7 +185,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    fn object_conforms(&self, map: &BTreeMap<String, Expr>, attrs: &[Attr], at: Loc, path: &str) {
+    fn object_conforms(&self, map: &Sorted<Expr>, attrs: &[Attr], at: Loc, path: &str) {
         for (key, item) in map {
             match attrs.iter().find(|a| a.name == key) {
                 Some(attr) => {
@@ -230,7 +228,7 @@ impl Scope<'_, '_> {
     pub(super) fn file_source(&self, table: &Table) -> Option<FileSource> {
         let entry = &table.get("file")?.value;
         let path = match entry.str().map(|t| self.known(t, entry.at)) {
-            Some(Some(Value::String(path))) => path,
+            Some(Some(Value::String(path))) => path.into(),
             Some(None) => return None,
             _ => {
                 self.report(types::wrong(
@@ -250,13 +248,13 @@ impl Scope<'_, '_> {
             }),
         };
         let with = match table.get("with").map(|e| &e.value) {
-            None => BTreeMap::new(),
+            None => Sorted::new(),
             Some(tree) => match self
                 .value(tree, &Type::Map(Box::new(Type::Any)), "with")?
                 .node
             {
                 Node::Map(map) => map,
-                _ => BTreeMap::new(),
+                _ => Sorted::new(),
             },
         };
         if !template && let Some(entry) = table.get("with") {
@@ -282,7 +280,7 @@ pub(super) struct FileSource {
     pub(super) path: String,
     pub(super) at: Loc,
     pub(super) template: bool,
-    pub(super) with: BTreeMap<String, Expr>,
+    pub(super) with: Sorted<Expr>,
 }
 
 fn is_file(table: &Table) -> bool {

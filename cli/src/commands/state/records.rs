@@ -43,7 +43,7 @@ fn moves(state: &State, from: &Address, to: &Address) -> Entries {
     let mut shards: BTreeSet<ZoneName> = [from.zone.clone()].into();
     for (shard, snapshot) in &state.shards {
         let open = snapshot.open.values().map(|open| &open.record);
-        if snapshot.records.values().chain(open).any(refers) {
+        if snapshot.records().chain(open).any(refers) {
             shards.insert(shard.clone());
         }
     }

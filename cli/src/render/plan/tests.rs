@@ -9,7 +9,7 @@ use zonewright_engine::plan::{
     Action, AttrChange, Base, Certainty, Estimate, FORMAT_VERSION, Options, Reason, Step,
 };
 use zonewright_engine::secret::Secret;
-use zonewright_engine::value::Value;
+use zonewright_engine::value::{Sorted, Value};
 
 use super::*;
 
@@ -137,7 +137,7 @@ fn creates_show_what_the_spec_sets_and_where_the_rest_comes_from() {
         Reason::New,
     );
     let reference = "bz/digitalocean.vpc.main.id".parse().unwrap();
-    cluster.desired = Some(Expr::from(Node::Map(BTreeMap::from([
+    cluster.desired = Some(Expr::from(Node::Map(Sorted::from([
         ("name".to_owned(), Expr::literal(Value::from("k8s-bz"))),
         ("vpc".to_owned(), Expr::from(Node::Ref(reference))),
     ]))));

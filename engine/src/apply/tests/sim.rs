@@ -13,7 +13,7 @@ use crate::plan::build::{PlanError, plan};
 use crate::provider::{Mark, Status, Verb, Wait};
 use crate::schema::{Attr, Containment, Form, KindSchema, ProviderSchema, Registry, Type, Typical};
 use crate::snapshot::{Contained, Identity, Snapshot};
-use crate::value::Map;
+use crate::value::{Map, Sorted};
 
 /// splitmix64.
 pub(super) struct Rng(pub(super) u64);
@@ -91,7 +91,7 @@ impl Project {
         let zone: ZoneName = "z".parse().unwrap();
         let instance = InstanceId {
             zone: ZoneName::edge(),
-            provider: "sim".to_owned(),
+            provider: "sim".into(),
         };
         let resources = (0..self.0.len()).map(|i| {
             let body = self.body(i);
@@ -128,7 +128,7 @@ impl Project {
                 posture: None,
                 database: None,
                 media: None,
-                settings: BTreeMap::new(),
+                settings: Map::new(),
                 at: None,
             },
         );
@@ -136,7 +136,7 @@ impl Project {
             instance.clone(),
             Instance {
                 id: instance,
-                config: Expr::from(Node::Map(BTreeMap::new())),
+                config: Expr::from(Node::Map(Sorted::new())),
                 container: None,
             },
         );

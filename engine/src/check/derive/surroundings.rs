@@ -1,13 +1,11 @@
 //! What is around the zone: ways in, networks, the other zone.
 
-use std::collections::BTreeMap;
-
 use super::{List, check};
-use crate::address::Address;
 use crate::check::{Check, MirrorPair, NetworkProbe, Probe, Severity};
 use crate::config::Resource;
 use crate::expr::{Expr, Node};
 use crate::schema::Part;
+use crate::value::{Sorted, Text};
 
 impl<'a> List<'a> {
     /// What exposes nothing is asked of zones that stand by only.
@@ -86,19 +84,16 @@ impl<'a> List<'a> {
     fn mirror(&self) -> Vec<MirrorPair> {
         let mut out = Vec::new();
         for secret in self.zone.of_kind("Secret") {
-            let twin = Address {
-                zone: self.serving.zone.clone(),
-                ..secret.resource.address.clone()
-            };
+            let twin = secret.resource.address.in_zone(self.serving.zone);
             let Some(twin) = self.zone.inputs.config.resources.get(&twin) else {
                 continue;
             };
             let entries = |r: &'a Resource| match r.body.get("stringData").map(|e| &e.node) {
                 Some(Node::Map(map)) => map.clone(),
-                _ => BTreeMap::new(),
+                _ => Sorted::new(),
             };
             let theirs = entries(twin);
-            let same = |(key, expr): &(String, Expr)| {
+            let same = |(key, expr): &(Text, Expr)| {
                 theirs
                     .get(key)
                     .is_some_and(|t| t.to_json() == expr.to_json())
@@ -107,7 +102,7 @@ impl<'a> List<'a> {
             out.push(MirrorPair {
                 namespace: secret.namespace().to_owned(),
                 name: secret.name().to_owned(),
-                equal: equal.map(|(key, _)| key).collect(),
+                equal: equal.map(|(key, _)| key.into()).collect(),
             });
         }
         out

@@ -13,7 +13,7 @@ use crate::plan::Reason;
 use crate::plan::build::{PlanError, recorded_inputs};
 use crate::plan::scope::PlanScope;
 use crate::provider::{Live, Observed};
-use crate::snapshot::Record;
+use crate::snapshot::{Record, Snapshot};
 use crate::value::Value;
 
 impl Decider<'_> {
@@ -86,7 +86,7 @@ impl Decider<'_> {
     /// Whether what has the name of a new resource is recorded under an address that left the spec.
     pub(super) fn was_renamed(&mut self, address: &Address, live: &Live) -> bool {
         let shard = self.inputs.state.shards.get(&address.zone);
-        let mut records = shard.into_iter().flat_map(|s| s.records.values());
+        let mut records = shard.into_iter().flat_map(Snapshot::records);
         let gone = |r: &&Record| !self.inputs.config.resources.contains_key(&r.address);
         let same = |r: &&Record| r.id == live.id && r.address.kind == address.kind;
         let Some(record) = records.find(|r| same(r) && gone(r)) else {

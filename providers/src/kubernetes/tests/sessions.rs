@@ -468,7 +468,7 @@ async fn a_kubeconfig_that_wants_no_verification_is_refused() {
     let mut config = value(json!({}));
     if let Value::Map(map) = &mut config {
         let secret = Secret::new("kubeconfig", kubeconfig, None);
-        map.insert("kubeconfig".into(), Value::Secret(secret));
+        map.insert("kubeconfig", Value::Secret(secret));
     }
     let opened = provider(Options::default()).open(&config, None).await;
     let error = opened.err().expect("refused");

@@ -35,7 +35,7 @@ impl Spec<'_> {
 
 fn within<'e>(expr: &'e Expr, path: &[&str]) -> Option<&'e Expr> {
     path.iter().try_fold(expr, |here, step| match &here.node {
-        Node::Map(map) => map.get(*step),
+        Node::Map(map) => map.get(step),
         Node::List(items) => items.get(step.parse::<usize>().ok()?),
         _ => None,
     })
