@@ -23,6 +23,9 @@ const PATIENCE: u64 = 5;
 /// The least time that a step may take, in seconds.
 const LEAST_DEADLINE: u64 = 600;
 
+/// What is waited for this long may pass; what is given up sooner is a mistake in the spec.
+const PASSING: Duration = Duration::from_secs(60);
+
 /// What a step does next.
 #[derive(Debug)]
 pub(super) enum Turn {
@@ -73,8 +76,8 @@ pub(super) struct Task {
     polls: u32,
     missing: u32,
     sends: u32,
-    /// Since when something has kept it from becoming ready, without a break.
-    stuck: Option<Duration>,
+    /// Since when something has kept it from becoming ready, without a break, and how long it may.
+    stuck: Option<(Duration, Duration)>,
     desired: Value,
     live: Option<Live>,
     id: String,
@@ -235,7 +238,15 @@ impl Task {
         wait: Wait,
         now: Duration,
     ) -> Step {
-        let since = *self.stuck.get_or_insert(now);
+        // Who says how long it may take says it of what may come by itself, as a node does.
+        let asked = self.change(run).ok().and_then(|(c, _)| c.timeout_s);
+        let patience = match asked.map(Duration::from_secs) {
+            Some(asked) if patience >= PASSING => patience.max(asked),
+            _ => patience,
+        };
+        // Another reason has a time of its own.
+        let stuck = self.stuck.filter(|(_, then)| *then == patience);
+        let (since, _) = *self.stuck.insert(stuck.unwrap_or((now, patience)));
         if now.saturating_sub(since) >= patience {
             let message = format!(
                 "{detail}; given up, as it has been so for {} s",
