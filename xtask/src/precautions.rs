@@ -215,6 +215,7 @@ fn passes(Test(targets, filter, seeds): &Test, without: Option<&str>) -> Result<
         .arg(filter)
         .env_remove("ZONEWRIGHT_BREAK")
         .env_remove("ZONEWRIGHT_SEEDS")
+        .env_remove("ZONEWRIGHT_RESULTS")
         .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null());
     if *seeds > 0 {

@@ -106,8 +106,12 @@ impl<V> Index<&str> for Sorted<V> {
 impl<K: Into<Text>, V> FromIterator<(K, V)> for Sorted<V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Sorted<V> {
         let mut store: Store<V> = entries.into_iter().map(|(k, v)| (k.into(), v)).collect();
+        if !store.is_sorted_by(|a, b| a.0 < b.0) {
+            store = LiteMap::<Text, V>::from_iter(store).into_tuple_vec();
+        }
+        // What is made once is read often, and there are millions.
         store.shrink_to_fit();
-        Sorted(LiteMap::from_iter(store))
+        Sorted(LiteMap::from_sorted_store_unchecked(store))
     }
 }
 
