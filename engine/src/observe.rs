@@ -13,7 +13,7 @@ use crate::expr::{Lookup, Reference};
 use crate::failpoint;
 use crate::plan::{Move, Options, Refresh};
 use crate::provider::{Live, Mark, Marker, Observed, ProviderError, ReadTarget, Status, Trial};
-use crate::schema::Registry;
+use crate::schema::{Containment, Registry};
 use crate::secret::{DigestKey, Secret};
 use crate::snapshot::{IntentAction, Record, State};
 use crate::value::{Map, Value};
@@ -242,17 +242,16 @@ pub(crate) fn target(inputs: &Inputs, seen: &Observations, address: &Address) ->
     let record = inputs.state.record(address);
     let scope = |reference: &Reference| lookup_seen(inputs, seen, reference);
     // What is recorded names the live object, even when the spec has moved on.
-    let recorded = record
-        .map(|r| &r.inputs)
-        .or_else(|| inputs.state.open(address).map(|o| &o.record.inputs));
-    let desired = match (recorded, inputs.config.resources.get(address)) {
-        (Some(value), _) => Some(value.clone()),
-        (None, resource) => resource.map(|r| r.body.eval(&scope)),
+    let recorded = record.or_else(|| inputs.state.open(address).map(|o| &o.record));
+    let place = recorded.map(|r| place_of(inputs, seen, r));
+    let (id, desired) = match (place, inputs.config.resources.get(address)) {
+        (Some((id, inputs)), _) => (id, Some(inputs)),
+        (None, resource) => (None, resource.map(|r| r.body.eval(&scope))),
     };
     ReadTarget {
         address: address.clone(),
         kind: address.kind.clone(),
-        id: record.map(|r| r.id.clone()),
+        id,
         desired,
         marker: inputs.marker(address),
         observe: only_observed(inputs, address),
@@ -262,7 +261,12 @@ pub(crate) fn target(inputs: &Inputs, seen: &Observations, address: &Address) ->
 /// What was read, in the engine's terms: secrets carry the project's digest key, and what a killed
 /// run announced is ours even where the vendor has no place for a mark; what is only observed is
 /// somebody else's by intent.
-pub(crate) fn received(inputs: &Inputs, address: &Address, observed: Observed) -> Observed {
+pub(crate) fn received(
+    inputs: &Inputs,
+    seen: &Observations,
+    address: &Address,
+    observed: Observed,
+) -> Observed {
     let rekey = |mut live: Box<Live>| {
         live.attrs = live.attrs.rekeyed(inputs.digest_key.as_ref());
         live
@@ -270,7 +274,7 @@ pub(crate) fn received(inputs: &Inputs, address: &Address, observed: Observed) -
     match observed {
         Observed::Present(live) => Observed::Present(rekey(live)),
         Observed::Foreign(live)
-            if claimed(inputs, address, &live)
+            if claimed(inputs, seen, address, &live)
                 || only_observed(inputs, address)
                 || failpoint::without("foreign-left") =>
         {
@@ -288,11 +292,50 @@ pub(crate) fn only_observed(inputs: &Inputs, address: &Address) -> bool {
     resource.is_some_and(|r| r.meta.observe)
 }
 
-fn claimed(inputs: &Inputs, address: &Address, live: &Live) -> bool {
+/// Where what is recorded or announced is looked for: its id, if that says something, and the attributes that
+/// name it.
+pub(crate) fn place_of(
+    inputs: &Inputs,
+    seen: &Observations,
+    record: &Record,
+) -> (Option<String>, Value) {
+    let mut named = record.inputs.clone();
+    if let (Some((attr, container)), Value::Map(map)) =
+        (in_another(inputs, seen, record), &mut named)
+    {
+        map.insert(attr, Value::text(container.id.as_str()));
+        return (None, named);
+    }
+    let id = Some(record.id.clone()).filter(|id| !id.is_empty());
+    (id, named)
+}
+
+/// The container of something, under the attribute that leads to it, where it was found by its mark and is not the
+/// one that is recorded: the state is from before both were made anew.
+fn in_another<'a>(
+    inputs: &Inputs,
+    seen: &'a Observations,
+    record: &Record,
+) -> Option<(&'static str, &'a Live)> {
+    let Containment::Attribute(attr) = inputs.registry.kind(&record.address.kind)?.contained_in
+    else {
+        return None;
+    };
+    let container = record.contained_in.as_ref()?;
+    let live = seen.live(&container.address)?;
+    let stem = inputs.marker(&container.address).stem();
+    let ours = live.mark.text().is_some_and(|mark| mark.starts_with(&stem));
+    (ours && live.id != container.id).then_some((attr, live))
+}
+
+fn claimed(inputs: &Inputs, seen: &Observations, address: &Address, live: &Live) -> bool {
     let unmarked = inputs
         .registry
         .kind(&address.kind)
         .is_some_and(|k| !k.marked);
     let create = |open: &crate::snapshot::OpenIntent| open.action == IntentAction::Create;
-    unmarked && live.mark.text().is_none() && inputs.state.open(address).is_some_and(create)
+    let announced = inputs.state.open(address).is_some_and(create);
+    let record = inputs.state.record(address);
+    let made_anew = record.is_some_and(|r| in_another(inputs, seen, r).is_some());
+    unmarked && live.mark.text().is_none() && (announced || made_anew)
 }

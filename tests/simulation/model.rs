@@ -66,8 +66,10 @@ fn whatever_is_done_the_world_is_what_the_spec_says() {
     many("walks", seeds(3, 20), |seed| shortest(seed, &reference));
 }
 
-/// 11: a state from before the standby was made anew kept the old ids.
-const FAILED_ONCE: [u64; 1] = [11];
+/// 11: a state from before the standby was made anew kept the old ids. 193: an update whose outcome nobody recorded
+/// stayed open, for what it made fitted. 294: what is in a database cluster of an earlier state was looked for in
+/// that one. 480: an announced DNS record that left the spec was not looked for in its zone, and stayed.
+const FAILED_ONCE: [u64; 4] = [11, 193, 294, 480];
 
 #[test]
 fn walks_that_failed_once_do_not_fail_again() {

@@ -376,7 +376,12 @@ async fn look(
     let targets = [target];
     let mut seen = session(run, id).await?.refresh(&targets).await?;
     match seen.pop() {
-        Some(observed) => Ok(received(run.inputs, &targets[0].address, observed)),
+        Some(observed) => Ok(received(
+            run.inputs,
+            run.seen,
+            &targets[0].address,
+            observed,
+        )),
         None => Err(ProviderError::new(
             ErrorClass::Bug,
             "a read answered nothing",

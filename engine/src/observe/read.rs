@@ -189,7 +189,7 @@ fn record(
                         source,
                     });
                 }
-                let observed = received(inputs, &target.address, observed);
+                let observed = received(inputs, seen, &target.address, observed);
                 seen.seen.insert(target.address, observed);
             }
             Ok(())

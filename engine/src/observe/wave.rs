@@ -177,12 +177,20 @@ fn holds_records(inputs: &Inputs, id: &InstanceId) -> bool {
     inputs.state.records().any(|r| r.instance == *id)
 }
 
-/// Recorded resources can be read at once; a new one is read once what it refers to was seen, so
-/// that the vendor can be asked for it by name.
+/// Recorded resources can be read once it is seen whether what contains them is what is recorded; a new one
+/// is read once what it refers to was seen, so that the vendor can be asked for it by name.
 fn readable(inputs: &Inputs, seen: &Observations, addresses: Vec<Address>) -> Vec<ReadTarget> {
-    let (now, later): (Vec<_>, Vec<_>) = addresses
-        .into_iter()
-        .partition(|a| inputs.state.record(a).is_some() || refers_to_seen(inputs, seen, a));
+    let unseen: BTreeSet<Address> = addresses.iter().cloned().collect();
+    let (now, later): (Vec<_>, Vec<_>) =
+        addresses
+            .into_iter()
+            .partition(|a| match inputs.state.record(a) {
+                Some(record) => !record
+                    .contained_in
+                    .as_ref()
+                    .is_some_and(|c| unseen.contains(&c.address)),
+                None => refers_to_seen(inputs, seen, a),
+            });
     let chosen = if now.is_empty() { later } else { now };
     chosen.iter().map(|a| target(inputs, seen, a)).collect()
 }

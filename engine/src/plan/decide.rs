@@ -357,6 +357,7 @@ impl<'a> Decider<'a> {
             || record.depends_on != self.dependencies.addresses(&record.address)
             || record.instance != want.resource.instance
             || self.is_another_object(record)
+            || self.is_settled(record)
             || self.exports_moved(want, record, live);
         let reason = if !follows.is_empty() {
             Reason::Follows { of: follows }
@@ -386,6 +387,12 @@ impl<'a> Decider<'a> {
             reason,
             ..base
         }
+    }
+
+    /// Whether an operation was announced whose outcome shows in what was looked at.
+    fn is_settled(&self, record: &Record) -> bool {
+        self.inputs.state.open(&record.address).is_some()
+            && self.seen.seen.contains_key(&record.address)
     }
 
     /// Whether something that others refer to is not what is recorded: another zone's plan would read

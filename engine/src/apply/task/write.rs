@@ -7,6 +7,7 @@ use crate::diff::{self, ignore};
 use crate::expr::{Lookup, Reference};
 use crate::failpoint;
 use crate::journal::{Entry, OpResult};
+use crate::observe::place_of;
 use crate::plan::{Action, Certainty, Change, Reason, StepNode};
 use crate::provider::{
     ErrorClass, Live, Observed, Op, ProviderError, ReadTarget, Status, Verb, Wait,
@@ -75,7 +76,7 @@ impl Task {
             Some(live) => run.outputs(change, &live.id, &live.attrs),
             None => old.outputs,
         };
-        record.contained_in = old.contained_in;
+        record.contained_in = record.contained_in.or(old.contained_in);
         record.marked = old.marked;
         let entry = Entry::Import {
             record: Box::new(record),
@@ -95,13 +96,19 @@ impl Task {
 
     pub(super) fn look(&mut self, run: &Apply<'_>) -> Step {
         let (change, action) = self.change(run)?;
-        let record = run.state.record(&change.address);
+        // Of an open create that left the spec, what was announced tells where to look.
+        let announced = run.state.open(&change.address).map(|open| &open.record);
+        let record = run.state.record(&change.address).or(announced);
         let record = record.filter(|_| !matches!(action, Action::Create | Action::Adopt));
+        let (id, desired) = record.map_or_else(
+            || (None, self.desired.clone()),
+            |record| place_of(run.inputs, run.seen, record),
+        );
         let target = ReadTarget {
             address: change.address.clone(),
             kind: change.address.kind.clone(),
-            id: record.map(|r| r.id.clone()),
-            desired: Some(record.map_or_else(|| self.desired.clone(), |r| r.inputs.clone())),
+            id,
+            desired: Some(desired),
             marker: run.carried(change),
             observe: false,
         };
